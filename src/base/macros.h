@@ -1,0 +1,28 @@
+/*
+ * macros: attributes and the few expressions that C lacks.
+ */
+#ifndef BASE_MACROS_H
+#define BASE_MACROS_H
+
+#define MUST_USE __attribute__((warn_unused_result))
+#define PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+#define NORETURN __attribute__((noreturn))
+#define UNUSED __attribute__((unused))
+#define CLEANUP(fn) __attribute__((cleanup(fn)))
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* The struct of type `t` whose member `m` lives at `p`. */
+#define CONTAINER_OF(p, t, m) ((t *)(void *)((char *)(p) - offsetof(t, m)))
+
+/* Hands a pointer over: yields `p` and leaves NULL in its place. */
+#define take_ptr(p)                                                            \
+	__extension__({                                                        \
+		__typeof__(p) take_ptr_ = (p);                                 \
+		(p) = NULL;                                                    \
+		take_ptr_;                                                     \
+	})
+
+#endif

@@ -1,0 +1,122 @@
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static NORETURN void
+out_of_memory(void)
+{
+	static const char msg[] = "openshell: out of memory\n";
+
+	(void)fwrite(msg, 1, sizeof(msg) - 1, stderr);
+	abort();
+}
+
+void *
+mem_calloc(size_t n, size_t size)
+{
+	void *p = calloc(n ? n : 1, size ? size : 1);
+
+	if (p == NULL)
+		out_of_memory();
+	return p;
+}
+
+void *
+mem_realloc(void *p, size_t n, size_t size)
+{
+	size_t total;
+
+	if (__builtin_mul_overflow(n, size, &total))
+		out_of_memory();
+	p = realloc(p, total ? total : 1);
+	if (p == NULL)
+		out_of_memory();
+	return p;
+}
+
+char *
+mem_strndup(const char *p, size_t n)
+{
+	char *s;
+
+	if (n == SIZE_MAX)
+		out_of_memory();
+	s = mem_calloc(n + 1, 1);
+	if (n > 0)
+		memcpy(s, p, n);
+	return s;
+}
+
+char *
+mem_strdup(const char *s)
+{
+	return mem_strndup(s, strlen(s));
+}
+
+char *
+mem_printf(const char *fmt, ...)
+{
+	va_list ap;
+	char *s = NULL;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&s, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		out_of_memory();
+	return s;
+}
+
+void
+mem_free_at(void *pp)
+{
+	void *p;
+
+	memcpy(&p, pp, sizeof(p));
+	free(p);
+}
+
+void
+mem_wipe(void *p, size_t n)
+{
+	if (n > 0)
+		explicit_bzero(p, n);
+}
+
+void
+secret_init(struct secret *s, const void *p, size_t n)
+{
+	s->p = mem_calloc(n, 1);
+	s->n = n;
+	if (n > 0)
+		memcpy(s->p, p, n);
+}
+
+void
+secret_fini(struct secret *s)
+{
+	if (s->p != NULL) {
+		mem_wipe(s->p, s->n);
+		free(s->p);
+	}
+	s->p = NULL;
+	s->n = 0;
+}
+
+int
+secret_eq(const struct secret *s, const void *p, size_t n)
+{
+	const unsigned char *q = p;
+	unsigned char diff = 0;
+
+	if (n != s->n)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		diff |= (unsigned char)(s->p[i] ^ q[i]);
+	return diff == 0;
+}
