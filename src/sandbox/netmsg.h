@@ -1,0 +1,166 @@
+/*
+ * netmsg: what ctl and net (the egress proxy of one sandbox) say to each
+ * other.  The same discipline as session.h: SOCK_SEQPACKET, fixed-size structs
+ * without pointers, counted descriptors, a table of what may come when.
+ *
+ * net is the process that meets hostile bytes.  It may ask for nothing but
+ * the identity of a socket's owner; it has no file, no exec, no other socket
+ * than the listeners, this one and what it dials.
+ *
+ *   ctl                              net
+ *   START(proxy, capture listener,   ->
+ *         policy, trust bundle)
+ *                                    <-  CA(pem)        once
+ *   LISTEN(proxy, capture)           ->  when the namespace stands
+ *   POLICY(generation)               ->
+ *                                    <-  POLICY_STATUS(generation)
+ *                                    <-  WHO(id, tuple)
+ *   IDENTITY(id, ...)                ->
+ *                                    <-  EVENTS(json lines)
+ */
+#ifndef SANDBOX_NETMSG_H
+#define SANDBOX_NETMSG_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/fd.h"
+
+enum {
+	NET_VERSION = 1,
+	NET_TEXT = 1024,
+	NET_EVENTS_MAX = 32768,
+	NET_PEM_MAX = 4096,
+	NET_PATH_MAX = 512,
+	NET_ANCESTORS = 16, /* nearest; more are cut and said in `cut` */
+	NET_SERVERS_MAX = 256
+};
+
+enum net_type {
+	/* ctl to net */
+	NET_START = 1, /* fds: policy text, trust bundle (PEM) */
+	NET_LISTEN,    /* fds: proxy listener, capture listener */
+	NET_POLICY,    /* fds: policy text */
+	NET_IDENTITY,
+	NET_RESOLVER, /* nameservers changed */
+	/* net to ctl */
+	NET_CA = 64,
+	NET_POLICY_STATUS,
+	NET_WHO,
+	NET_EVENTS,
+	NET_FAILED /* net gives up; text says why */
+};
+
+struct net_hdr {
+	uint16_t version, type;
+	uint32_t size;
+};
+
+struct net_start {
+	struct net_hdr hdr;
+	uint32_t event_level; /* enum session_event_level */
+	uint32_t drop_uid, drop_gid; /* as root: become these; else own ids */
+	uint16_t proxy_port, pad;
+	uint64_t generation;
+	char proxy_addr[48];		/* "10.200.0.1" */
+	char servers[NET_SERVERS_MAX]; /* "addr[:port],addr" for c-ares */
+};
+
+struct net_listen {
+	struct net_hdr hdr;
+	uint8_t capture; /* the second descriptor is there */
+	uint8_t pad[7];
+};
+
+struct net_policy {
+	struct net_hdr hdr;
+	uint64_t generation;
+};
+
+struct net_resolver {
+	struct net_hdr hdr;
+	char servers[NET_SERVERS_MAX];
+};
+
+/* The connection as net sees it: peer = the sandbox's end, local = ours. */
+struct net_who {
+	struct net_hdr hdr;
+	uint32_t id;
+	uint8_t family; /* 4 or 6 */
+	uint8_t pad;
+	uint16_t peer_port, local_port;
+	uint8_t pad2[2];
+	uint8_t peer[16], local[16];
+};
+
+struct net_identity {
+	struct net_hdr hdr;
+	uint32_t id;
+	uint8_t ok;	/* 0: `reason` says why it cannot be known */
+	uint8_t owners; /* programs that share the socket; all are given in
+			   turn, `more` set on all but the last */
+	uint8_t more, n_ancestors, cut, pad[3];
+	uint32_t pid; /* inside the sandbox */
+	uint64_t starttime;
+	char exe[NET_PATH_MAX];
+	char sha256[65];
+	char reason[256];
+	char ancestors[NET_ANCESTORS][NET_PATH_MAX];
+	char cmdline[256];
+};
+
+struct net_ca {
+	struct net_hdr hdr;
+	uint32_t n, pad;
+	char pem[NET_PEM_MAX];
+};
+
+struct net_policy_status {
+	struct net_hdr hdr;
+	uint64_t generation;
+	uint8_t loaded, pad[7];
+	char text[NET_TEXT];
+};
+
+struct net_events {
+	struct net_hdr hdr;
+	uint32_t n, pad;
+	char json[NET_EVENTS_MAX];
+};
+
+struct net_failed {
+	struct net_hdr hdr;
+	char text[NET_TEXT];
+};
+
+union net_msg {
+	struct net_hdr hdr;
+	struct net_start start;
+	struct net_listen listen;
+	struct net_policy policy;
+	struct net_identity identity;
+	struct net_resolver resolver;
+	struct net_ca ca;
+	struct net_policy_status policy_status;
+	struct net_who who;
+	struct net_events events;
+	struct net_failed failed;
+};
+
+enum net_side { NET_SIDE_CTL, NET_SIDE_NET };
+
+/* As session_send and session_recv. */
+int net_send(int sock, union net_msg *m, enum net_type type, const int *fds,
+    unsigned nfds, struct err *e) MUST_USE;
+int net_recv(int sock, enum net_side self, union net_msg *m,
+    int fds[FD_MSG_MAX], unsigned *nfds, struct err *e) MUST_USE;
+
+/*
+ * The whole life of the net process, in src/proxy/net_main.c: `sock` is its
+ * end of the pair.  Returns the exit status.  ctl forks and calls it through
+ * this pointer, so that sandbox need not know proxy.
+ */
+typedef int net_main_fn(int sock);
+
+#endif

@@ -1,0 +1,225 @@
+/*
+ * session: what the owner of a sandbox (the CLI today, a gateway next) and its
+ * supervisor say to each other.
+ *
+ * SOCK_SEQPACKET; each message is one fixed-size struct below and a counted
+ * number of descriptors.  Text of any length (policy, argv, environment)
+ * travels as a sealed memfd, never inline.  session_rules in session.c says
+ * which message has which size and descriptors and when it may come; anything
+ * else ends the session, and the end of the session ends the sandbox.
+ *
+ *   owner                          supervisor (ctl)
+ *   SPEC(spec, policy)       ->
+ *                            <-    STATE preparing ... isolated
+ *   EXEC(command, 0,1,2)     ->
+ *                            <-    STARTED [pty], EVENTS*, EXITED
+ *   POLICY(revision)         ->    ... at any time
+ *                            <-    POLICY_STATUS(revision)
+ *   STOP or close            ->    everything ends
+ */
+#ifndef SANDBOX_SESSION_H
+#define SANDBOX_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/fd.h"
+
+enum { SESSION_VERSION = 1, SESSION_TEXT = 1024, SESSION_EVENTS_MAX = 32768 };
+
+enum session_type {
+	/* owner to supervisor */
+	SESSION_SPEC = 1, /* fds: spec blob, policy text */
+	SESSION_POLICY,	  /* fds: policy text */
+	SESSION_EXEC,	  /* fds: command blob [, stdin, stdout, stderr] */
+	SESSION_SIGNAL,
+	SESSION_RESIZE,
+	SESSION_STOP,
+	/* supervisor to owner */
+	SESSION_STATE = 64,
+	SESSION_POLICY_STATUS,
+	SESSION_STARTED, /* fds: [pty master] */
+	SESSION_EXITED,
+	SESSION_EVENTS,
+	SESSION_FAILED, /* the sandbox cannot be made, or ended by a fault */
+	SESSION_NOTE	/* something the owner should show */
+};
+
+struct session_hdr {
+	uint16_t version, type;
+	uint32_t size; /* of the whole message */
+};
+
+enum session_event_level { SESSION_EVENTS_DENIED, SESSION_EVENTS_ALL };
+
+struct session_spec {
+	struct session_hdr hdr;
+	uint32_t event_level; /* enum session_event_level */
+	uint32_t pids_max;    /* 0: default 4096 */
+	uint64_t memory_max;  /* bytes, 0: default 75 % of the host's */
+	uint64_t disk_max;    /* bytes of private writable space; 0: default */
+	uint32_t generation_unused;
+	uint32_t nofile_max; /* 0: default 65536 */
+};
+
+struct session_policy {
+	struct session_hdr hdr;
+	uint64_t revision; /* grows; 1 is the one of SPEC */
+};
+
+struct session_exec {
+	struct session_hdr hdr;
+	uint32_t id; /* chosen by the owner, echoed in answers */
+	uint8_t tty; /* 1: a pty is made inside; no stdio descriptors */
+	uint8_t pad[3];
+	uint16_t rows, cols;
+	uint32_t timeout_s;  /* 0: none; then TERM, grace, KILL: status 124 */
+	uint32_t grace_ms;   /* between TERM and KILL; 0: default 10,000 */
+};
+
+struct session_signal {
+	struct session_hdr hdr;
+	uint32_t id, signo; /* to the command's process group */
+};
+
+struct session_resize {
+	struct session_hdr hdr;
+	uint32_t id;
+	uint16_t rows, cols;
+};
+
+struct session_stop {
+	struct session_hdr hdr;
+};
+
+enum session_phase {
+	SESSION_PREPARING = 1,
+	SESSION_ISOLATED, /* namespaces, mounts, network and proxy stand */
+	SESSION_ENDING
+};
+
+/* Protections in force (SESSION_ISOLATED), for status and --report. */
+struct session_state {
+	struct session_hdr hdr;
+	uint32_t phase;
+	uint8_t rootless, landlock_abi, seccomp, capture; /* capture: nftables */
+	char cgroup[16];      /* "v2", "v1", "none" */
+	char id[20];	      /* of the sandbox */
+	char limits[160];     /* in words: what limits hold and how */
+	char missing[512];    /* '\n' separated protections not in force */
+};
+
+struct session_policy_status {
+	struct session_hdr hdr;
+	uint64_t revision;
+	uint8_t loaded, pad[7];
+	char text[SESSION_TEXT]; /* why not */
+};
+
+struct session_started {
+	struct session_hdr hdr;
+	uint32_t id, pid; /* inside the sandbox */
+};
+
+enum session_end {
+	SESSION_END_EXIT = 1, /* status: 0..255 */
+	SESSION_END_SIGNAL,   /* status: signal number */
+	SESSION_END_TIMEOUT,
+	SESSION_END_NOT_FOUND,	 /* 127 */
+	SESSION_END_NOT_EXECUTABLE /* 126 */
+};
+
+struct session_exited {
+	struct session_hdr hdr;
+	uint32_t id, end, status;
+	uint8_t oom; /* the cgroup's OOM killer struck */
+	uint8_t pad[3];
+	char text[256]; /* for NOT_FOUND and NOT_EXECUTABLE, or OOM */
+};
+
+struct session_events {
+	struct session_hdr hdr;
+	uint32_t n; /* bytes used of json: whole lines */
+	uint32_t pad;
+	char json[SESSION_EVENTS_MAX];
+};
+
+struct session_failed {
+	struct session_hdr hdr;
+	char text[SESSION_TEXT]; /* '\n' between causes; the fix included */
+};
+
+struct session_note {
+	struct session_hdr hdr;
+	char text[SESSION_TEXT];
+};
+
+union session_msg {
+	struct session_hdr hdr;
+	struct session_spec spec;
+	struct session_policy policy;
+	struct session_exec exec;
+	struct session_signal signal;
+	struct session_resize resize;
+	struct session_stop stop;
+	struct session_state state;
+	struct session_policy_status policy_status;
+	struct session_started started;
+	struct session_exited exited;
+	struct session_events events;
+	struct session_failed failed;
+	struct session_note note;
+};
+
+/*
+ * Sends a message whose hdr.type is set; fills version and size.  EVENTS is
+ * sent only as long as its text needs.
+ */
+int session_send(int sock, union session_msg *m, enum session_type type,
+    const int *fds, unsigned nfds, struct err *e) MUST_USE;
+
+enum session_side { SESSION_OWNER, SESSION_SUPERVISOR };
+/*
+ * Receives and checks one message that `self` may receive.  1 on a message,
+ * 0 when the peer is gone, -1 on error (ERR_AGAIN: none yet).  Strings inside
+ * are NUL-terminated on return.  Descriptors are the caller's.
+ */
+int session_recv(int sock, enum session_side self, union session_msg *m,
+    int fds[FD_MSG_MAX], unsigned *nfds, struct err *e) MUST_USE;
+
+/*
+ * A blob: a sealed memfd holding lists of NUL-terminated strings by key.
+ * Written by one side, mapped read-only and checked by the other.
+ * Spec keys: "workdir", "workdir_explicit"("1"), "ro", "rw" (repeated),
+ * "path" (the owner's PATH), "home" (the owner's home, to be kept out),
+ * "state" (the project's own directories, never visible), "command0" (the
+ * program to be found and bound), "trust" (PEM file of extra upstream roots).
+ * Command keys: "arg" (repeated), "env" ("K=V", repeated), "cwd".
+ */
+enum { BLOB_MAX = 4 << 20, BLOB_ITEMS_MAX = 65536 };
+struct blob;
+struct blob *blob_new(void) MUST_USE;
+void blob_free(struct blob *b);
+void blob_add(struct blob *b, const char *key, const char *value);
+/* A sealed descriptor with the contents, the caller's. */
+int blob_seal(const struct blob *b, int *fd, struct err *e) MUST_USE;
+/* Refuses what is not sealed, too large, or malformed.  Does not close fd. */
+int blob_open(int fd, struct blob **out, struct err *e) MUST_USE;
+/* The n-th value of `key` (0-based), or NULL. */
+const char *blob_get(const struct blob *b, const char *key, size_t n);
+
+/* A sealed memfd with any bytes (policy text), and its checked reader. */
+int memfd_seal(struct view bytes, int *fd, struct err *e) MUST_USE;
+int memfd_read(int fd, size_t max, char **text, size_t *n, struct err *e)
+    MUST_USE;
+
+/*
+ * Starts the supervisor program: *sock is the owner's end.  The program is
+ * "openshell-sandbox" beside the running executable (or in ../libexec/openshell,
+ * ../lib/openshell).  *pid is the child's, to be waited for.
+ */
+int session_spawn(int *sock, pid_t *pid, struct err *e) MUST_USE;
+
+#endif
