@@ -1,0 +1,1 @@
+"""The test internet: see README.md in this folder."""
