@@ -28,27 +28,27 @@ struct h1_field {
 
 enum h1_framing {
 	H1_BODY_NONE,
-	H1_BODY_LENGTH,	 /* content_length bytes */
+	H1_BODY_LENGTH, /* content_length bytes */
 	H1_BODY_CHUNKED,
 	H1_BODY_UNTIL_CLOSE /* responses only */
 };
 
 struct h1_head {
 	bool is_request;
-	unsigned minor;	   /* HTTP/1.minor: 0 or 1 */
+	unsigned minor; /* HTTP/1.minor: 0 or 1 */
 	struct view method, target; /* requests */
-	unsigned status;   /* responses */
+	unsigned status; /* responses */
 	struct view reason;
 	struct h1_field fields[H1_FIELDS_MAX];
 	size_t n_fields;
 	enum h1_framing framing;
 	uint64_t content_length; /* with H1_BODY_LENGTH, or of a HEAD answer */
 	bool has_length;
-	bool keep_alive;   /* the sender lets the connection live on */
+	bool keep_alive; /* the sender lets the connection live on */
 	bool expect_continue;
-	bool upgrade;	   /* Connection names Upgrade, and Upgrade is there */
+	bool upgrade; /* Connection names Upgrade, and Upgrade is there */
 	size_t n_host;
-	struct view host;  /* the only Host field, when n_host == 1 */
+	struct view host; /* the only Host field, when n_host == 1 */
 };
 
 /* What to answer when a request head is refused. */
@@ -62,15 +62,15 @@ struct h1_refusal {
  * *scanned (start with 0) remembers how far was looked, so that feeding bytes
  * one by one costs O(n) in all.
  */
-ssize_t h1_head_end(struct view in, size_t max, size_t *scanned,
-    struct err *e) MUST_USE;
+ssize_t h1_head_end(
+    struct view in, size_t max, size_t *scanned, struct err *e) MUST_USE;
 
 /* `head` is exactly the bytes h1_head_end counted. */
 int h1_parse_request(struct view head, struct h1_head *out,
     struct h1_refusal *refusal, struct err *e) MUST_USE;
 /* `method` is the request's, on which a response's framing depends. */
-int h1_parse_response(struct view head, struct view method,
-    struct h1_head *out, struct err *e) MUST_USE;
+int h1_parse_response(struct view head, struct view method, struct h1_head *out,
+    struct err *e) MUST_USE;
 
 /* First field of that name (ASCII case ignored), or NULL. */
 const struct h1_field *h1_find(const struct h1_head *h, struct view name);
@@ -89,7 +89,7 @@ bool h1_hop_by_hop(const struct h1_head *h, struct view name);
 struct h1_chunk {
 	unsigned state;
 	unsigned digits;
-	uint64_t left;	   /* bytes of the current chunk still to come */
+	uint64_t left; /* bytes of the current chunk still to come */
 	uint32_t ext, ext_total, trailer; /* bytes seen, for the bounds */
 	unsigned line;
 	bool done;
@@ -103,5 +103,54 @@ void h1_chunk_init(struct h1_chunk *c);
  */
 ssize_t h1_chunk_feed(struct h1_chunk *c, struct view in, struct view *body,
     struct err *e) MUST_USE;
+
+/* How a head is written out again. */
+struct h1_write {
+	struct view target; /* requests: the canonical request-target */
+	struct view host; /* requests: the Host field; none when p is NULL */
+	const struct h1_field *extra; /* appended after the parsed fields */
+	size_t n_extra;
+	bool close; /* write Connection: close */
+	bool upgrade; /* keep the Upgrade field, with its Connection */
+	/*
+	 * Responses: write no framing field and Connection: close; the caller
+	 * sends the bare body and closes.  For an HTTP/1.0 client, which must
+	 * not be sent chunks.
+	 */
+	bool bare;
+};
+
+/*
+ * Appends the head that `h` stands for: start line, Host, the end-to-end
+ * fields in their order, one framing field, Connection, `extra`.  Hop-by-hop
+ * fields and Expect (answered by us) are dropped.  A caller may point
+ * h->fields[i].value at other bytes first (placeholders): each byte is checked
+ * again.  -1 when a byte would break the head, or `out` is full.
+ *
+ * Requests are written in the version they came in, so that an HTTP/1.0 client
+ * gets an answer it can read; responses always as HTTP/1.1.
+ */
+int h1_write_request(const struct h1_head *h, const struct h1_write *w,
+    struct buf *out, struct err *e) MUST_USE;
+int h1_write_response(const struct h1_head *h, const struct h1_write *w,
+    struct buf *out, struct err *e) MUST_USE;
+
+/* Size line of a chunk of n > 0 bytes; H1_CHUNK_END follows its data. */
+void h1_write_chunk_head(struct buf *out, uint64_t n);
+#define H1_CHUNK_END VIEW("\r\n")
+/* The last chunk with an empty trailer section. */
+#define H1_CHUNK_LAST VIEW("0\r\n\r\n")
+
+/* "Not Found" for 404; "Unknown" for a status without a phrase here. */
+const char *h1_reason(unsigned status);
+
+/*
+ * Appends a whole response of our own: status line, Content-Type (unless its
+ * p is NULL), Content-Length, `extra`, Connection: close when `close`, body.
+ * Bytes of `extra` that would break the head become '?'.
+ */
+void h1_simple_response(struct buf *out, unsigned status,
+    struct view content_type, const struct h1_field *extra, size_t n_extra,
+    struct view body, bool close);
 
 #endif

@@ -14,7 +14,7 @@
 enum { TARGET_MAX = 8192, TARGET_PATH_MAX = 4096, HOST_MAX = 253 };
 
 struct target {
-	struct buf path;   /* canonical, begins with '/' */
+	struct buf path; /* canonical, begins with '/' */
 	struct view query; /* verbatim, borrowed; p == NULL when absent */
 };
 

@@ -1,0 +1,48 @@
+#include "http/h1_chars.h"
+
+#define T (CH_TOKEN | CH_VALUE | CH_TARGET)
+#define X (T | CH_HEX)
+#define V (CH_VALUE | CH_TARGET)
+
+const unsigned char h1_chars[256] = {
+	['\t'] = CH_VALUE,
+	[' '] = CH_VALUE,
+	['#'] = CH_TOKEN | CH_VALUE,
+	['!'] = T,
+	['"'] = V,
+	['$'] = T,
+	['%'] = T,
+	['&'] = T,
+	['\''] = T,
+	['('] = V,
+	[')'] = V,
+	['*'] = T,
+	['+'] = T,
+	[','] = V,
+	['-'] = T,
+	['.'] = T,
+	['/'] = V,
+	['0' ... '9'] = X,
+	[':'] = V,
+	[';'] = V,
+	['<'] = V,
+	['='] = V,
+	['>'] = V,
+	['?'] = V,
+	['@'] = V,
+	['A' ... 'F'] = X,
+	['G' ... 'Z'] = T,
+	['['] = V,
+	['\\'] = V,
+	[']'] = V,
+	['^'] = T,
+	['_'] = T,
+	['`'] = T,
+	['a' ... 'f'] = X,
+	['g' ... 'z'] = T,
+	['{'] = V,
+	['|'] = T,
+	['}'] = V,
+	['~'] = T,
+	[0x80 ... 0xff] = CH_VALUE,
+};
