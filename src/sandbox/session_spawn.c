@@ -1,0 +1,136 @@
+/*
+ * session_spawn: the owner's way to a supervisor of its own.
+ *
+ * The program gets the socket as descriptor 3, /dev/null as standard input
+ * and output, our stderr for its log, no other descriptor, a session of its
+ * own (keys typed at the owner's terminal are the owner's business), and of
+ * the environment only what is listed here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "sandbox/ctl.h"
+#include "sandbox/session.h"
+
+extern char **environ;
+
+static const char *const places[] = { "", "../libexec/openshell/",
+	"../lib/openshell/" };
+
+/* What the supervisor may know of the owner's environment. */
+static const char *const passed[] = { "OPENSHELL_LOG_LEVEL",
+	"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "ASAN_OPTIONS",
+	"UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS" };
+
+static int
+find_program(char out[PATH_MAX], struct err *e)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (n < 0)
+		return err_sys(e, "read /proc/self/exe");
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	if (slash == NULL)
+		return err_set(e, ERR_INTERNAL, "own path has no directory");
+	slash[1] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		int len = snprintf(out, PATH_MAX, "%s%sopenshell-sandbox",
+		    self, places[i]);
+
+		if (len > 0 && len < PATH_MAX && access(out, X_OK) == 0)
+			return 0;
+	}
+	return err_set(e, ERR_NOT_FOUND,
+	    "openshell-sandbox not found in %s, %s../libexec/openshell or "
+	    "%s../lib/openshell: install it beside openshell (script/install)",
+	    self, self, self);
+}
+
+static int
+run(const char *path, int sock, pid_t *pid, struct err *e)
+{
+	char *argv[] = { (char[]) { "openshell-sandbox" },
+		(char[]) { "ctl" }, NULL };
+	char *envp[ARRAY_LEN(passed) + 1] = { NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	size_t n = 0;
+	int rc;
+
+	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
+		const char *value = getenv(passed[i]);
+
+		if (value != NULL)
+			envp[n++] = mem_printf("%s=%s", passed[i], value);
+	}
+	(void)sigemptyset(&none);
+	(void)sigfillset(&all);
+	(void)posix_spawnattr_init(&attr);
+	(void)posix_spawnattr_setsigmask(&attr, &none);
+	(void)posix_spawnattr_setsigdefault(&attr, &all);
+	(void)posix_spawnattr_setflags(&attr,
+	    POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+		POSIX_SPAWN_SETSID);
+	(void)posix_spawn_file_actions_init(&files);
+	rc = posix_spawn_file_actions_adddup2(&files, sock, CTL_SOCK);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_addopen(&files, 0, "/dev/null",
+		    O_RDONLY, 0);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_addopen(&files, 1, "/dev/null",
+		    O_WRONLY, 0);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_addclosefrom_np(&files,
+		    CTL_SOCK + 1);
+	if (rc == 0)
+		rc = posix_spawn(pid, path, &files, &attr, argv, envp);
+	(void)posix_spawn_file_actions_destroy(&files);
+	(void)posix_spawnattr_destroy(&attr);
+	while (n > 0)
+		free(envp[--n]);
+	if (rc != 0) {
+		errno = rc;
+		return err_sys(e, "start %s", path);
+	}
+	return 0;
+}
+
+int
+session_spawn(int *sock, pid_t *pid, struct err *e)
+{
+	AUTO_CLOSE int ours = -1, theirs = -1;
+	char path[PATH_MAX];
+	int pair[2];
+
+	if (find_program(path, e) < 0)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "socketpair");
+	ours = pair[0];
+	theirs = pair[1];
+	/* Above the standard streams and CTL_SOCK: the moves cannot clash. */
+	if (theirs <= CTL_SOCK) {
+		int moved = fcntl(theirs, F_DUPFD_CLOEXEC, CTL_SOCK + 1);
+
+		if (moved < 0)
+			return err_sys(e, "duplicate socket");
+		fd_close(&theirs);
+		theirs = moved;
+	}
+	if (run(path, theirs, pid, e) < 0)
+		return err_wrap(e, "start the sandbox supervisor");
+	*sock = take_fd(ours);
+	return 0;
+}

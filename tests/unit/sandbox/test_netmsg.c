@@ -1,0 +1,90 @@
+#include "sandbox/netmsg.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "test.h"
+
+TEST(netmsg, who_and_identity_travel)
+{
+	int s[2], fds[FD_MSG_MAX];
+	union net_msg m = { .who = { .id = 9, .family = 6, .peer_port = 4242 } },
+		      got;
+	unsigned n;
+	struct err e;
+
+	CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s), ==,
+	    0);
+	CHECK_INT(net_send(s[1], &m, NET_WHO, NULL, 0, &e), ==, 0);
+	CHECK_INT(net_recv(s[0], NET_SIDE_CTL, &got, fds, &n, &e), ==, 1);
+	CHECK_INT(got.who.peer_port, ==, 4242);
+
+	memset(&m, 'y', sizeof(m));
+	m.identity.ok = 1;
+	m.identity.more = 0;
+	m.identity.n_ancestors = NET_ANCESTORS;
+	CHECK_INT(net_send(s[0], &m, NET_IDENTITY, NULL, 0, &e), ==, 0);
+	CHECK_INT(net_recv(s[1], NET_SIDE_NET, &got, fds, &n, &e), ==, 1);
+	CHECK_INT(strlen(got.identity.exe), ==, NET_PATH_MAX - 1);
+	for (size_t i = 0; i < NET_ANCESTORS; i++)
+		CHECK_INT(strlen(got.identity.ancestors[i]), ==,
+		    NET_PATH_MAX - 1);
+	CHECK_INT(strlen(got.identity.sha256), ==, 64);
+	(void)close(s[0]);
+	(void)close(s[1]);
+}
+
+/* The process that meets hostile bytes may say five things only. */
+TEST(netmsg, net_cannot_say_what_ctl_says)
+{
+	static const enum net_type rows[] = { NET_START, NET_LISTEN, NET_POLICY,
+		NET_IDENTITY, NET_RESOLVER };
+	static const size_t sizes[] = { sizeof(struct net_start),
+		sizeof(struct net_listen), sizeof(struct net_policy),
+		sizeof(struct net_identity), sizeof(struct net_resolver) };
+	static const unsigned nfds[] = { 2, 1, 1, 0, 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		union net_msg m = { .hdr = { NET_VERSION, (uint16_t)rows[i],
+					(uint32_t)sizes[i] } };
+		struct err e;
+
+		CHECK_INT(net_check(NET_SIDE_NET, &m, sizes[i], nfds[i], &e),
+		    ==, 0);
+		CHECK_INT(net_check(NET_SIDE_CTL, &m, sizes[i], nfds[i], &e),
+		    ==, -1);
+	}
+}
+
+TEST(netmsg, descriptors_are_counted)
+{
+	union net_msg m = { .listen = { .hdr = { NET_VERSION, NET_LISTEN,
+					    sizeof(struct net_listen) },
+				.capture = 1 } };
+	struct err e;
+
+	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.listen), 2, &e), ==, 0);
+	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.listen), 1, &e), ==, -1);
+	m.listen.capture = 0;
+	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.listen), 2, &e), ==, -1);
+	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.listen), 0, &e), ==, -1);
+}
+
+TEST(netmsg, refuses_absurd_counts)
+{
+	union net_msg m = { .identity = { .hdr = { NET_VERSION, NET_IDENTITY,
+					      sizeof(struct net_identity) },
+				.n_ancestors = NET_ANCESTORS + 1 } };
+	struct err e;
+
+	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.identity), 0, &e), ==,
+	    -1);
+	m.who = (struct net_who) { .hdr = { NET_VERSION, NET_WHO,
+				       sizeof(struct net_who) },
+		.family = 5 };
+	CHECK_INT(net_check(NET_SIDE_CTL, &m, sizeof(m.who), 0, &e), ==, -1);
+	m.ca = (struct net_ca) { .hdr = { NET_VERSION, NET_CA,
+				     offsetof(struct net_ca, pem) },
+		.n = UINT32_MAX };
+	CHECK_INT(net_check(NET_SIDE_CTL, &m, m.hdr.size, 0, &e), ==, -1);
+}
