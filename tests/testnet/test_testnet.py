@@ -178,7 +178,6 @@ unshare -Urmnpf --mount-proc sh -euc '
 	mount -t tmpfs x /mnt && mkdir /mnt/up /mnt/work /mnt/all
 	mount -t overlay -o lowerdir=/usr,upperdir=/mnt/up,workdir=/mnt/work x /mnt/all
 	echo hello >/mnt/all/new && test -f /mnt/up/new
-	test "$(ls /sys/class/net /proc/self/net/dev_snmp6 2>/dev/null | wc -l)" -ge 0
 	! curl -sS -m 5 https://api.github.com/zen 2>/dev/null'
 curl -sS https://api.github.com/zen >/dev/null
 """)
@@ -463,7 +462,7 @@ VERIFY = """
 import socket, ssl, sys
 for name in sys.argv[1:]:
     try:
-        with socket.create_connection((name, 443), 5) as s:
+        with socket.create_connection((name, 443), 2) as s:
             ssl.create_default_context().wrap_socket(s, server_hostname=name)
         print("good")
     except ssl.SSLCertVerificationError as e:
@@ -619,7 +618,7 @@ head -c 100000 /dev/zero | curl -sS --data-binary @- -H 'Transfer-Encoding: chun
 RAW = """
 import os, socket, sys
 s = socket.create_connection((sys.argv[1], 80), 5)
-s.settimeout(1 if sys.argv[3:] else 5)
+s.settimeout(0.4 if sys.argv[3:] else 5)
 s.sendall(sys.argv[2].encode("latin-1"))
 out = b""
 try:
