@@ -17,14 +17,14 @@
 
 enum {
 	POLICY_TEXT_MAX = 1 << 20, /* bytes of YAML */
-	POLICY_FINDINGS_MAX = 256  /* more are counted, not kept */
+	POLICY_FINDINGS_MAX = 256 /* more are counted, not kept */
 };
 
 /* One thing wrong with a document, or worth saying about it. */
 struct policy_finding {
-	bool warning;		/* does not stop the policy */
-	unsigned line, column;	/* 1-based; 0 when the place is not known */
-	const char *class;	/* "parse", "safety", "network", "static" */
+	bool warning; /* does not stop the policy */
+	unsigned line, column; /* 1-based; 0 when the place is not known */
+	const char *class; /* "parse", "safety", "network", "static" */
 	char *text;
 };
 
@@ -40,8 +40,8 @@ void policy_findings_fini(struct policy_findings *f);
  * A line a finding: "FILE:LINE:COLUMN: error: TEXT"; `name` stands for FILE.
  * Errors first in document order, then warnings.
  */
-void policy_findings_print(const struct policy_findings *f, const char *name,
-    struct buf *out);
+void policy_findings_print(
+    const struct policy_findings *f, const char *name, struct buf *out);
 
 struct policy; /* immutable once made */
 
@@ -50,8 +50,8 @@ struct policy; /* immutable once made */
  * every fault is appended to *f with its place.  0 and *out when there was no
  * error (warnings may be there); -1 otherwise.
  */
-int policy_parse(struct view yaml, struct policy **out,
-    struct policy_findings *f) MUST_USE;
+int policy_parse(
+    struct view yaml, struct policy **out, struct policy_findings *f) MUST_USE;
 /* The restrictive default: no network at all. */
 struct policy *policy_default(void) MUST_USE;
 void policy_free(struct policy *p);

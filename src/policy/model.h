@@ -1,0 +1,302 @@
+/*
+ * model: a policy as parsed, with the place of everything.  Private to the
+ * folder.  Lives in one arena and does not change once policy_parse returns.
+ */
+#ifndef POLICY_MODEL_H
+#define POLICY_MODEL_H
+
+#include <stdatomic.h>
+
+#include "codec/arena.h"
+#include "codec/ydoc.h"
+#include "policy/decide.h"
+
+enum {
+	/*
+	 * 512 would do for people; the published benchmark runs 1,000.
+	 */
+	PL_POLICIES_MAX = 1024,
+	PL_ENDPOINTS_MAX = 256,
+	PL_BINARIES_MAX = 256,
+	PL_RULES_MAX = 512,
+	PL_NETS_MAX = POLICY_NETS_MAX,
+	PL_PARAMS_MAX = 64,
+	PL_ALTERNATES_MAX = 64,
+	PL_PATTERN_MAX = 1024,
+	PL_NAME_MAX = 256,
+	PL_FS_PATHS_MAX = 256,
+	PL_FS_PATH_MAX = 4096
+};
+
+struct p_mark {
+	unsigned line, column;
+};
+
+/*
+ * Every value begins with where it stood, whether it stood there at all, and
+ * whether what stood there was refused: then it reads as empty, and later
+ * checks say nothing more about it.
+ */
+struct p_head {
+	struct p_mark at;
+	bool set, bad;
+};
+
+struct p_uint {
+	struct p_head h;
+	uint32_t v;
+};
+
+struct p_bool {
+	struct p_head h;
+	bool v;
+};
+
+struct p_str {
+	struct p_head h;
+	struct view v;
+};
+
+struct p_strs {
+	struct p_head h;
+	struct p_str *v;
+	size_t n;
+};
+
+struct p_uints {
+	struct p_head h;
+	struct p_uint *v;
+	size_t n;
+};
+
+/* A list of some p_ struct; sorted by key when it has keys. */
+struct p_list {
+	struct p_head h;
+	void *v;
+	size_t n;
+};
+
+/* Mappings begin with this. */
+struct p_map {
+	struct p_head h;
+	struct p_str key; /* of a NAMED member */
+};
+
+struct p_matcher {
+	struct p_str name;
+	bool any; /* {any: [...]}; else exactly one glob */
+	struct p_strs globs;
+};
+
+struct p_query {
+	struct p_head h;
+	struct p_matcher *v; /* sorted by name */
+	size_t n;
+};
+
+struct p_allow {
+	struct p_map m;
+	struct p_str method, path, command;
+	struct p_query query;
+};
+
+struct p_rule {
+	struct p_map m;
+	struct p_allow allow;
+};
+
+struct p_endpoint {
+	struct p_map m;
+	struct p_str host;
+	struct p_uint port; /* the only one of ports, or 0 */
+	struct p_uints ports;
+	struct p_str protocol, tls, enforcement, access;
+	struct p_list rules; /* p_rule */
+	struct p_strs allowed_ips;
+};
+
+struct p_binary {
+	struct p_map m;
+	struct p_str path;
+	struct p_bool harness;
+};
+
+struct p_policy {
+	struct p_map m;
+	struct p_str name; /* empty when it is the key */
+	struct p_list endpoints; /* p_endpoint */
+	struct p_list binaries; /* p_binary */
+};
+
+struct p_filesystem {
+	struct p_map m;
+	struct p_bool include_workdir;
+	struct p_strs read_only, read_write;
+};
+
+struct p_landlock {
+	struct p_map m;
+	struct p_str compatibility;
+};
+
+struct p_process {
+	struct p_map m;
+	struct p_str run_as_user, run_as_group;
+};
+
+struct p_top {
+	struct p_map m;
+	struct p_uint version;
+	struct p_filesystem filesystem_policy;
+	struct p_landlock landlock;
+	struct p_process process;
+	struct p_list network_policies; /* p_policy */
+};
+
+struct policy {
+	struct arena arena;
+	atomic_uint refs;
+	struct p_top top;
+	/* filesystem_policy as C strings, NULL-terminated. */
+	const char **read_only, **read_write;
+};
+
+static inline const struct p_policy *
+p_policies(const struct policy *p)
+{
+	return p->top.network_policies.v;
+}
+
+static inline const struct p_endpoint *
+p_endpoints(const struct p_policy *p)
+{
+	return p->endpoints.v;
+}
+
+static inline const struct p_binary *
+p_binaries(const struct p_policy *p)
+{
+	return p->binaries.v;
+}
+
+static inline const struct p_rule *
+p_rules(const struct p_endpoint *e)
+{
+	return e->rules.v;
+}
+
+struct policy *policy_ref(const struct policy *p) MUST_USE;
+
+/* --- the rows of fields.def ------------------------------------------ */
+
+enum p_kind {
+	K_UINT,
+	K_BOOL,
+	K_STR,
+	K_MAP,
+	K_STRS,
+	K_PORT,
+	K_PORTS,
+	K_LIST,
+	K_NAMED,
+	K_QUERY
+};
+
+enum p_owner {
+	P_none,
+	P_top,
+	P_filesystem,
+	P_landlock,
+	P_process,
+	P_policy,
+	P_endpoint,
+	P_rule,
+	P_allow,
+	P_binary
+};
+
+enum p_flag {
+	REQUIRED = 1,
+	NULLABLE = 2,
+	ALWAYS = 4,
+	STATIC = 8,
+	IGNORED = 16
+};
+
+struct p_field {
+	enum p_owner owner;
+	struct view key;
+	enum p_kind kind;
+	enum p_owner sub;
+	uint64_t min, max;
+	unsigned flags;
+	size_t offset; /* of the member in struct p_<owner> */
+	const char *doc;
+};
+
+/* The rows of one owner, in canonical order. */
+struct p_rows {
+	const struct p_field *v;
+	size_t n;
+};
+
+struct p_rows p_rows_of(enum p_owner o) MUST_USE;
+size_t p_size_of(enum p_owner o) MUST_USE; /* sizeof(struct p_<owner>) */
+static inline const void *
+p_member(const void *map, const struct p_field *f)
+{
+	return (const char *)map + f->offset;
+}
+
+/* --- findings -------------------------------------------------------- */
+
+void p_error(struct policy_findings *f, struct p_mark at, const char *class,
+    const char *fmt, ...) PRINTF(4, 5);
+void p_warn(struct policy_findings *f, struct p_mark at, const char *class,
+    const char *fmt, ...) PRINTF(4, 5);
+/* `v` for use in a finding: clipped to 80 bytes as spec'd, escaped. */
+struct p_shown {
+	char text[400];
+};
+struct p_shown p_show(struct view v) MUST_USE;
+
+/* --- stages ---------------------------------------------------------- */
+
+/* Reads the tree into p->top.  `whole`: nothing is missing at its end. */
+void p_read(struct policy *p, const struct ydoc_node *root, bool whole,
+    struct policy_findings *f);
+void p_check_safety(const struct policy *p, struct policy_findings *f);
+void p_check_network(const struct policy *p, struct policy_findings *f);
+void p_check_overlap(const struct policy *p, struct policy_findings *f);
+
+/* policy_parse without p_check_overlap, for tests of the backstop in 2.6. */
+int policy_parse_overlapping(
+    struct view yaml, struct policy **out, struct policy_findings *f) MUST_USE;
+
+/* An entry of allowed_ips, masked, IPv4-mapped ones as IPv4. */
+int p_net_parse(struct view v, struct policy_net *out) MUST_USE;
+/*
+ * A host as endpoints are looked up by: lower case, no trailing dot, no
+ * brackets, addresses in canonical spelling.  -1 when it is neither a name of
+ * letters, digits and hyphens nor an address.
+ */
+enum { P_HOST_MAX = 253 };
+struct p_host {
+	char text[P_HOST_MAX + 1];
+	size_t n;
+};
+int p_host_normalise(struct view v, struct p_host *out) MUST_USE;
+/* The kinds of host selector, and the name they select by. */
+enum p_hostkind {
+	HOST_ANY = '-', /* hostless */
+	HOST_EXACT = '=',
+	HOST_STAR = '*', /* one label before the name */
+	HOST_GLOBSTAR = 'g' /* one or more labels before it */
+};
+int p_host_selector(
+    struct view v, enum p_hostkind *kind, struct p_host *name) MUST_USE;
+
+/* The methods of an access preset, NULL-terminated; NULL when unknown. */
+const char *const *p_preset(struct view access) MUST_USE;
+
+#endif
