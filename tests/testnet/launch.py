@@ -239,7 +239,12 @@ def _trust(ca, folder):
                        ("testnet.pem", ca.pem)):
         with open(os.path.join(folder, name), "wb") as f:
             f.write(data)
-    os.symlink("testnet.pem", os.path.join(folder, ca.hash_name))
+    # Roots of the same name follow each other as .0, .1: so it is when a test
+    # internet runs inside another.
+    n = 0
+    while os.path.lexists(os.path.join(folder, f"{ca.name_hash}.{n}")):
+        n += 1
+    os.symlink("testnet.pem", os.path.join(folder, f"{ca.name_hash}.{n}"))
     kernel.mount(folder, system, None, kernel.MS_BIND)
 
 

@@ -114,8 +114,8 @@ class Authority:
             ("keyUsage", "critical,keyCertSign,cRLSign"),
             ("subjectKeyIdentifier", "hash")), (-30, 3650), _lib.EVP_sha256)
         self.pem = _pem(_lib.PEM_write_bio_X509, self._x)
-        # The file name under which OpenSSL looks in a folder of roots.
-        self.hash_name = f"{_lib.X509_subject_name_hash(self._x):08x}.0"
+        # The stem of the file name under which OpenSSL looks in a folder.
+        self.name_hash = f"{_lib.X509_subject_name_hash(self._x):08x}"
 
     def leaf(self, name, key, addresses=(), wrong=""):
         """PEM of a server certificate for name, followed by the root.

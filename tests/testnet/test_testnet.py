@@ -54,6 +54,11 @@ def py(script, *args, **kw):
     return out.stdout
 
 
+# Fetches without curl's own idea of where the roots are.
+URLLIB = ('import urllib.request as u; '
+          'print(u.urlopen("https://api.github.com/zen").read().decode(), end="")')
+
+
 # The command and its surroundings
 
 
@@ -181,6 +186,17 @@ unshare -Urmnpf --mount-proc sh -euc '
 	! curl -sS -m 5 https://api.github.com/zen 2>/dev/null'
 curl -sS https://api.github.com/zen >/dev/null
 """)
+
+
+def test_test_internet_inside_a_test_internet():
+    out = sh(f"""
+echo "$TESTNET_DIR"
+{TESTNET} -- sh -c 'echo "$TESTNET_DIR"
+curl -sS https://api.github.com/zen
+SSL_CERT_FILE=/none {PYTHON} -c "$URLLIB"'""",
+             env=clean_env(URLLIB=URLLIB)).splitlines()
+    assert out[0] != out[1]
+    assert out[2:] == ["Keep it logically awesome."] * 2
 
 
 def test_orphans_are_reaped():
@@ -485,10 +501,6 @@ def test_bad_tls_is_bad_in_exactly_one_way():
         "mute.example.test": "TimeoutError",
     }
     assert py(VERIFY, *names).splitlines() == list(names.values())
-
-
-URLLIB = ('import urllib.request as u; '
-          'print(u.urlopen("https://api.github.com/zen").read().decode())')
 
 
 @pytest.mark.parametrize("client", [
