@@ -1,0 +1,5 @@
+"""The fixtures of the integration tests serve here too."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))

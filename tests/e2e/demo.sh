@@ -1,0 +1,77 @@
+# The demo, inside the test internet: demo.sh ROOT BUILD [AGENTS].
+# Shows each command before it runs it.
+set -u
+root=$1
+build=$2
+agents=${3:-}
+cd "$root" || exit 1
+PATH=$root/$build/src/main${agents:+:$agents/node_modules/.bin}:$PATH
+policy=$root/examples/quickstart/policy.yaml
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+cd "$place" || exit 1
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+	bold=$(printf '\033[1m') dim=$(printf '\033[2m') off=$(printf '\033[0m')
+else
+	bold='' dim='' off=''
+fi
+failed=0
+title() {
+	printf '\n%s%s%s\n' "$bold" "$*" "$off"
+}
+# show WANTED-STATUS COMMAND...
+show() {
+	wanted=$1
+	shift
+	printf '%s$ %s%s\n' "$dim" "$(echo "$*" | sed "s|$root/||g")" "$off"
+	"$@" </dev/null
+	status=$?
+	if [ "$status" != "$wanted" ]; then
+		echo "-> exit $status, but $wanted was to be expected"
+		failed=1
+	fi
+	echo
+}
+
+title "What this machine offers a sandbox"
+show 0 openshell doctor
+
+title "Without a policy there is no network, and the reason is said"
+show 56 openshell run -- curl -sS https://api.github.com/zen
+
+title "With one: GET passes, and nothing else"
+show 0 openshell run --policy "$policy" -- curl -sS https://api.github.com/zen
+show 0 openshell run --policy "$policy" -- curl -sS -X POST \
+    https://api.github.com/repos/octocat/hello-world/issues -d '{"title":"oops"}'
+
+title "Another program may not use it, and no program reaches around it"
+show 8 openshell run --policy "$policy" -- wget -q -O - https://api.github.com/zen
+show 7 openshell run --policy "$policy" -- curl -sS --noproxy '*' \
+    --resolve api.github.com:443:20.0.0.10 https://api.github.com/zen
+
+title "Nothing of the home directory"
+echo "my secret" >"$place/../demo-secret-$$"
+show 1 openshell run --quiet -- cat "$place/../demo-secret-$$"
+rm -f "$place/../demo-secret-$$"
+
+title "The verdict without running anything"
+show 1 openshell policy test "$policy" --binary /usr/bin/curl DELETE https://api.github.com/repos/a/b
+
+if [ -n "$agents" ]; then
+	title "The real Claude Code, on this directory, with its model and nothing else"
+	show 0 openshell run --policy "$root/examples/claude-code/policy.yaml" \
+	    --env ANTHROPIC_API_KEY=test --env DISABLE_AUTOUPDATER=1 \
+	    --env CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 \
+	    --events "$place/claude.jsonl" -- claude -p "hi"
+	echo "what it asked:"
+	sed -n 's/.*"event":"L7_REQUEST","action":"\([a-z]*\)".*"host":"\([^"]*\)".*"method":"\([^"]*\)","path":"\([^"]*\)".*/  \1  \3 \2\4/p' \
+	    "$place/claude.jsonl"
+	title "The real Codex, the same way"
+	show 0 openshell run --policy "$root/examples/codex/policy.yaml" \
+	    --env CODEX_API_KEY=test -- codex exec --skip-git-repo-check \
+	    --dangerously-bypass-approvals-and-sandbox "hi"
+fi
+
+[ $failed = 0 ] && title "All of it went as said." || title "Something went otherwise: see above."
+exit $failed
