@@ -378,11 +378,34 @@ check_name(struct place *pl, const struct p_str *s)
 		}
 }
 
+/* Attack: a short text that compiles to gigabytes. */
+static void
+check_expansion(const struct policy *p, struct policy_findings *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->top.network_policies.n; i++) {
+		const struct p_policy *q = &p_policies(p)[i];
+
+		for (size_t k = 0; k < q->endpoints.n; k++) {
+			const struct p_endpoint *e = &p_endpoints(q)[k];
+
+			n += e->ports.n * (1 + e->rules.n);
+		}
+	}
+	if (n > PL_EXPANDED_MAX)
+		p_error(f, p->top.network_policies.h.at, "network",
+		    "%zu endpoints and rules, counted once for each port "
+		    "(at most %d)",
+		    n, PL_EXPANDED_MAX);
+}
+
 void
 p_check_network(const struct policy *p, struct policy_findings *f)
 {
 	const struct p_policy *all = p_policies(p);
 
+	check_expansion(p, f);
 	for (size_t i = 0; i < p->top.network_policies.n; i++) {
 		const struct p_policy *n = &all[i];
 		struct p_shown key = p_show(n->m.key.v);

@@ -24,6 +24,8 @@ enum {
 	PL_ALTERNATES_MAX = 64,
 	PL_PATTERN_MAX = 1024,
 	PL_NAME_MAX = 256,
+	/* Endpoints and rules, once for each port: what a snapshot holds. */
+	PL_EXPANDED_MAX = 1 << 17,
 	PL_FS_PATHS_MAX = 256,
 	PL_FS_PATH_MAX = 4096
 };

@@ -1,0 +1,567 @@
+#include "policy/decide.h"
+
+#include "policy/compiled.h"
+
+/*
+ * Large locals whose bytes are all written before they are read: the build
+ * zeroes every variable, which would cost more than the decision.
+ */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define UNINIT __attribute__((uninitialized))
+#endif
+#endif
+#ifndef UNINIT
+#define UNINIT
+#endif
+
+static bool
+intersects(const uint64_t *a, const uint64_t *b, size_t words)
+{
+	for (size_t w = 0; w < words; w++)
+		if ((a[w] & b[w]) != 0)
+			return true;
+	return false;
+}
+
+static bool
+is_empty(const uint64_t *set, size_t words)
+{
+	return c_first(set, words) < 0;
+}
+
+int
+c_first(const uint64_t *set, size_t words)
+{
+	for (size_t w = 0; w < words; w++)
+		if (set[w] != 0)
+			return (int)(w * 64) + __builtin_ctzll(set[w]);
+	return -1;
+}
+
+static void
+find_key(
+    const struct snapshot *s, const char *text, size_t n, struct c_found *out)
+{
+	uint32_t at = strmap_get(&s->keymap, (struct view) { text, n });
+
+	if (at != STRMAP_NONE)
+		out->keys[out->n++] = &s->keys[at];
+}
+
+/*
+ * Each suffix of the host is looked up with a head put in front of it, over
+ * bytes that are no longer needed.
+ */
+static bool
+find_keys(const struct snapshot *s, struct view host, uint16_t port,
+    struct c_found *out)
+{
+	char text[C_KEY_HEAD + P_HOST_MAX + 1] UNINIT;
+	struct p_host h UNINIT;
+	struct view name = { text + C_KEY_HEAD, 0 }, rest;
+	char *head;
+
+	if (p_host_normalise(host, &h) < 0)
+		return false;
+	name.n = h.n;
+	memcpy(text + C_KEY_HEAD, h.text, h.n);
+	c_key_head(text, HOST_EXACT, port);
+	find_key(s, text, C_KEY_HEAD + name.n, out);
+	if (s->has_star || s->has_globstar) {
+		bool parent = true;
+
+		for ((void)view_cut(name, '.', &rest); rest.p != NULL;
+		     (void)view_cut(rest, '.', &rest)) {
+			head = text + (rest.p - text) - C_KEY_HEAD;
+			if (parent && s->has_star) {
+				c_key_head(head, HOST_STAR, port);
+				find_key(s, head, C_KEY_HEAD + rest.n, out);
+			}
+			parent = false;
+			if (s->has_globstar) {
+				c_key_head(head, HOST_GLOBSTAR, port);
+				find_key(s, head, C_KEY_HEAD + rest.n, out);
+			}
+		}
+	}
+	if (s->has_any) {
+		c_key_head(text, HOST_ANY, port);
+		find_key(s, text, C_KEY_HEAD, out);
+	}
+	return true;
+}
+
+static void
+add_exact(const struct snapshot *s, struct view path, uint64_t *set)
+{
+	uint32_t at = strmap_get(&s->binmap, path);
+
+	/* A pattern is found under its own text, which is no match. */
+	if (at == STRMAP_NONE || s->binaries[at].glob != NULL)
+		return;
+	for (size_t w = 0; w < s->words; w++)
+		set[w] |= s->binaries[at].policies[w];
+}
+
+static bool
+glob_names(const struct glob *g, const struct policy_who *who)
+{
+	if (glob_match(g, who->exe))
+		return true;
+	for (size_t i = 0; i < who->n_ancestors; i++)
+		if (glob_match(g, who->ancestors[i]))
+			return true;
+	return false;
+}
+
+/* A glob is worth its time only if it can add a policy of this key. */
+static void
+add_globs(const struct snapshot *s, const struct c_key *k,
+    const struct policy_who *who, uint64_t *set)
+{
+	for (size_t i = 0; i < k->nglobs; i++) {
+		const struct c_binary *b = &s->binaries[k->globs[i]];
+		bool useful = false;
+
+		for (size_t w = 0; w < s->words && !useful; w++)
+			useful =
+			    (b->policies[w] & k->policies[w] & ~set[w]) != 0;
+		if (!useful || !glob_names(b->glob, who))
+			continue;
+		for (size_t w = 0; w < s->words; w++)
+			set[w] |= b->policies[w];
+	}
+}
+
+bool
+c_find(const struct snapshot *s, const struct policy_who *who, struct view host,
+    uint16_t port, struct c_found *out)
+{
+	out->n = 0;
+	for (size_t w = 0; w < s->words; w++)
+		out->endpoint[w] = out->match[w] = 0;
+	if (!find_keys(s, host, port, out))
+		return false;
+	if (out->n == 0)
+		return true;
+	add_exact(s, who->exe, out->match);
+	for (size_t i = 0; i < who->n_ancestors; i++)
+		add_exact(s, who->ancestors[i], out->match);
+	for (size_t i = 0; i < out->n; i++) {
+		const struct c_key *k = out->keys[i];
+
+		add_globs(s, k, who, out->match);
+		for (size_t w = 0; w < s->words; w++)
+			out->endpoint[w] |= k->policies[w];
+	}
+	for (size_t w = 0; w < s->words; w++)
+		out->match[w] &= out->endpoint[w];
+	return true;
+}
+
+unsigned
+c_endpoint_of(const struct c_found *f, unsigned policy)
+{
+	unsigned best = UINT16_MAX;
+
+	for (size_t i = 0; i < f->n; i++) {
+		const struct c_place *v = f->keys[i]->places;
+		size_t lo = 0, hi = f->keys[i]->nplaces;
+
+		while (lo < hi) {
+			size_t mid = lo + (hi - lo) / 2;
+
+			if (v[mid].policy < policy)
+				lo = mid + 1;
+			else
+				hi = mid;
+		}
+		if (lo < f->keys[i]->nplaces && v[lo].policy == policy)
+			best = MIN(best, v[lo].endpoint);
+	}
+	return best;
+}
+
+static const char *
+name_of(const struct snapshot *s, unsigned policy)
+{
+	return s->policies[policy].m.key.v.p; /* NUL-terminated in its arena */
+}
+
+/* --- connections ------------------------------------------------------ */
+
+/* The set of lists an address must satisfy; false when there are too many. */
+static bool
+add_nets(struct policy_conn *out, const struct policy_net *v, size_t n)
+{
+	if (n == 0)
+		return true;
+	for (size_t i = 0; i < out->n_nets; i++)
+		if (out->nets[i].n == n &&
+		    memcmp(out->nets[i].v, v, n * sizeof(*v)) == 0)
+			return true;
+	if (out->n_nets == POLICY_MATCHED_MAX)
+		return false;
+	out->nets[out->n_nets].v = v;
+	out->nets[out->n_nets++].n = n;
+	return true;
+}
+
+/*
+ * The most restrictive of all that match (2.6).  Enforcement is a matter of
+ * those that judge requests at all.
+ */
+static bool
+merge(
+    const struct snapshot *s, const struct c_found *f, struct policy_conn *out)
+{
+	bool judged = false;
+
+	out->tls = POLICY_TLS_SKIP;
+	for (size_t i = 0; i < f->n; i++) {
+		const struct c_key *k = f->keys[i];
+
+		for (size_t n = 0; n < k->nclasses; n++) {
+			const struct c_class *c = &k->classes[n];
+
+			if (!intersects(c->policies, f->match, s->words))
+				continue;
+			if (k->exact)
+				out->exact_host = true;
+			if (c->tls == POLICY_TLS_AUTO)
+				out->tls = POLICY_TLS_AUTO;
+			if (c->protocol == POLICY_PROTO_REST ||
+			    out->protocol == POLICY_PROTO_NONE)
+				out->protocol = c->protocol;
+			if (c->protocol != POLICY_PROTO_NONE) {
+				if (!judged || c->enforcement == POLICY_ENFORCE)
+					out->enforcement = c->enforcement;
+				judged = true;
+			}
+			if (!add_nets(out, c->nets, c->nnets))
+				return false;
+		}
+	}
+	return true;
+}
+
+static void
+put_binary(struct c_text *t, const struct policy_who *who, const char *policy)
+{
+	c_puts(t, "binary '");
+	c_put(t, who->exe);
+	c_puts(t, "' (ancestors: [");
+	for (size_t i = 0; i < who->n_ancestors; i++) {
+		c_puts(t, i > 0 ? " -> " : "");
+		c_put(t, who->ancestors[i]);
+	}
+	c_puts(t, "], cmdline: [");
+	c_put(t, who->cmdline);
+	c_puts(t, "]) not allowed in policy '");
+	c_put(t, view_of(policy));
+	c_puts(t, "'");
+}
+
+static void
+put_missing(const struct snapshot *s, const struct c_found *f, struct view host,
+    uint16_t port, struct c_text *t)
+{
+	for (unsigned i = 0; i < s->npolicies && !t->cut; i++) {
+		if (c_has(f->endpoint, i))
+			continue;
+		c_puts(t, t->n > 0 ? "; endpoint " : "endpoint ");
+		c_put_host(t, host, port);
+		c_puts(t, " not in policy '");
+		c_put(t, view_of(name_of(s, i)));
+		c_puts(t, "'");
+	}
+}
+
+static void
+put_refused(const struct snapshot *s, const struct c_found *f,
+    const struct policy_who *who, struct c_text *t)
+{
+	for (unsigned i = 0; i < s->npolicies && !t->cut; i++) {
+		if (!c_has(f->endpoint, i))
+			continue;
+		c_puts(t, t->n > 0 ? "; " : "");
+		put_binary(t, who, name_of(s, i));
+	}
+}
+
+static void
+explain_conn(const struct snapshot *s, const struct c_found *f,
+    const struct policy_who *who, struct view host, uint16_t port,
+    struct c_text *t)
+{
+	if (s->npolicies == 0) {
+		c_puts(t, "network connections not allowed by policy");
+	} else if (is_empty(f->endpoint, s->words)) {
+		c_puts(t, "endpoint ");
+		c_put_host(t, host, port);
+		c_puts(t, " is not allowed by any policy");
+	} else {
+		put_missing(s, f, host, port, t);
+		put_refused(s, f, who, t);
+		if (t->cut) {
+			/* Too long: what matters is who was refused where. */
+			t->n = 0;
+			t->cut = false;
+			put_refused(s, f, who, t);
+		}
+	}
+}
+
+/* The verdict in *out; the words in *t when denied. */
+static void
+judge_conn(const struct snapshot *s, const struct policy_who *who,
+    struct view host, uint16_t port, struct policy_conn *out, struct c_text *t)
+{
+	struct c_found f UNINIT;
+	int first;
+
+	if (host.n == 0 || port == 0) {
+		c_puts(t, "missing input.network");
+		return;
+	}
+	if (who->exe.n == 0) {
+		c_puts(t, "missing input.exec");
+		return;
+	}
+	if (!c_find(s, who, host, port, &f)) {
+		c_puts(t, "endpoint ");
+		c_put_host(t, host, port);
+		c_puts(t, " is not a valid name or address");
+		return;
+	}
+	first = c_first(f.match, s->words);
+	if (first < 0) {
+		explain_conn(s, &f, who, host, port, t);
+		return;
+	}
+	if (!merge(s, &f, out)) {
+		c_puts(t, "policy evaluation error: too many allowed_ips "
+			  "lists match");
+		return;
+	}
+	out->allow = true;
+	out->policy = name_of(s, (unsigned)first);
+	out->endpoint = c_endpoint_of(&f, (unsigned)first);
+}
+
+void
+policy_decide_conn(const struct snapshot *s, const struct policy_who *who,
+    struct view host, uint16_t port, struct policy_conn *out,
+    struct policy_reason *why)
+{
+	struct c_text t = { .p = why->text, .max = sizeof(why->text) };
+
+	*out = (struct policy_conn) { 0 };
+	judge_conn(s, who, host, port, out, &t);
+	c_end(&t);
+}
+
+/* --- requests --------------------------------------------------------- */
+
+struct ask {
+	const struct snapshot *s;
+	const struct c_found *f;
+	struct view method, path;
+	uint16_t bit;
+	const struct query *query; /* NULL when there is none */
+	const struct c_rule *best;
+};
+
+static bool
+value_matches(const struct c_query *q, struct view value)
+{
+	if (value.n > 0 && memchr(value.p, '\0', value.n) != NULL)
+		return false;
+	for (size_t i = 0; i < q->n; i++)
+		if (glob_match(q->globs[i], value))
+			return true;
+	return false;
+}
+
+/* At least one value, and every one of them. */
+static bool
+param_matches(const struct c_query *q, const struct query *in)
+{
+	bool seen = false;
+
+	for (size_t i = 0; i < in->n; i++) {
+		if (!view_eq(in->pairs[i].name, q->name))
+			continue;
+		if (!value_matches(q, in->pairs[i].value))
+			return false;
+		seen = true;
+	}
+	return seen;
+}
+
+static bool
+query_matches(const struct c_rule *r, const struct query *in)
+{
+	if (r->nquery > 0 && in == NULL)
+		return false;
+	for (size_t i = 0; i < r->nquery; i++)
+		if (!param_matches(&r->query[i], in))
+			return false;
+	return true;
+}
+
+static bool
+method_matches(const struct c_rule *r, const struct ask *a)
+{
+	if (r->methods != 0)
+		return (r->methods & a->bit) != 0;
+	return view_eq_nocase(r->method, a->method);
+}
+
+static bool
+is_before(const struct c_rule *a, const struct c_rule *b)
+{
+	if (a->policy != b->policy)
+		return a->policy < b->policy;
+	if (a->endpoint != b->endpoint)
+		return a->endpoint < b->endpoint;
+	return a->rule < b->rule;
+}
+
+/* Rules of a group are in order, so the first that matches is its best. */
+static void
+ask_group(struct ask *a, const struct c_key *k, const struct c_group *g)
+{
+	const struct glob *last = NULL;
+	bool matched = false;
+
+	for (size_t i = g->first; i < g->first + g->n; i++) {
+		const struct c_rule *r = &k->rules[i];
+
+		if (a->best != NULL && !is_before(r, a->best))
+			return;
+		if (!c_has(a->f->match, r->policy) || !method_matches(r, a))
+			continue;
+		if (r->path != last) {
+			matched = glob_match_rest(r->path, a->path);
+			last = r->path;
+		}
+		if (matched && query_matches(r, a->query)) {
+			a->best = r;
+			return;
+		}
+	}
+}
+
+static void
+ask_key(struct ask *a, const struct c_key *k)
+{
+	size_t lo = 0, hi = k->ngroups;
+	uint32_t at;
+
+	/* The last group not after the path: the end of the chain. */
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (view_cmp(k->groups[mid].prefix, a->path) <= 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (at = (uint32_t)lo - 1; lo > 0 && at != C_NONE;
+	     at = k->groups[at].parent)
+		if (view_starts(a->path, k->groups[at].prefix))
+			ask_group(a, k, &k->groups[at]);
+}
+
+static void
+explain_request(const struct policy_request *r, struct c_text *t)
+{
+	enum { SHOWN = 160 };
+	struct view path = view_slice(r->path, 0, 800);
+
+	if (r->method.n == 0 || r->path.n == 0) {
+		c_puts(t, "request denied by policy");
+		return;
+	}
+	c_put(t, view_slice(r->method, 0, SHOWN));
+	c_puts(t, " ");
+	c_put(t, path);
+	c_puts(t, path.n < r->path.n ? "... not permitted by policy"
+				     : " not permitted by policy");
+}
+
+/* The verdict in *out; the words in *t when denied. */
+static void
+judge_request(const struct snapshot *s, const struct c_found *f,
+    const struct policy_request *r, const struct query *query,
+    struct policy_verdict *out, struct c_text *t)
+{
+	struct ask a = { .s = s,
+		.f = f,
+		.method = r->method,
+		.path = r->path,
+		.bit = c_method(r->method),
+		.query = query };
+	bool looks = false;
+	int first = c_first(f->match, s->words);
+
+	if (first >= 0) {
+		out->policy = name_of(s, (unsigned)first);
+		out->endpoint = c_endpoint_of(f, (unsigned)first);
+	}
+	for (size_t i = 0; i < f->n; i++)
+		looks |= f->keys[i]->has_query;
+	if (looks && view_find(r->query, ';') >= 0) {
+		/* Attack: servers that split on ';' see other parameters. */
+		out->bad_query = true;
+		c_puts(t, "query contains ';', which servers read differently");
+		return;
+	}
+	if (first >= 0 && r->method.n > 0 && r->path.n > 0)
+		for (size_t i = 0; i < f->n; i++)
+			ask_key(&a, f->keys[i]);
+	if (a.best == NULL) {
+		explain_request(r, t);
+		return;
+	}
+	out->allow = true;
+	out->policy = name_of(s, a.best->policy);
+	out->endpoint = a.best->endpoint;
+	out->rule = a.best->rule;
+}
+
+static __attribute__((noinline)) void
+judge_with_query(const struct snapshot *s, const struct c_found *f,
+    const struct policy_request *r, struct policy_verdict *out,
+    struct c_text *t)
+{
+	struct query q UNINIT;
+	struct err e;
+
+	if (query_decode(r->query, &q, &e) < 0) {
+		out->bad_query = true;
+		c_puts(t, e.text);
+		return;
+	}
+	judge_request(s, f, r, &q, out, t);
+}
+
+void
+policy_decide_request(const struct snapshot *s, const struct policy_who *who,
+    struct view host, uint16_t port, const struct policy_request *r,
+    struct policy_verdict *out, struct policy_reason *why)
+{
+	struct c_text t = { .p = why->text, .max = sizeof(why->text) };
+	struct c_found f UNINIT;
+
+	*out = (struct policy_verdict) { 0 };
+	if (who->exe.n == 0 || !c_find(s, who, host, port, &f))
+		c_puts(&t, "request denied by policy");
+	else if (r->query.n > 0)
+		judge_with_query(s, &f, r, out, &t);
+	else
+		judge_request(s, &f, r, NULL, out, &t);
+	c_end(&t);
+}
