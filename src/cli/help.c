@@ -1,0 +1,294 @@
+/* help: what -h, --help, `openshell help` and usage errors show. */
+#include <stdlib.h>
+
+#include "cli/cli.h"
+
+enum { TEXT_MAX = 256 * 1024, COLUMN_MAX = 30 };
+
+struct page {
+	struct buf *out;
+	bool brief, color;
+	unsigned width;
+};
+
+void
+cli_wrap(const char *text, unsigned indent, unsigned width, struct buf *out)
+{
+	unsigned column = indent;
+	bool fresh = true;
+
+	while (*text != '\0') {
+		size_t n = strcspn(text, " \n");
+		unsigned shown = 0;
+
+		/* Columns, not bytes: continuation bytes take no room. */
+		for (size_t i = 0; i < n; i++)
+			shown += ((unsigned char)text[i] & 0xC0) != 0x80;
+		if (n > 0 && !fresh && column + 1 + shown > width) {
+			buf_printf(out, "\n%*s", (int)indent, "");
+			column = indent;
+			fresh = true;
+		}
+		if (n > 0) {
+			if (!fresh)
+				buf_putc(out, ' ');
+			buf_put(out, (struct view) { text, n });
+			column += shown + (fresh ? 0 : 1);
+			fresh = false;
+		}
+		text += n;
+		if (*text == '\n') {
+			buf_printf(out, "\n%*s", (int)indent, "");
+			column = indent;
+			fresh = true;
+		}
+		if (*text != '\0')
+			text++;
+	}
+	buf_putc(out, '\n');
+}
+
+void
+cli_opt_spelling(const struct cli_opt *o, struct buf *out)
+{
+	if (o->letter != 0)
+		buf_printf(out, "-%c, ", o->letter);
+	buf_printf(out, "--%s", o->name);
+	if (o->value != NULL)
+		buf_printf(out, " <%s>", o->value);
+}
+
+static void
+pos_spelling(const struct cli_pos *p, struct buf *out)
+{
+	buf_printf(out, p->optional ? "[%s]%s" : "<%s>%s", p->name,
+	    p->kind == OPT_LIST ? "..." : "");
+}
+
+void
+cli_usage_line(const char *path, struct buf *out)
+{
+	const struct cli_cmd *cmd = cli_find_cmd(path);
+
+	buf_printf(out, "openshell%s%s", *path != '\0' ? " " : "", path);
+	if (cmd == NULL) {
+		buf_puts(out, " [OPTIONS] <COMMAND>");
+		return;
+	}
+	buf_puts(out, " [OPTIONS]");
+	for (const struct cli_opt *o = cmd->opts;
+	     o != NULL && o->kind != OPT_KIND_END; o++)
+		if (o->required)
+			buf_printf(out, " --%s <%s>", o->name, o->value);
+	for (const struct cli_pos *p = cmd->pos; p != NULL && p->name != NULL;
+	     p++) {
+		buf_puts(out, p->trailing ? " [--] " : " ");
+		pos_spelling(p, out);
+	}
+}
+
+static void
+heading(const struct page *p, const char *text)
+{
+	buf_putc(p->out, '\n');
+	cli_paint(p->out, p->color, COLOR_HEADING, text);
+	buf_putc(p->out, '\n');
+}
+
+/* A term and its text in two columns, or below each other when complete. */
+static void
+item(const struct page *p, const char *term, const char *text, unsigned column)
+{
+	size_t n = strlen(term);
+
+	buf_printf(p->out, "  %s", term);
+	if (!p->brief || n + 4 > column)
+		buf_printf(p->out, "\n%*s", p->brief ? (int)column : 10, "");
+	else
+		buf_printf(p->out, "%*s", (int)(column - 2 - n), "");
+	cli_wrap(text, p->brief ? column : 10, p->width, p->out);
+	if (!p->brief)
+		buf_putc(p->out, '\n');
+}
+
+static void
+opt_text(const struct page *p, const struct cli_opt *o, struct buf *text)
+{
+	const char *now = o->env != NULL ? getenv(o->env) : NULL;
+
+	buf_puts(text, o->help);
+	if (!p->brief && o->more != NULL)
+		buf_printf(text, ".\n%s", o->more);
+	if (o->kind == OPT_ENUM) {
+		buf_puts(text, " [possible values: ");
+		for (size_t i = 0; o->choices[i] != NULL; i++)
+			buf_printf(text, "%s%s", i > 0 ? ", " : "",
+			    o->choices[i]);
+		buf_putc(text, ']');
+	}
+	if (o->env != NULL) {
+		buf_printf(text, " [env: %s=", o->env);
+		buf_put_escaped(text, view_of(now != NULL ? now : ""));
+		buf_putc(text, ']');
+	}
+	if (o->kind == OPT_LIST)
+		buf_puts(text, " (repeatable)");
+}
+
+static void
+options(const struct page *p, const char *title, const struct cli_opt *opts)
+{
+	unsigned column = 0;
+	bool any = false;
+
+	for (const struct cli_opt *o = opts; o->kind != OPT_KIND_END; o++) {
+		AUTO_BUF struct buf term = BUF_INIT(256);
+
+		if (o->hidden)
+			continue;
+		any = true;
+		cli_opt_spelling(o, &term);
+		column = MAX(column, (unsigned)term.n + (o->letter ? 0 : 4));
+	}
+	if (!any)
+		return;
+	heading(p, title);
+	column = MIN(column + 4, COLUMN_MAX);
+	for (const struct cli_opt *o = opts; o->kind != OPT_KIND_END; o++) {
+		AUTO_BUF struct buf term = BUF_INIT(256);
+		AUTO_BUF struct buf text = BUF_INIT(8192);
+
+		if (o->hidden)
+			continue;
+		if (o->letter == 0)
+			buf_puts(&term, "    ");
+		cli_opt_spelling(o, &term);
+		opt_text(p, o, &text);
+		item(p, buf_str(&term), buf_str(&text), column);
+	}
+}
+
+static void
+arguments(const struct page *p, const struct cli_pos *pos)
+{
+	unsigned column = 0;
+
+	for (const struct cli_pos *a = pos; a->name != NULL; a++)
+		column = MAX(column, (unsigned)strlen(a->name) + 5);
+	heading(p, "ARGUMENTS");
+	for (const struct cli_pos *a = pos; a->name != NULL; a++) {
+		AUTO_BUF struct buf term = BUF_INIT(128);
+
+		pos_spelling(a, &term);
+		item(p, buf_str(&term), a->help, column + 4);
+	}
+}
+
+/* Each word below `path`: its children, or all leaves from the root. */
+static void
+commands(const struct page *p, const char *title, const char *path)
+{
+	size_t n = strlen(path), column = 0;
+
+	for (const struct cli_cmd *const *c = cli_cmds; *c != NULL; c++)
+		if (!(*c)->hidden)
+			column = MAX(column, strlen((*c)->path) + 4);
+	heading(p, title);
+	for (const struct cli_cmd *const *c = cli_cmds; *c != NULL; c++) {
+		const char *rest = (*c)->path;
+
+		if ((*c)->hidden ||
+		    (n > 0 && (strncmp(rest, path, n) != 0 || rest[n] != ' ')))
+			continue;
+		rest += n > 0 ? n + 1 : 0;
+		buf_printf(p->out, "  %s%*s", rest,
+		    (int)(column - 2 - strlen(rest)), "");
+		cli_wrap((*c)->summary, (unsigned)column, p->width, p->out);
+	}
+}
+
+static void
+examples(const struct page *p, const char *text)
+{
+	heading(p, "EXAMPLES");
+	while (*text != '\0') {
+		size_t n = strcspn(text, "\n");
+
+		buf_printf(p->out, "  %.*s\n", (int)n, text);
+		text += n + (text[n] == '\n');
+	}
+}
+
+static void
+root_help(const struct page *p)
+{
+	cli_wrap("Run autonomous agents in a sandbox that does its work and "
+		 "nothing else: a private file system, no network but a "
+		 "policy-enforcing proxy, no real credentials.",
+	    0, p->width, p->out);
+	heading(p, "USAGE");
+	buf_puts(p->out, "  ");
+	cli_usage_line("", p->out);
+	buf_putc(p->out, '\n');
+	commands(p, "COMMANDS", "");
+	options(p, "FLAGS", cli_globals);
+	examples(p,
+	    "openshell doctor\n"
+	    "openshell run -- sh\n"
+	    "openshell run --policy policy.yaml -- claude -p \"hi\"");
+	heading(p, "LEARN MORE");
+	cli_wrap("  Use `openshell help COMMAND` for all about one command.",
+	    2, p->width, p->out);
+}
+
+static void
+leaf_help(const struct page *p, const struct cli_cmd *cmd)
+{
+	AUTO_BUF struct buf text = BUF_INIT(TEXT_MAX);
+
+	buf_printf(&text, "%s.", cmd->summary);
+	if (!p->brief && cmd->about != NULL)
+		buf_printf(&text, "\n\n%s", cmd->about);
+	cli_wrap(buf_str(&text), 0, p->width, p->out);
+	heading(p, "USAGE");
+	buf_puts(p->out, "  ");
+	cli_usage_line(cmd->path, p->out);
+	buf_putc(p->out, '\n');
+	if (cmd->pos != NULL)
+		arguments(p, cmd->pos);
+	if (cmd->opts != NULL)
+		options(p, "FLAGS", cmd->opts);
+	options(p, "GLOBAL FLAGS", cli_globals);
+	if (!p->brief && cmd->status != NULL) {
+		heading(p, "EXIT STATUS");
+		buf_puts(p->out, "  ");
+		cli_wrap(cmd->status, 2, p->width, p->out);
+	}
+	if (cmd->examples != NULL)
+		examples(p, cmd->examples);
+}
+
+void
+cli_help(const char *path, bool brief, bool color, unsigned width,
+    struct buf *out)
+{
+	struct page p = { out, brief, color, MAX(width, 40) };
+	const struct cli_cmd *cmd = cli_find_cmd(path);
+	const struct cli_group *group = cli_find_group(path);
+
+	if (cmd != NULL) {
+		leaf_help(&p, cmd);
+		return;
+	}
+	if (group == NULL) {
+		root_help(&p);
+		return;
+	}
+	cli_wrap(group->about, 0, p.width, out);
+	heading(&p, "USAGE");
+	buf_puts(out, "  ");
+	cli_usage_line(path, out);
+	buf_putc(out, '\n');
+	commands(&p, "COMMANDS", path);
+	options(&p, "GLOBAL FLAGS", cli_globals);
+}

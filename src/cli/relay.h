@@ -1,0 +1,58 @@
+/*
+ * relay: copies bytes between one of the user's streams and the sandbox.
+ *
+ * A descriptor of a host terminal, socket or device is never given to the
+ * sandbox: it would carry ioctls, ancillary data and peers along.  Such
+ * streams get a pipe, and a relay that holds at most RELAY_SIZE bytes, so
+ * that a slow reader slows the writer down.
+ */
+#ifndef CLI_RELAY_H
+#define CLI_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "base/err.h"
+
+enum { RELAY_SIZE = 65536 };
+
+struct relay {
+	uv_poll_t poll_in, poll_out;
+	int in, out;		  /* owned, non-blocking; -1 when finished */
+	int in_flags, out_flags;  /* to be restored; -1: ours alone */
+	bool in_on, out_on;	  /* handles are open */
+	unsigned handles;	  /* not yet closed */
+	bool at_end_eot;	  /* end of input is the ^D of a terminal */
+	bool active;
+	size_t at, n; /* bytes of buf not yet written */
+	char buf[RELAY_SIZE];
+	void (*done)(struct relay *r); /* once; both sides are closed */
+	void *owner;
+};
+
+/* How a stream of the user's reaches the sandbox. */
+enum stream_kind { STREAM_GIVE, STREAM_RELAY, STREAM_CLOSED };
+
+/*
+ * Pipes, regular files and the harmless memory devices are given as they
+ * are.  Directories and handles without access are refused: in the sandbox
+ * they would be a way out.
+ */
+int stream_kind(int fd, const char *name, enum stream_kind *out, struct err *e)
+    MUST_USE;
+/*
+ * A descriptor of our own for a stream of the user's, non-blocking.  *flags
+ * is what to restore on it at the end, or -1.
+ */
+int stream_own(int fd, int *own, int *flags, struct err *e) MUST_USE;
+
+/* Takes both descriptors, also on failure. */
+int relay_start(uv_loop_t *loop, struct relay *r, int in, int out,
+    struct err *e) MUST_USE;
+/* Ends at once; what is buffered is lost. */
+void relay_stop(struct relay *r);
+/* Reads no more; ends when what is buffered is written. */
+void relay_finish(struct relay *r);
+
+#endif

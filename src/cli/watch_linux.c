@@ -1,0 +1,54 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cli/watch.h"
+
+int
+watch_open(int dirfd, int *fd, struct err *e)
+{
+	AUTO_CLOSE int in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	char path[40];
+
+	if (in < 0 && errno == EMFILE)
+		return err_set(e, ERR_LIMIT, "no inotify instance left; raise "
+		    "fs.inotify.max_user_instances");
+	if (in < 0)
+		return err_sys(e, "inotify_init1");
+	/* Through the descriptor: it is this directory, whatever its name. */
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dirfd);
+	if (inotify_add_watch(in, path,
+		IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR) < 0)
+		return err_sys(e, "watch the policy's directory");
+	*fd = take_fd(in);
+	return 0;
+}
+
+bool
+watch_changed(int fd, const char *name)
+{
+	_Alignas(struct inotify_event) char buf[4096];
+	bool found = false;
+
+	for (;;) {
+		ssize_t got = read(fd, buf, sizeof(buf));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return found;
+		for (ssize_t at = 0; at < got;) {
+			const struct inotify_event *ev =
+			    (const void *)(buf + at);
+
+			/* An overflow may have swallowed ours. */
+			if ((ev->mask & IN_Q_OVERFLOW) != 0 ||
+			    (ev->len > 0 && strcmp(ev->name, name) == 0))
+				found = true;
+			at += (ssize_t)(sizeof(*ev) + ev->len);
+		}
+	}
+}
