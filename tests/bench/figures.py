@@ -1,0 +1,111 @@
+"""The figures: what each is called, its goal, what was measured elsewhere."""
+
+
+class Figure:
+    """A row of the report.
+
+    goal    ("<=", number) or None, in the figure's unit
+    other   what was measured on other machines of this kind, as text
+    """
+
+    def __init__(self, key, what, unit, goal=None, other="", digits=1):
+        self.key, self.what, self.unit = key, what, unit
+        self.goal, self.other, self.digits = goal, other, digits
+
+    def show(self, value):
+        return f"{value:,.{self.digits}f}"
+
+    def met(self, value):
+        return None if self.goal is None else value <= self.goal[1]
+
+
+def _most(value):
+    return "<=", value
+
+
+# (title, programs beside us, rows)
+SECTIONS = [
+    ("Start", ["bubblewrap"], [
+        Figure("start.first.p50", "start to first instruction, p50", "ms",
+               _most(10), "fastest rival 5-8"),
+        Figure("start.first.p99", "start to first instruction, p99", "ms"),
+        Figure("start.true.p50", "whole run of true, p50", "ms", None,
+               "upstream 132"),
+        Figure("start.true.p99", "whole run of true, p99", "ms"),
+    ]),
+    ("Idle sandbox, mean of {idle}", ["bubblewrap"], [
+        Figure("idle.processes", "our processes, proportional (PSS)", "KiB",
+               _most(1024), "upstream 28 MB", 0),
+        Figure("idle.unique", "our processes, unique (USS)", "KiB", None,
+               "", 0),
+        Figure("idle.kernel", "kernel's share: slab, stacks, tables", "KiB",
+               None, "231-336", 0),
+        Figure("idle.available", "all, by fall of MemAvailable", "KiB", None,
+               "", 0),
+    ]),
+    ("Inspected request on a keep-alive connection",
+     ["direct", "nginx", "squid", "mitmproxy"], [
+        Figure("request.cpu.32", "proxy CPU, 32 connections, 1 policy", "us",
+               _most(50), "upstream 407, fastest rival 30"),
+        Figure("request.cpu.32.100", "proxy CPU, 32 connections, 100 policies",
+               "us", _most(50)),
+        Figure("request.cpu.32.1000",
+               "proxy CPU, 32 connections, 1,000 policies", "us", _most(50),
+               "upstream 9,900"),
+        Figure("request.cpu.1", "proxy CPU, 1 connection", "us"),
+        Figure("request.rps.32", "requests/s, 32 connections", "1/s", None,
+               "", 0),
+        Figure("request.p50.32", "latency p50, 32 connections", "us", None,
+               "", 0),
+        Figure("request.p99.32", "latency p99, 32 connections", "us", None,
+               "", 0),
+        Figure("request.rps.32.1000", "requests/s, 32 conns, 1,000 policies",
+               "1/s", None, "upstream 100", 0),
+        Figure("request.p99.32.1000", "latency p99, 32 conns, 1,000 policies",
+               "us", None, "", 0),
+        Figure("request.rps.1", "requests/s, 1 connection", "1/s", None,
+               "", 0),
+        Figure("request.p50.1", "latency p50, 1 connection", "us", None,
+               "upstream +390"),
+        Figure("request.p99.1", "latency p99, 1 connection", "us"),
+    ]),
+    ("New inspected connection, its first request included",
+     ["nginx", "squid", "mitmproxy"], [
+        Figure("connection.full", "proxy CPU, full handshake", "us",
+               _most(600), "upstream 4,300, fastest rival 755", 0),
+        Figure("connection.resumed", "proxy CPU, client resumes", "us",
+               _most(600), "", 0),
+    ]),
+    ("Bulk through interception", ["nginx", "squid", "mitmproxy"], [
+        Figure("bulk", "per CPU second of the proxy", "MB", None,
+               "upstream 940", 0),
+    ]),
+    ("Decision over one request, connection's included", [], [
+        Figure("decision.policies.10", "10 policies of a rule, own hosts",
+               "us", _most(1), "", 3),
+        Figure("decision.policies.1000", "1,000 policies of a rule, own hosts",
+               "us", _most(1), "upstream about 9,500", 3),
+        Figure("decision.one-policy.10", "10 rules in one policy", "us",
+               _most(1), "", 3),
+        Figure("decision.one-policy.1000", "1,000 rules in one policy", "us",
+               _most(1), "", 3),
+        Figure("decision.same-host.10", "10 policies of a rule, one host",
+               "us", _most(1), "", 3),
+        Figure("decision.same-host.1000",
+               "1,000 policies of a rule, one host", "us", _most(1), "", 3),
+    ]),
+    ("Policy edit to effect, on an open connection", [], [
+        Figure("edit.denied.p50", "first refusal after the rename, p50", "ms",
+               _most(20), "upstream 10,040"),
+        Figure("edit.denied.max", "first refusal after the rename, worst",
+               "ms", _most(20)),
+        Figure("edit.allowed.p50", "first answer after allowing again, p50",
+               "ms", _most(20)),
+    ]),
+]
+
+OPENSHELL = "openshell"
+
+
+def rows():
+    return [f for _, _, figures in SECTIONS for f in figures]
