@@ -1,0 +1,251 @@
+/*
+ * conn: a connection and the order of its steps.
+ *
+ * A step function runs until it needs something from outside (PX_WAIT), goes
+ * on to another step (px_go, PX_MORE) or ends the connection (PX_CLOSE).
+ * Everything that happens to a connection - readiness, a timer, an answer of
+ * ctl, the resolver - only notes its result and calls px_run.
+ *
+ * Closing: px_close releases sockets, buffers and requests at once; the memory
+ * goes when libuv has closed the handles.
+ */
+#include "proxy/px.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+/*
+ * A deadline of 0 is set by the step itself.  What passes the deadline is
+ * answered with `status` where an answer can still be given, else cut.
+ */
+static const struct px_step {
+	const char *name;
+	enum px_next (*run)(struct px_conn *);
+	unsigned deadline_ms;
+	unsigned status;
+	const char *late;
+} steps[PX_NSTEPS] = {
+	[PX_READ_HEAD] = { "read-head", px_read_head, 15000, 408,
+	    "the request head was not complete within 15 seconds" },
+	[PX_IDENTIFY] = { "identify", px_identify, 5000, 503,
+	    "the program could not be identified within 5 seconds" },
+	[PX_DECIDE] = { "decide", px_decide, 0, 0, NULL },
+	[PX_RESOLVE] = { "resolve", px_resolve, 10000, 504,
+	    "the name was not resolved within 10 seconds" },
+	[PX_DIAL] = { "dial", px_dial, 30000, 504,
+	    "no connection to the destination within 30 seconds" },
+	[PX_ANSWER] = { "answer", px_answer, 15000, 0, NULL },
+	[PX_SNIFF] = { "sniff", px_sniff, 0, 0, NULL },
+	[PX_TLS_UPSTREAM] = { "tls-upstream", px_tls_upstream, 15000, 0, NULL },
+	[PX_TLS_CLIENT] = { "tls-client", px_tls_client, 15000, 0, NULL },
+	[PX_SNIFF_INNER] = { "sniff-inner", px_sniff_inner, 0, 0, NULL },
+	[PX_L7] = { "l7", px_l7, 0, 0, NULL },
+	[PX_RAW] = { "raw", px_raw, 0, 0, NULL },
+	[PX_LINGER] = { "linger", px_linger, 2000, 0, NULL },
+	[PX_CAPTURED] = { "captured", px_captured, 5000, 0, NULL },
+};
+_Static_assert(ARRAY_LEN(steps) == PX_NSTEPS, "a row per step");
+
+const char *
+px_step_name(enum px_step_id step)
+{
+	return steps[step].name;
+}
+
+static void
+on_timer(uv_timer_t *t)
+{
+	struct px_conn *c = t->data;
+
+	c->timer_at = 0;
+	px_run(c);
+}
+
+/* Moves the timer only when it would ring too late; a ring that comes early
+ * looks at the deadline again.  So activity costs one comparison. */
+static void
+arm_timer(struct px_conn *c)
+{
+	uint64_t at = c->deadline, now = uv_now(&c->px->loop);
+
+	if (c->quiet_at != 0 && (at == 0 || c->quiet_at < at))
+		at = c->quiet_at;
+	if (at == 0 || (c->timer_at != 0 && c->timer_at <= at))
+		return;
+	c->timer_at = at;
+	(void)uv_timer_start(&c->timer, on_timer, at > now ? at - now : 0, 0);
+}
+
+void
+px_deadline(struct px_conn *c, uint64_t ms_from_now)
+{
+	c->deadline = uv_now(&c->px->loop) + ms_from_now;
+}
+
+void
+px_go(struct px_conn *c, enum px_step_id step)
+{
+	c->step = step;
+	c->deadline = 0;
+	c->quiet_at = 0;
+	if (steps[step].deadline_ms > 0)
+		px_deadline(c, steps[step].deadline_ms);
+}
+
+static enum px_next
+too_late(struct px_conn *c)
+{
+	const struct px_step *s = &steps[c->step];
+	struct err e;
+
+	if (c->step == PX_L7)
+		return c->l7->late(c);
+	if (s->status == 0 || (c->step == PX_READ_HEAD && px_in(&c->client).n == 0))
+		return PX_CLOSE;
+	(void)err_set(&e, ERR_LIMIT, "%s", s->late);
+	return px_fail(c, s->status,
+	    s->status == 504 ? AUDIT_UPSTREAM_FAILED : AUDIT_HTTP_REFUSED,
+	    s->name, s->status == 504 ? "upstream_failed" : "request_failed",
+	    s->late, &e);
+}
+
+static void
+on_poll(uv_poll_t *p, int status, int events)
+{
+	struct px_end *end = p->data;
+
+	/* An error shows itself at the next read or write. */
+	if (status < 0 || (events & (UV_READABLE | UV_DISCONNECT)))
+		end->ready = true;
+	if (status < 0 || (events & UV_WRITABLE)) {
+		end->blocked = false;
+		end->tls_write = false;
+	}
+	px_run(end->c);
+}
+
+int
+px_conn_attach(struct px_conn *c, struct px_end *end, int fd, struct err *e)
+{
+	if (px_end_open(end, c, &c->px->loop, fd, e) < 0)
+		return -1;
+	c->uv_open++;
+	return 0;
+}
+
+void
+px_run(struct px_conn *c)
+{
+	enum px_next next = PX_MORE;
+
+	if (c->running || c->closing)
+		return;
+	c->running = true;
+	while (next == PX_MORE && !c->closing) {
+		if (c->deadline != 0 && uv_now(&c->px->loop) >= c->deadline) {
+			c->deadline = 0;
+			next = too_late(c);
+		} else {
+			next = steps[c->step].run(c);
+		}
+	}
+	c->running = false;
+	if (c->closing)
+		return;
+	if (next == PX_CLOSE) {
+		px_close(c, false);
+		return;
+	}
+	px_end_arm(&c->client, on_poll);
+	px_end_arm(&c->up, on_poll);
+	arm_timer(c);
+}
+
+struct px_conn *
+px_conn_new(struct px *px, int fd, enum px_mode mode)
+{
+	struct px_conn *c;
+	struct err e;
+	unsigned slot = px->free_slot;
+
+	for (unsigned i = 0; px->slot[slot] != NULL; i++) {
+		if (i == PX_SLOTS)
+			return NULL;
+		slot = (slot + 1) % PX_SLOTS;
+	}
+	c = NEW(struct px_conn);
+	c->px = px;
+	c->mode = mode;
+	c->serial = ++px->serial;
+	c->id = (c->serial % (UINT32_MAX / PX_SLOTS)) * PX_SLOTS + slot;
+	c->client.fd = c->up.fd = c->dialed_fd = -1;
+	c->client.io = c->up.io = px->io;
+	c->hx.path = BUF_INIT(TARGET_PATH_MAX * 3);
+	c->hx.query = BUF_INIT(TARGET_MAX);
+	(void)uv_timer_init(&px->loop, &c->timer);
+	c->timer.data = c;
+	c->uv_open = 1;
+	px->slot[slot] = c;
+	px->free_slot = (uint16_t)((slot + 1) % PX_SLOTS);
+	px->n_conns++;
+	if (px_conn_attach(c, &c->client, fd, &e) < 0) {
+		px_close(c, true);
+		return NULL;
+	}
+	px_go(c, mode == PX_MODE_CAPTURE ? PX_CAPTURED : PX_READ_HEAD);
+	return c;
+}
+
+static void
+conn_free(struct px_conn *c)
+{
+	px_owners_free(c);
+	if (c->snap != NULL)
+		snapshot_unref(c->snap);
+	buf_fini(&c->hx.path);
+	buf_fini(&c->hx.query);
+	free(c);
+}
+
+static void
+on_closed(uv_handle_t *h)
+{
+	struct px_conn *c = h->data;
+
+	if (--c->uv_open == 0)
+		conn_free(c);
+}
+
+static void
+on_end_closed(uv_handle_t *h)
+{
+	struct px_end *end = h->data;
+
+	if (--end->c->uv_open == 0)
+		conn_free(end->c);
+}
+
+void
+px_close(struct px_conn *c, bool reset)
+{
+	struct px *px = c->px;
+
+	if (c->closing)
+		return;
+	c->closing = true;
+	if (c->resolving != NULL)
+		resolve_cancel(take_ptr(c->resolving));
+	if (c->dialing != NULL)
+		dial_cancel(take_ptr(c->dialing));
+	fd_close(&c->dialed_fd);
+	px_end_close(&c->client, reset, on_end_closed);
+	px_end_close(&c->up, reset, on_end_closed);
+	px->slot[c->id % PX_SLOTS] = NULL;
+	px->n_conns--;
+	if (c->counted) {
+		px->n_counted--;
+		px_accept_pause(px, false);
+	}
+	uv_close((uv_handle_t *)&c->timer, on_closed);
+}

@@ -1,0 +1,160 @@
+#include "proxy/deny.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/macros.h"
+#include "base/mem.h"
+
+static const struct phrase {
+	unsigned status;
+	const char *text;
+} phrases[] = {
+	{ 400, "Bad Request" },
+	{ 403, "Forbidden" },
+	{ 405, "Method Not Allowed" },
+	{ 408, "Request Timeout" },
+	{ 413, "Content Too Large" },
+	{ 414, "URI Too Long" },
+	{ 417, "Expectation Failed" },
+	{ 421, "Misdirected Request" },
+	{ 431, "Request Header Fields Too Large" },
+	{ 500, "Internal Server Error" },
+	{ 501, "Not Implemented" },
+	{ 502, "Bad Gateway" },
+	{ 503, "Service Unavailable" },
+	{ 504, "Gateway Timeout" },
+	{ 505, "HTTP Version Not Supported" },
+};
+
+const char *
+deny_reason_phrase(unsigned status)
+{
+	for (size_t i = 0; i < ARRAY_LEN(phrases); i++)
+		if (phrases[i].status == status)
+			return phrases[i].text;
+	return "Error";
+}
+
+/*
+ * Hostile bytes are shown escaped.  JSON's own escapes suffice for control
+ * characters; invalid UTF-8 must not reach the encoder.
+ */
+static void
+put(json_t *o, const char *key, struct view v)
+{
+	AUTO_BUF struct buf b = BUF_INIT(DENY_BODY_MAX);
+	json_t *s = json_stringn(v.p != NULL ? v.p : "", v.n);
+
+	if (s == NULL) {
+		buf_put_escaped(&b, v);
+		s = json_stringn(b.p, b.n);
+	}
+	(void)json_object_set_new(o, key, s);
+}
+
+static void
+put_if(json_t *o, const char *key, struct view v)
+{
+	if (v.n > 0)
+		put(o, key, v);
+}
+
+/* The rule that is not there, in upstream's form. */
+static json_t *
+rule_missing(const struct deny *d)
+{
+	json_t *o = json_object();
+	bool rest = d->layer[1] == '7';
+
+	put(o, "type", rest ? VIEW("rest_allow") : VIEW("endpoint_allow"));
+	put(o, "layer", view_of(d->layer));
+	if (rest) {
+		put_if(o, "method", d->method);
+		put_if(o, "path", d->path);
+	}
+	put_if(o, "host", d->host);
+	if (d->port != 0)
+		(void)json_object_set_new(o, "port", json_integer(d->port));
+	put_if(o, "binary", d->binary);
+	return o;
+}
+
+static void
+put_advice(json_t *o, const struct deny *d)
+{
+	if (d->suggestion.n == 0)
+		return;
+	(void)json_object_set_new(o, "rule_missing", rule_missing(d));
+	put(o, "suggestion", d->suggestion);
+	put(o, "hint",
+	    VIEW("to allow this, the person who runs the sandbox adds the "
+		 "suggestion under network_policies in the policy file; it is "
+		 "applied at once"));
+}
+
+void
+deny_body(const struct deny *d, struct buf *out)
+{
+	json_t *o = json_object();
+	AUTO_BUF struct buf rule = BUF_INIT(DENY_BODY_MAX);
+	char *text;
+
+	put(o, "error", view_of(d->error));
+	if (d->layer != NULL) {
+		put(o, "policy", d->policy.n > 0 ? d->policy : VIEW("-"));
+		buf_put(&rule, d->method);
+		buf_putc(&rule, ' ');
+		buf_put(&rule, d->path);
+		put(o, "rule", buf_view(&rule));
+	}
+	put(o, "detail", d->detail);
+	if (d->layer != NULL) {
+		put(o, "layer", view_of(d->layer));
+		put(o, "protocol", view_of(d->protocol));
+	}
+	put_if(o, "method", d->method);
+	put_if(o, "path", d->path);
+	put_if(o, "host", d->host);
+	if (d->port != 0)
+		(void)json_object_set_new(o, "port", json_integer(d->port));
+	put_if(o, "binary", d->binary);
+	put_advice(o, d);
+	text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	if (text != NULL)
+		buf_puts(out, text);
+	buf_putc(out, '\n');
+	free(text);
+}
+
+/* Policy keys are checked at load to be printable, so this is defence only:
+ * Attack: response splitting through a policy name. */
+static bool
+field_safe(struct view v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if ((unsigned char)v.p[i] < 0x20 || v.p[i] == 0x7f)
+			return false;
+	return v.n > 0 && v.n <= 256;
+}
+
+void
+deny_response(const struct deny *d, struct buf *out)
+{
+	AUTO_BUF struct buf body = BUF_INIT(DENY_BODY_MAX);
+
+	deny_body(d, &body);
+	buf_printf(out, "HTTP/1.1 %u %s\r\n", d->status,
+	    deny_reason_phrase(d->status));
+	buf_printf(out, "Content-Type: application/json\r\n"
+			"Content-Length: %zu\r\n", body.n);
+	if (d->layer != NULL) {
+		buf_puts(out, "X-OpenShell-Policy: ");
+		buf_put(out, field_safe(d->policy) ? d->policy : VIEW("-"));
+		buf_puts(out, "\r\n");
+	}
+	buf_puts(out, "Connection: close\r\n\r\n");
+	if (!view_eq(d->method, VIEW("HEAD")))
+		buf_put(out, buf_view(&body));
+}

@@ -1,0 +1,33 @@
+/*
+ * deny: the answers the proxy gives itself, as JSON a person and a program
+ * can act on (spec 3.11, with its additive fields).
+ */
+#ifndef PROXY_DENY_H
+#define PROXY_DENY_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+struct deny {
+	unsigned status;
+	const char *error;  /* "policy_denied", "ssrf_denied", "bad_request" */
+	const char *layer;  /* "l4" or "l7"; NULL when no policy spoke */
+	const char *protocol; /* "connect", "http", "rest" */
+	struct view policy; /* key; empty: none */
+	struct view detail;
+	struct view method, path, host, binary;
+	uint16_t port;
+	struct view suggestion; /* YAML to paste; empty: none */
+};
+
+enum { DENY_BODY_MAX = 16384, DENY_MAX = DENY_BODY_MAX + 1024 };
+
+/* "Forbidden" for 403; "Error" for a status we never send. */
+const char *deny_reason_phrase(unsigned status);
+/* The JSON object and '\n'. */
+void deny_body(const struct deny *d, struct buf *out);
+/* Status line, fields and body; the body is left out after a HEAD request. */
+void deny_response(const struct deny *d, struct buf *out);
+
+#endif

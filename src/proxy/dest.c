@@ -1,0 +1,95 @@
+#include "proxy/dest.h"
+
+static bool
+in_policy_net(const struct addr *a, const struct policy_net *net)
+{
+	struct addr_net n = { .bits = net->prefix };
+
+	n.base.family = net->family;
+	memcpy(n.base.b, net->addr, net->family == 4 ? 4 : 16);
+	return addr_in_net(a, &n);
+}
+
+/* Every non-empty list must hold the address (spec 2.6, intersection). */
+static bool
+in_all_lists(const struct addr *a, const struct policy_conn *conn)
+{
+	for (size_t i = 0; i < conn->n_nets; i++) {
+		bool found = false;
+
+		for (size_t j = 0; j < conn->nets[i].n && !found; j++)
+			found = in_policy_net(a, &conn->nets[i].v[j]);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_own(const struct addr *a, uint16_t port, const struct dest_rules *rules)
+{
+	for (size_t i = 0; rules != NULL && i < rules->n_own; i++)
+		if (addr_eq(a, &rules->own[i].addr) &&
+		    (rules->own[i].port == 0 || rules->own[i].port == port))
+			return true;
+	return false;
+}
+
+static int
+check_one(struct view host, const struct addr *given, uint16_t port,
+    const struct policy_conn *conn, bool listed, const struct dest_rules *rules,
+    struct err *e)
+{
+	struct addr a = addr_unmap(*given);
+	char text[ADDR_TEXT_MAX];
+	const char *range = NULL;
+	enum addr_class class = addr_class(given, &range);
+
+	(void)addr_format(given, text);
+	if (!listed && class != ADDR_PUBLIC)
+		return err_set(e, ERR_DENIED,
+		    "%.*s resolves to internal address %s (%s), connection "
+		    "rejected",
+		    (int)host.n, host.p, text, range);
+	if (class == ADDR_BLOCKED)
+		return err_set(e, ERR_DENIED,
+		    "%.*s resolves to always-blocked address %s (%s), "
+		    "connection rejected",
+		    (int)host.n, host.p, text, range);
+	if (is_own(&a, port, rules))
+		return err_set(e, ERR_DENIED,
+		    "%.*s resolves to always-blocked address %s (the proxy "
+		    "itself), connection rejected",
+		    (int)host.n, host.p, text);
+	if (!in_all_lists(&a, conn))
+		return err_set(e, ERR_DENIED,
+		    "%.*s resolves to %s which is not in allowed_ips, "
+		    "connection rejected",
+		    (int)host.n, host.p, text);
+	return 0;
+}
+
+int
+dest_check(struct view host, uint16_t port, const struct policy_conn *conn,
+    const struct addr *v, size_t n, const struct dest_rules *rules,
+    struct err *e)
+{
+	struct addr literal;
+	bool listed = conn->n_nets > 0;
+
+	if (n == 0)
+		return err_set(e, ERR_DENIED,
+		    "DNS resolution returned no addresses for %.*s:%u",
+		    (int)host.n, host.p, port);
+	if (addr_port_blocked(port))
+		return err_set(e, ERR_DENIED,
+		    "port %u is a blocked control-plane port, connection "
+		    "rejected",
+		    port);
+	if (!listed && conn->exact_host && addr_parse(host, &literal))
+		listed = true;
+	for (size_t i = 0; i < n; i++)
+		if (check_one(host, &v[i], port, conn, listed, rules, e) < 0)
+			return -1;
+	return 0;
+}

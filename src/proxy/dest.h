@@ -1,0 +1,43 @@
+/*
+ * dest: may this connection go to these addresses?  Pure; no I/O.
+ *
+ * Attack: SSRF, DNS rebinding.  One bad address refuses the whole answer, and
+ * the caller dials the very addresses that were checked here.
+ */
+#ifndef PROXY_DEST_H
+#define PROXY_DEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "net/addr.h"
+#include "policy/decide.h"
+
+/* Addresses that are ours and can never be a destination. */
+struct dest_own {
+	struct addr addr;
+	uint16_t port; /* 0: every port */
+};
+
+struct dest_rules {
+	const struct dest_own *own;
+	size_t n_own;
+};
+
+/*
+ * `host` is what the client asked for, `conn` the verdict over it, `v` the
+ * whole answer of the resolver.  Two modes (spec 3.6): without any allowed_ips
+ * list, internal addresses are refused; with lists, every address must be in
+ * every list, and always-blocked addresses stay refused.  An IP literal is its
+ * own list only when the endpoint's host is exactly that literal.
+ *
+ * 0, or -1 with ERR_DENIED and the reason, which names addresses and is for
+ * the record only, never for the sandbox.
+ */
+int dest_check(struct view host, uint16_t port, const struct policy_conn *conn,
+    const struct addr *v, size_t n, const struct dest_rules *rules,
+    struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,77 @@
+#include "proxy/events.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+void
+px_events_init(struct px_events *q, bool all)
+{
+	*q = (struct px_events) {
+		.lines = BUF_INIT(PX_EVENTS_MAX),
+		.all = all,
+		.msg = NEW(union net_msg),
+	};
+}
+
+void
+px_events_fini(struct px_events *q)
+{
+	buf_fini(&q->lines);
+	free(take_ptr(q->msg));
+}
+
+bool
+px_events_wants(const struct px_events *q, enum audit_action action)
+{
+	return q->all || action != AUDIT_ALLOW;
+}
+
+void
+px_events_add(struct px_events *q, struct audit_event *ev)
+{
+	if (!px_events_wants(q, ev->action))
+		return;
+	ev->time_ms = clock_wall_ms();
+	audit_event_json(ev, &q->lines);
+}
+
+bool
+px_events_full(const struct px_events *q)
+{
+	return q->lines.n - q->at >= PX_EVENTS_WAIT_MAX;
+}
+
+/* The most whole lines that fit a message; a line always does. */
+static size_t
+whole_lines(struct view v)
+{
+	size_t n = MIN(v.n, (size_t)NET_EVENTS_MAX);
+
+	while (n > 0 && v.p[n - 1] != '\n')
+		n--;
+	return n;
+}
+
+int
+px_events_flush(struct px_events *q, int sock, struct err *e)
+{
+	while (q->at < q->lines.n) {
+		struct view rest = view_slice(buf_view(&q->lines), q->at,
+		    q->lines.n);
+		size_t n = whole_lines(rest);
+
+		if (n == 0)
+			return err_set(e, ERR_INTERNAL, "event without an end");
+		q->msg->events.n = (uint32_t)n;
+		q->msg->events.pad = 0;
+		memcpy(q->msg->events.json, rest.p, n);
+		if (net_send(sock, q->msg, NET_EVENTS, NULL, 0, e) < 0)
+			return -1;
+		q->at += n;
+	}
+	buf_reset(&q->lines);
+	q->at = 0;
+	return 0;
+}

@@ -1,0 +1,169 @@
+/*
+ * identity_ask: who holds the client's socket?  ctl knows; net asks.
+ *
+ * Attack: a socket shared between an allowed and another program.  Every
+ * owner is kept, and judge.c lets nobody through unless all of them may.
+ */
+#include "proxy/px.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/mem.h"
+
+void
+px_owners_free(struct px_conn *c)
+{
+	for (unsigned i = 0; i < c->n_owners; i++)
+		free(c->owners[i].text);
+	free(take_ptr(c->owners));
+	c->n_owners = 0;
+}
+
+static int
+fill_tuple(int fd, struct net_who *w, struct err *e)
+{
+	struct sockaddr_storage peer, local;
+	socklen_t np = sizeof(peer), nl = sizeof(local);
+	struct addr a, b;
+
+	if (getpeername(fd, (struct sockaddr *)&peer, &np) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&local, &nl) < 0)
+		return err_sys(e, "name the client's socket");
+	if (!addr_from_sockaddr((struct sockaddr *)&peer, &a, &w->peer_port) ||
+	    !addr_from_sockaddr((struct sockaddr *)&local, &b, &w->local_port))
+		return err_set(e, ERR_INVALID, "client is not over IP");
+	w->family = a.family;
+	memcpy(w->peer, a.b, sizeof(w->peer));
+	memcpy(w->local, b.b, sizeof(w->local));
+	return 0;
+}
+
+static int
+ask(struct px_conn *c, struct err *e)
+{
+	union net_msg *m = c->px->events.msg; /* one buffer for all we send */
+
+	memset(&m->who, 0, sizeof(m->who));
+	m->who.id = c->id;
+	if (fill_tuple(c->client.fd, &m->who, e) < 0)
+		return -1;
+	return net_send(c->px->ctl, m, NET_WHO, NULL, 0, e);
+}
+
+/* Sends the question, or leaves it for when ctl takes messages again. */
+static int
+ask_or_wait(struct px_conn *c, struct err *e)
+{
+	c->who_unsent = false;
+	if (ask(c, e) == 0) {
+		c->who_sent = true;
+		return 0;
+	}
+	if (e->code != ERR_AGAIN)
+		return -1;
+	c->who_unsent = c->px->who_unsent = true;
+	return 0;
+}
+
+void
+px_who_retry(struct px *px)
+{
+	if (!px->who_unsent)
+		return;
+	px->who_unsent = false;
+	for (unsigned i = 0; i < PX_SLOTS; i++)
+		if (px->slot[i] != NULL && px->slot[i]->who_unsent)
+			px_run(px->slot[i]);
+}
+
+static enum px_next
+unknown(struct px_conn *c)
+{
+	struct policy_reason why;
+
+	(void)snprintf(why.text, sizeof(why.text),
+	    "failed to resolve peer binary: %s", c->identity_err.text);
+	if (c->mode == PX_MODE_CAPTURE) {
+		px_go(c, PX_CAPTURED);
+		return PX_MORE;
+	}
+	px_pin(c);
+	return px_deny_conn(c, &why);
+}
+
+enum px_next
+px_identify(struct px_conn *c)
+{
+	if (c->identity_known && c->identity_err.code != ERR_NONE)
+		return unknown(c);
+	if (c->identity_known) {
+		px_go(c, c->mode == PX_MODE_CAPTURE ? PX_CAPTURED : PX_DECIDE);
+		return PX_MORE;
+	}
+	c->client.reading = false;
+	if (!c->who_sent && ask_or_wait(c, &c->identity_err) < 0)
+		return unknown(c);
+	return PX_WAIT;
+}
+
+static struct view
+text_of(const char *p, size_t max)
+{
+	return (struct view) { p, strnlen(p, max) };
+}
+
+/* Copies what the message says into storage of the connection's. */
+static void
+keep_owner(struct px_conn *c, const struct net_identity *m)
+{
+	struct px_owner *o;
+	struct view parts[3 + NET_ANCESTORS];
+	size_t n = 0, total = 0;
+	char *at;
+
+	c->owners = mem_realloc(c->owners, c->n_owners + 1, sizeof(*o));
+	o = &c->owners[c->n_owners++];
+	*o = (struct px_owner) { .pid = m->pid };
+	parts[n++] = text_of(m->exe, sizeof(m->exe));
+	parts[n++] = text_of(m->sha256, sizeof(m->sha256));
+	parts[n++] = text_of(m->cmdline, sizeof(m->cmdline));
+	for (size_t i = 0; i < m->n_ancestors && i < NET_ANCESTORS; i++)
+		parts[n++] = text_of(m->ancestors[i], sizeof(m->ancestors[i]));
+	for (size_t i = 0; i < n; i++)
+		total += parts[i].n;
+	at = o->text = mem_calloc(1, total + 1);
+	for (size_t i = 0; i < n; i++) {
+		if (parts[i].n > 0)
+			memcpy(at, parts[i].p, parts[i].n);
+		parts[i].p = at;
+		at += parts[i].n;
+	}
+	o->who.exe = parts[0];
+	o->sha256 = parts[1];
+	o->who.cmdline = parts[2];
+	o->who.n_ancestors = n - 3;
+	memcpy(o->who.ancestors, parts + 3, (n - 3) * sizeof(parts[0]));
+}
+
+void
+px_identity_answer(struct px *px, const struct net_identity *m)
+{
+	struct px_conn *c = px->slot[m->id % PX_SLOTS];
+
+	/* The connection may have ended meanwhile. */
+	if (c == NULL || c->id != m->id || !c->who_sent || c->identity_known)
+		return;
+	if (!m->ok)
+		(void)err_set(&c->identity_err, ERR_NOT_FOUND, "%.*s",
+		    (int)strnlen(m->reason, sizeof(m->reason)), m->reason);
+	else if (c->n_owners == PX_OWNERS_MAX)
+		(void)err_set(&c->identity_err, ERR_LIMIT,
+		    "more than %d programs share the socket", PX_OWNERS_MAX);
+	else
+		keep_owner(c, m);
+	if (m->more && m->ok)
+		return;
+	c->identity_known = true;
+	px_run(c);
+}

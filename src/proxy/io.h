@@ -1,0 +1,111 @@
+/*
+ * io: one side of a connection: a non-blocking socket, plain or TLS, with a
+ * bounded buffer each way, and the wish to be woken.
+ *
+ * Buffers come from a pool and go back to it as soon as they are empty.
+ */
+#ifndef PROXY_IO_H
+#define PROXY_IO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "net/addr.h"
+#include "tls/stream.h"
+
+/* A response head (64 KiB) must fit, and leave room to write it anew. */
+enum { PX_BLOCK = 73728 };
+
+struct px_block {
+	char *p; /* NULL while empty */
+	uint32_t at, n; /* bytes [at, n) are there */
+};
+
+struct px_io; /* of the process: pool, CA, TLS contexts, trust, sessions */
+
+/*
+ * Makes the sandbox's CA; its certificate is *pem (borrowed), its key never
+ * leaves.  `trust`: PEM text of the roots upstream is checked against, read
+ * at the first need.  Ownership of trust moves.
+ */
+int px_io_new(struct px_io **out, char *trust, size_t n, struct view *pem,
+    struct err *e) MUST_USE;
+void px_io_free(struct px_io *io);
+/* Makes what TLS needs (contexts, trust) if that was not done yet: costs
+ * milliseconds, so it is asked for while waiting for the resolver. */
+int px_io_tls(struct px_io *io, struct err *e) MUST_USE;
+
+struct px_conn;
+struct px_end {
+	struct px_conn *c;
+	struct px_io *io;
+	int fd; /* the stream's; -1: not there */
+	struct stream *s;
+	uv_poll_t poll;
+	bool poll_open;
+	int mask;	/* what libuv was asked for */
+	struct px_block in, out;
+	bool reading;	/* wake when there is something to read */
+	bool ready;	/* a read may give something */
+	bool eof;	/* nothing more will come */
+	bool fin;	/* nothing more will be sent */
+	bool failed;	/* writing failed; reading may still give something */
+	bool blocked;	/* a write waits for room although out may be empty */
+	bool tls_write; /* a TLS read or handshake waits for room to write */
+};
+
+enum px_io_result { PX_IO_OK, PX_IO_AGAIN, PX_IO_EOF, PX_IO_FAIL };
+
+/* Takes the socket over; closes it on failure. */
+int px_end_open(struct px_end *end, struct px_conn *c, uv_loop_t *loop, int fd,
+    struct err *e) MUST_USE;
+/* Tells libuv what this end waits for. */
+void px_end_arm(struct px_end *end, uv_poll_cb cb);
+/* Releases all but the uv handle, which `closed` reports. */
+void px_end_close(struct px_end *end, bool reset, uv_close_cb closed);
+
+static inline struct view
+px_in(const struct px_end *end)
+{
+	return (struct view) { end->in.p != NULL ? end->in.p + end->in.at : NULL,
+		end->in.n - end->in.at };
+}
+static inline size_t
+px_out_pending(const struct px_end *end)
+{
+	return end->out.n - end->out.at;
+}
+/* Bytes that px_put can take now. */
+size_t px_out_room(const struct px_end *end);
+bool px_in_full(const struct px_end *end);
+/* Reads what there is, into `in`. */
+enum px_io_result px_fill(struct px_end *end, struct err *e);
+/* n bytes of `in` are used up. */
+void px_eat(struct px_end *end, size_t n);
+/* Appends to `out`; v.n must not exceed px_out_room. */
+void px_put(struct px_end *end, struct view v);
+/* OK: out is empty; AGAIN: waits for room; FAIL: the peer takes no more. */
+enum px_io_result px_flush(struct px_end *end, struct err *e);
+/* Writes past the empty `out`; *n is how much was taken. */
+enum px_io_result px_write_through(struct px_end *end, struct view v,
+    size_t *n, struct err *e);
+/* FIN (and close_notify): nothing more will be sent. */
+void px_end_fin(struct px_end *end);
+
+/*
+ * TLS.  The client side takes a leaf for `host`; what is in `in` is read
+ * first.  The upstream side sends `host` as server name and checks the chain
+ * for it.
+ */
+int px_tls_accept(struct px_end *end, const char *host, struct err *e) MUST_USE;
+int px_tls_connect(struct px_end *end, const char *host, uint16_t port,
+    struct err *e) MUST_USE;
+/* OK when the handshake is done; FAIL with the reason in words. */
+enum px_io_result px_tls_handshake(struct px_end *end, struct err *e);
+/* A fatal alert, in the clear, before any ServerHello (RFC 8446 section 6). */
+void px_tls_alert(struct px_end *end, uint8_t description);
+
+#endif

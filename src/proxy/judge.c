@@ -1,0 +1,93 @@
+/*
+ * judge: puts the questions of a connection to the policy, for every program
+ * that holds its socket.  All must be allowed; the treatment is the strictest
+ * that any of them gets.
+ */
+#include "proxy/px.h"
+
+#include "base/macros.h"
+
+/* The connection's verdicts come from the newest snapshot from here on. */
+void
+px_pin(struct px_conn *c)
+{
+	if (c->snap == c->px->snap)
+		return;
+	if (c->snap != NULL)
+		snapshot_unref(c->snap);
+	c->snap = snapshot_ref(c->px->snap);
+}
+
+static void
+merge(struct policy_conn *all, const struct policy_conn *one)
+{
+	if (all->protocol == POLICY_PROTO_NONE)
+		all->protocol = one->protocol;
+	if (one->enforcement == POLICY_ENFORCE)
+		all->enforcement = POLICY_ENFORCE;
+	if (one->tls == POLICY_TLS_AUTO)
+		all->tls = POLICY_TLS_AUTO;
+	all->exact_host = all->exact_host && one->exact_host;
+	for (size_t i = 0; i < one->n_nets; i++) {
+		if (all->n_nets == ARRAY_LEN(all->nets)) {
+			/* A list that does not fit may not be dropped. */
+			all->allow = false;
+			return;
+		}
+		all->nets[all->n_nets++] = one->nets[i];
+	}
+}
+
+/* In the snapshot `s`, which need not be the pinned one. */
+bool
+px_judge_conn(struct px_conn *c, struct snapshot *s, struct policy_conn *out,
+    struct policy_reason *why)
+{
+	struct view host = view_of(c->dst.host);
+
+	c->denied_owner = NULL;
+	why->text[0] = '\0';
+	for (unsigned i = 0; i < c->n_owners; i++) {
+		struct policy_conn one;
+
+		policy_decide_conn(s, &c->owners[i].who, host, c->dst.port,
+		    &one, why);
+		if (!one.allow) {
+			c->denied_owner = &c->owners[i];
+			*out = one;
+			return false;
+		}
+		if (i == 0)
+			*out = one;
+		else
+			merge(out, &one);
+	}
+	if (c->n_owners == 0 || !out->allow) {
+		(void)snprintf(why->text, sizeof(why->text),
+		    c->n_owners == 0 ? "missing input.exec"
+				     : "the programs that share the socket "
+				       "have too many allowed_ips lists");
+		return false;
+	}
+	return true;
+}
+
+bool
+px_judge_request(struct px_conn *c, struct snapshot *s,
+    const struct policy_request *r, struct policy_verdict *out,
+    struct policy_reason *why)
+{
+	struct view host = view_of(c->dst.host);
+
+	c->denied_owner = NULL;
+	*out = (struct policy_verdict) { 0 };
+	for (unsigned i = 0; i < c->n_owners; i++) {
+		policy_decide_request(s, &c->owners[i].who, host, c->dst.port,
+		    r, out, why);
+		if (!out->allow) {
+			c->denied_owner = &c->owners[i];
+			return false;
+		}
+	}
+	return c->n_owners > 0 && out->allow;
+}

@@ -1,0 +1,432 @@
+/*
+ * net_main: the process that meets hostile bytes.
+ *
+ * It trusts ctl, and nothing it reads elsewhere.  Order at start: the CA first
+ * (ctl waits for it to write the trust files of the sandbox), then selfbox,
+ * and only then the policy text and the listeners.  When ctl is gone, so is
+ * this process: a sandbox without its supervisor has no network.
+ */
+#include "proxy/net_main.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "proxy/px.h"
+#include "proxy/selfbox.h"
+
+enum { TRUST_MAX = 8 << 20, REASON_MAX = 900 };
+
+/* ---- from ctl ---------------------------------------------------------- */
+
+/* A memfd's contents from its start, wherever its writer left the offset. */
+static int
+read_text(int fd, size_t max, char **text, size_t *n, struct err *e)
+{
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_sys(e, "seek");
+	return file_read(fd, max, text, n, e);
+}
+
+/* Text to snapshot.  On failure *e holds every finding that fits. */
+static int
+load_policy(int fd, uint64_t generation, struct snapshot **out, struct err *e)
+{
+	AUTO_FREE char *text = NULL;
+	AUTO_FINDINGS struct policy_findings found = { 0 };
+	AUTO_POLICY struct policy *p = NULL;
+	AUTO_BUF struct buf said = BUF_INIT(REASON_MAX);
+	size_t n;
+
+	if (read_text(fd, POLICY_TEXT_MAX, &text, &n, e) < 0)
+		return err_wrap(e, "read the policy");
+	if (policy_parse((struct view) { text, n }, &p, &found) < 0) {
+		policy_findings_print(&found, "policy", &said);
+		return err_set(e, ERR_INVALID, "%s", buf_str(&said));
+	}
+	return snapshot_new(p, generation, out, e);
+}
+
+static void
+send_status(struct px *px, uint64_t generation, const struct err *why)
+{
+	union net_msg *m = px->events.msg;
+	struct err e;
+
+	/* Records of what the new policy did come before its status; when ctl
+	 * is slow they follow from the loop. */
+	if (px_events_flush(&px->events, px->ctl, &e) < 0)
+		LOG_DEBUG("EVENTS_LATE", KV_STR("reason", e.text));
+	memset(&m->policy_status, 0, sizeof(m->policy_status));
+	m->policy_status.generation = generation;
+	m->policy_status.loaded = why == NULL;
+	if (why != NULL)
+		(void)snprintf(m->policy_status.text,
+		    sizeof(m->policy_status.text), "%s", why->text);
+	if (net_send(px->ctl, m, NET_POLICY_STATUS, NULL, 0, &e) < 0)
+		LOG_WARN("POLICY_STATUS_LOST", KV_STR("reason", e.text));
+}
+
+static void
+record_policy(struct px *px, bool loaded, struct view why)
+{
+	struct audit_event ev = { .kind = AUDIT_POLICY,
+		.action = loaded ? AUDIT_INFO : AUDIT_DENY,
+		.stage = VIEW("policy"), .reason = why,
+		.generation = px->generation };
+
+	px_events_add(&px->events, &ev);
+}
+
+static int
+on_policy(struct px *px, const union net_msg *m, int *fds, struct err *e)
+{
+	AUTO_CLOSE int fd = fd_take(&fds[0]);
+	struct snapshot *s;
+	struct err why;
+
+	(void)e;
+	if (load_policy(fd, m->policy.generation, &s, &why) < 0) {
+		/* The last good policy stays. */
+		record_policy(px, false, view_of(why.text));
+		send_status(px, m->policy.generation, &why);
+		return 0;
+	}
+	snapshot_unref(px->snap);
+	px->snap = s;
+	px->generation = m->policy.generation;
+	px_rejudge(px);
+	record_policy(px, true, VIEW("loaded"));
+	send_status(px, m->policy.generation, NULL);
+	return 0;
+}
+
+static int
+on_listen(struct px *px, const union net_msg *m, int *fds, struct err *e)
+{
+	int proxy = fd_take(&fds[0]);
+	int capture = m->listen.capture ? fd_take(&fds[1]) : -1;
+
+	if (px->listening)
+		return err_set(e, ERR_PROTO, "a second LISTEN");
+	return px_listen(px, proxy, capture, e);
+}
+
+static int
+on_identity(struct px *px, const union net_msg *m, int *fds UNUSED,
+    struct err *e UNUSED)
+{
+	px_identity_answer(px, &m->identity);
+	return 0;
+}
+
+static int
+on_resolver(struct px *px, const union net_msg *m, int *fds UNUSED,
+    struct err *e)
+{
+	struct resolver *r;
+
+	if (resolver_new(&px->loop,
+		(struct view) { m->resolver.servers,
+		    strnlen(m->resolver.servers, NET_SERVERS_MAX) },
+		&r, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < PX_SLOTS; i++)
+		if (px->slot[i] != NULL && px->slot[i]->resolving != NULL)
+			resolve_cancel(take_ptr(px->slot[i]->resolving));
+	resolver_free(px->resolver);
+	px->resolver = r;
+	/* What was being asked is asked again, of the new servers. */
+	for (unsigned i = 0; i < PX_SLOTS; i++)
+		if (px->slot[i] != NULL && px->slot[i]->step == PX_RESOLVE)
+			px_run(px->slot[i]);
+	return 0;
+}
+
+/* Sizes, descriptors and directions are checked by net_recv. */
+static const struct ctl_rule {
+	enum net_type type;
+	unsigned nfds_min;
+	int (*run)(struct px *, const union net_msg *, int *fds, struct err *);
+} ctl_rules[] = {
+	{ NET_LISTEN, 1, on_listen },
+	{ NET_POLICY, 1, on_policy },
+	{ NET_IDENTITY, 0, on_identity },
+	{ NET_RESOLVER, 0, on_resolver },
+};
+
+static int
+on_message(struct px *px, const union net_msg *m, int *fds, unsigned nfds,
+    struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ctl_rules); i++)
+		if (ctl_rules[i].type == m->hdr.type &&
+		    nfds >= ctl_rules[i].nfds_min)
+			return ctl_rules[i].run(px, m, fds, e);
+	return err_set(e, ERR_PROTO, "ctl: message %u is not expected now",
+	    m->hdr.type);
+}
+
+static void
+end(struct px *px, int status, const struct err *e)
+{
+	if (px->ending)
+		return;
+	px->ending = true;
+	px->status = status;
+	if (e != NULL)
+		px->err = *e;
+	uv_stop(&px->loop);
+}
+
+static void
+read_ctl(struct px *px)
+{
+	struct err e;
+
+	while (!px->ending) {
+		int fds[FD_MSG_MAX] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+		unsigned nfds = 0;
+		int got = net_recv(px->ctl, NET_SIDE_NET, px->received, fds,
+		    &nfds, &e);
+
+		if (got < 0 && e.code == ERR_AGAIN)
+			return;
+		if (got == 0)
+			end(px, 0, NULL);
+		else if (got < 0 ||
+		    on_message(px, px->received, fds, nfds, &e) < 0)
+			end(px, 1, &e);
+		for (unsigned i = 0; i < FD_MSG_MAX; i++)
+			fd_close(&fds[i]);
+	}
+}
+
+/* ---- to ctl ------------------------------------------------------------ */
+
+static void on_ctl(uv_poll_t *p, int status, int events);
+
+static void
+watch_ctl(struct px *px, bool write)
+{
+	if (px->ctl_wants_write == write)
+		return;
+	px->ctl_wants_write = write;
+	(void)uv_poll_start(&px->ctl_poll,
+	    UV_READABLE | (write ? UV_WRITABLE : 0), on_ctl);
+}
+
+/* Connections that stopped because records could not be sent go on. */
+static void
+wake_waiting(struct px *px)
+{
+	if (!px->events_waited || px_events_full(&px->events))
+		return;
+	px->events_waited = false;
+	for (unsigned i = 0; i < PX_SLOTS; i++) {
+		struct px_conn *c = px->slot[i];
+
+		if (c != NULL && c->waits_events) {
+			c->waits_events = false;
+			px_run(c);
+		}
+	}
+}
+
+static void
+flush(struct px *px)
+{
+	struct err e;
+
+	if (px_events_flush(&px->events, px->ctl, &e) < 0 &&
+	    e.code != ERR_AGAIN) {
+		end(px, 1, &e);
+		return;
+	}
+	watch_ctl(px, px->who_unsent || px->events.lines.n > px->events.at);
+	wake_waiting(px);
+}
+
+static void
+on_ctl(uv_poll_t *p, int status, int events)
+{
+	struct px *px = p->data;
+
+	if (status < 0 || (events & UV_READABLE))
+		read_ctl(px);
+	if (!px->ending && (events & UV_WRITABLE)) {
+		px_who_retry(px);
+		flush(px);
+	}
+}
+
+/* The loop is about to sleep. */
+static void
+on_prepare(uv_prepare_t *h)
+{
+	flush(h->data);
+}
+
+/* ---- start and end ----------------------------------------------------- */
+
+static void
+keep_only(int sock)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0) {
+		(void)dup2(null, 0);
+		(void)dup2(null, 1);
+	}
+	if (sock > 3)
+		(void)close_range(3, (unsigned)sock - 1, 0);
+	(void)close_range((unsigned)sock + 1, ~0U, 0);
+}
+
+static int
+send_ca(struct px *px, struct view pem, struct err *e)
+{
+	union net_msg *m = px->events.msg;
+
+	if (pem.n > NET_PEM_MAX)
+		return err_set(e, ERR_INTERNAL, "CA certificate too long");
+	memset(&m->ca, 0, sizeof(m->ca));
+	m->ca.n = (uint32_t)pem.n;
+	memcpy(m->ca.pem, pem.p, pem.n);
+	return net_send(px->ctl, m, NET_CA, NULL, 0, e);
+}
+
+static int
+start(struct px *px, const struct net_start *m, const int *fds, struct err *e)
+{
+	struct view servers = { m->servers,
+		strnlen(m->servers, sizeof(m->servers)) };
+	char *trust = NULL;
+	size_t n;
+	struct view pem;
+
+	px_events_init(&px->events, m->event_level != 0);
+	px->generation = m->generation;
+	px->proxy_port = m->proxy_port;
+	(void)snprintf(px->proxy_addr, sizeof(px->proxy_addr), "%.47s",
+	    m->proxy_addr);
+	if (addr_parse(view_of(px->proxy_addr), &px->own[0].addr)) {
+		px->own[0].port = m->proxy_port;
+		px->n_own = 1;
+	}
+	if (read_text(fds[1], TRUST_MAX, &trust, &n, e) < 0)
+		return err_wrap(e, "read the trust bundle");
+	if (px_io_new(&px->io, trust, n, &pem, e) < 0 ||
+	    send_ca(px, pem, e) < 0)
+		return -1;
+	if (servers.n > 0 &&
+	    resolver_new(&px->loop, servers, &px->resolver, e) < 0)
+		return err_wrap(e, "name servers");
+	if (selfbox_enter(m->drop_uid, m->drop_gid, e) < 0)
+		return err_wrap(e, "confine the proxy");
+	return load_policy(fds[0], m->generation, &px->snap, e);
+}
+
+static int
+begin(struct px *px, struct err *e)
+{
+	int fds[FD_MSG_MAX] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+	unsigned nfds = 0;
+	int got, r;
+
+	got = net_recv(px->ctl, NET_SIDE_NET, px->received, fds, &nfds, e);
+	if (got == 0)
+		return err_set(e, ERR_IO, "ctl is gone");
+	if (got < 0)
+		return -1;
+	if (px->received->hdr.type != NET_START || nfds != 2)
+		return err_set(e, ERR_PROTO, "the first message is not START");
+	r = start(px, &px->received->start, fds, e);
+	for (unsigned i = 0; i < FD_MSG_MAX; i++)
+		fd_close(&fds[i]);
+	if (r < 0 || fd_set_nonblock(px->ctl, true, e) < 0)
+		return -1;
+	if (uv_poll_init(&px->loop, &px->ctl_poll, px->ctl) < 0 ||
+	    uv_prepare_init(&px->loop, &px->prepare) < 0)
+		return err_set(e, ERR_INTERNAL, "cannot watch ctl");
+	px->ctl_poll.data = px;
+	px->prepare.data = px;
+	(void)uv_poll_start(&px->ctl_poll, UV_READABLE, on_ctl);
+	(void)uv_prepare_start(&px->prepare, on_prepare);
+	return 0;
+}
+
+static void
+close_handle(uv_handle_t *h, void *arg UNUSED)
+{
+	if (!uv_is_closing(h))
+		uv_close(h, NULL);
+}
+
+static void
+give_up(struct px *px, const struct err *e)
+{
+	AUTO_FREE union net_msg *m = NEW(union net_msg);
+	struct err ignored;
+
+	LOG_ERROR("NET_FAILED", KV_STR("reason", e->text));
+	(void)snprintf(m->failed.text, sizeof(m->failed.text), "%s", e->text);
+	if (net_send(px->ctl, m, NET_FAILED, NULL, 0, &ignored) < 0)
+		LOG_ERROR("NET_FAILED_LOST", KV_STR("reason", ignored.text));
+}
+
+static void
+release(struct px *px)
+{
+	for (unsigned i = 0; i < PX_SLOTS; i++)
+		if (px->slot[i] != NULL)
+			px_close(px->slot[i], true);
+	resolver_free(px->resolver);
+	uv_walk(&px->loop, close_handle, NULL);
+	(void)uv_run(&px->loop, UV_RUN_DEFAULT);
+	(void)uv_loop_close(&px->loop);
+	if (px->listening) {
+		fd_close(&px->listener);
+		fd_close(&px->capture);
+	}
+	px_io_free(px->io);
+	if (px->snap != NULL)
+		snapshot_unref(px->snap);
+	px_events_fini(&px->events);
+	buf_fini(&px->scratch);
+	capture_seen_free(px->seen);
+	free(px->received);
+	(void)close(px->ctl);
+	free(px);
+}
+
+int
+net_main(int sock)
+{
+	struct px *px = NEW(struct px);
+	struct err e;
+	int status;
+
+	log_set_name("net");
+	keep_only(sock);
+	px->ctl = sock;
+	px->received = NEW(union net_msg);
+	px->scratch = BUF_INIT(H1_RESPONSE_HEAD_MAX + 8192);
+	if (uv_loop_init(&px->loop) < 0)
+		return 1;
+	if (begin(px, &e) < 0) {
+		give_up(px, &e);
+		px->status = 1;
+	} else {
+		(void)uv_run(&px->loop, UV_RUN_DEFAULT);
+		if (px->err.code != ERR_NONE)
+			give_up(px, &px->err);
+	}
+	status = px->status;
+	release(px);
+	return status;
+}

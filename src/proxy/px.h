@@ -1,0 +1,299 @@
+/*
+ * px: the egress proxy of one sandbox, shared by the files of this folder.
+ *
+ * One process, one loop, no threads.  A connection is one struct px_conn and
+ * moves through the step table of conn.c; every step has an absolute deadline.
+ * Nothing here blocks.  All buffers have a bound and exist only while they
+ * hold something, so that an idle connection costs little.
+ */
+#ifndef PROXY_PX_H
+#define PROXY_PX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "http/h1.h"
+#include "http/target.h"
+#include "net/addr.h"
+#include "net/dial.h"
+#include "net/resolve.h"
+#include "policy/decide.h"
+#include "proxy/deny.h"
+#include "proxy/dest.h"
+#include "proxy/events.h"
+#include "proxy/io.h"
+#include "sandbox/netmsg.h"
+
+enum {
+	PX_CONNS_MAX = 1024, /* of one sandbox; beyond it 503 */
+	PX_SLOTS = 1280,     /* those, the refused ones and captured ones */
+	PX_OWNERS_MAX = 8,   /* programs sharing one socket */
+	PX_ADDRS_MAX = 16,   /* of one name */
+	PX_INTERIM_MAX = 8   /* 1xx before a final response */
+};
+
+/* One program that holds the client's socket. */
+struct px_owner {
+	struct policy_who who; /* views into text */
+	struct view sha256;
+	uint32_t pid;
+	char *text;
+};
+
+/* What a step tells the driver. */
+enum px_next {
+	PX_MORE,  /* the step changed, or there is more to do: run again */
+	PX_WAIT,  /* an event, a timer or an answer will wake it */
+	PX_CLOSE  /* the end: release everything, politely (FIN) */
+};
+
+enum px_step_id {
+	PX_READ_HEAD,
+	PX_IDENTIFY,
+	PX_DECIDE,
+	PX_RESOLVE,
+	PX_DIAL,
+	PX_ANSWER,
+	PX_SNIFF,
+	PX_TLS_UPSTREAM,
+	PX_TLS_CLIENT,
+	PX_SNIFF_INNER,
+	PX_L7,
+	PX_RAW,
+	PX_LINGER,
+	PX_CAPTURED,
+	PX_NSTEPS
+};
+
+enum px_mode { PX_MODE_CONNECT, PX_MODE_FORWARD, PX_MODE_CAPTURE };
+
+/* An inspector of one protocol; rows in l7.def. */
+struct px_conn;
+struct l7_proto {
+	const char *name;
+	/* -1 cannot be it, 0 needs more bytes, 1 is it. */
+	int (*sniff)(struct view first);
+	enum px_next (*run)(struct px_conn *c);
+	/* Its deadline passed. */
+	enum px_next (*late)(struct px_conn *c);
+	/* Policy changed: whether what is under way may go on. */
+	bool (*still_allowed)(struct px_conn *c);
+};
+
+/* The request under way in a tunnel or a forwarded one (l7_http.c). */
+enum hx_resp { HX_RESP_HEAD, HX_RESP_BODY, HX_RESP_DONE };
+struct hx_body {
+	enum h1_framing framing;
+	uint64_t left;
+	struct h1_chunk chunk;
+	bool done;
+};
+struct hx {
+	bool active;
+	bool inspected; /* rules were asked */
+	bool client_keeps, upstream_keeps;
+	bool client_minor0; /* HTTP/1.0 cannot read the chunked coding */
+	bool want_websocket, want_upgrade;
+	bool sent_continue;
+	bool started;	/* response bytes went to the client */
+	bool head_begun; /* part of the next head is there */
+	bool rechunk;	/* the response goes on in chunks */
+	unsigned interim;
+	enum hx_resp resp_state;
+	struct hx_body req, resp;
+	size_t scanned; /* h1_head_end's memory for the client side */
+	size_t scanned_up;
+	uint64_t requests;
+	char method[H1_METHOD_MAX + 1];
+	struct buf path;  /* canonical, of the request under way */
+	struct buf query; /* raw, of the same */
+	bool has_query;
+};
+
+struct px;
+
+struct px_conn {
+	struct px *px;
+	uint32_t id;	 /* on the wire to ctl: serial * PX_SLOTS + slot */
+	uint32_t serial; /* number of the connection in this sandbox */
+	enum px_step_id step;
+	enum px_mode mode;
+	bool running;	/* inside px_run: do not enter it again */
+	bool closing;
+	bool judged;	/* conn and policy below hold */
+	bool counted;	/* against PX_CONNS_MAX */
+	bool waits_events; /* stopped until ctl takes records */
+	unsigned uv_open; /* handles that must close before it is freed */
+
+	uv_timer_t timer;
+	uint64_t deadline, timer_at; /* loop time, ms; 0: none */
+
+	struct px_end client, up;
+
+	/* Who asked. */
+	struct px_owner *owners;
+	unsigned n_owners;
+	bool who_unsent, who_sent, identity_known;
+	const struct px_owner *denied_owner; /* the one the verdict fell on */
+	struct err identity_err;
+
+	/* What was asked and judged. */
+	struct authority dst;
+	struct snapshot *snap;
+	struct policy_conn conn;
+	char policy[128]; /* key; outlives the snapshot */
+
+	/* On the way there. */
+	struct lookup *resolving;
+	struct dial *dialing;
+	struct addr addrs[PX_ADDRS_MAX];
+	size_t n_addrs;
+	struct addr chosen; /* the one in use */
+	bool have_answer, have_dialed;
+	int dialed_fd;
+	struct err async_err;
+
+	/* Inside the tunnel. */
+	const struct l7_proto *l7;
+	bool tls;	/* terminated: both sides speak TLS */
+	bool spoke;	/* the client sent something after the 200 */
+	bool raw_after; /* silence: raw, whatever comes */
+	uint64_t quiet_at; /* when silence is decided, loop ms */
+	bool event_done; /* the verdict over the connection is recorded */
+	struct hx hx;
+
+	size_t scanned;	/* of the first head */
+	size_t forward_n; /* length of that head, which stays in client.in */
+	uint64_t forward_generation; /* that judged the request */
+
+	uint64_t last_io;
+	unsigned lingered; /* reads thrown away after the answer */
+};
+
+struct px {
+	uv_loop_t loop;
+	int ctl;
+	uv_poll_t ctl_poll;
+	bool ctl_wants_write;
+	uv_prepare_t prepare;
+	uv_timer_t accept_timer; /* back-off after EMFILE */
+	int listener, capture;
+	uv_poll_t listener_poll, capture_poll;
+	bool listening, capturing;
+
+	struct snapshot *snap;
+	uint64_t generation;
+	struct px_events events;
+	union net_msg *received;
+	struct px_io *io;
+	struct buf scratch; /* for writing one head; empty between uses */
+	struct resolver *resolver;
+	struct dest_own own[2];
+	size_t n_own;
+	char proxy_addr[48];
+	uint16_t proxy_port;
+
+	struct px_conn *slot[PX_SLOTS];
+	unsigned n_conns, n_counted;
+	uint16_t free_slot; /* where to look first */
+	uint32_t serial;
+	bool who_unsent; /* some connection's question waits for room */
+	bool events_waited;
+	bool accept_paused, ending;
+	int status;
+	struct err err;
+
+	/* Bypass floods: the last distinct (program, address) pairs seen. */
+	struct capture_seen *seen;
+};
+
+/* conn.c */
+const char *px_step_name(enum px_step_id step);
+struct px_conn *px_conn_new(struct px *px, int fd, enum px_mode mode);
+/* Gives the connection the socket of one side; it is closed on failure. */
+int px_conn_attach(struct px_conn *c, struct px_end *end, int fd,
+    struct err *e) MUST_USE;
+void px_go(struct px_conn *c, enum px_step_id step);
+void px_run(struct px_conn *c);
+void px_deadline(struct px_conn *c, uint64_t ms_from_now);
+/* Ends it now; reset: with RST on both sides, so that nobody takes a cut
+ * stream for a whole one. */
+void px_close(struct px_conn *c, bool reset);
+
+/* accept.c */
+int px_listen(struct px *px, int listener, int capture, struct err *e) MUST_USE;
+void px_accept_pause(struct px *px, bool pause);
+
+/* identity_ask.c */
+enum px_next px_identify(struct px_conn *c);
+void px_identity_answer(struct px *px, const struct net_identity *m);
+void px_who_retry(struct px *px);
+void px_owners_free(struct px_conn *c);
+struct view px_binary(const struct px_conn *c);
+
+/* judge.c */
+bool px_judge_conn(struct px_conn *c, struct snapshot *s,
+    struct policy_conn *out, struct policy_reason *why);
+bool px_judge_request(struct px_conn *c, struct snapshot *s,
+    const struct policy_request *r,
+    struct policy_verdict *out, struct policy_reason *why);
+void px_pin(struct px_conn *c);
+
+/* connect.c, forward.c: dispatch of the first head; upstream.c: the way out */
+enum px_next px_read_head(struct px_conn *c);
+enum px_next px_decide(struct px_conn *c);
+enum px_next px_answer(struct px_conn *c);
+enum px_next px_refuse_head(struct px_conn *c, unsigned status,
+    const char *stage, const struct err *e);
+void px_set_policy(struct px_conn *c, const char *key);
+enum px_next px_forward_start(struct px_conn *c, const struct h1_head *h,
+    size_t head_n);
+enum px_next px_forward_judge(struct px_conn *c);
+enum px_next px_forward_send(struct px_conn *c);
+enum px_next px_resolve(struct px_conn *c);
+enum px_next px_dial(struct px_conn *c);
+
+/* tunnel.c: what is inside, and TLS both ways */
+enum px_next px_sniff(struct px_conn *c);
+enum px_next px_tls_upstream(struct px_conn *c);
+enum px_next px_tls_client(struct px_conn *c);
+enum px_next px_sniff_inner(struct px_conn *c);
+
+/* l7_http.c; l7.def */
+#define L7(name) extern const struct l7_proto l7_##name;
+#include "proxy/l7.def"
+#undef L7
+enum px_next px_l7(struct px_conn *c);
+enum px_next l7_http_run(struct px_conn *c);
+
+/* relay.c */
+enum px_next px_raw(struct px_conn *c);
+
+/* reply.c */
+enum px_next px_reply(struct px_conn *c, const struct deny *d);
+enum px_next px_linger(struct px_conn *c);
+enum px_next px_deny_conn(struct px_conn *c, const struct policy_reason *why);
+void px_event(struct px_conn *c, enum audit_kind kind, enum audit_action action,
+    const char *stage, struct view reason, struct view suggestion);
+/* Fields of a request (method, path, names of its query) added. */
+void px_event_request(struct px_conn *c, enum audit_kind kind,
+    enum audit_action action, const char *stage, struct view method,
+    struct view path, struct view query, struct view reason,
+    struct view suggestion);
+enum px_next px_fail(struct px_conn *c, unsigned status, enum audit_kind kind,
+    const char *stage, const char *error, const char *shown,
+    const struct err *recorded);
+
+/* rejudge.c */
+void px_rejudge(struct px *px);
+
+/* capture.c */
+enum px_next px_captured(struct px_conn *c);
+int capture_original(int fd, struct addr *out, uint16_t *port, struct err *e)
+    MUST_USE;
+void capture_seen_free(struct capture_seen *s);
+
+#endif

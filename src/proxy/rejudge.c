@@ -1,0 +1,82 @@
+/*
+ * rejudge: a new policy reaches what is already open, at once.
+ *
+ * A connection that was judged is judged again under the new snapshot.  What
+ * is no longer allowed is cut with RST; before the 200 it gets its 403.  A
+ * raw tunnel is also cut when its endpoint must be inspected now, and every
+ * connection when its address is not one that may be dialled now.
+ */
+#include "proxy/px.h"
+
+#include <string.h>
+
+static bool
+has_up(const struct px_conn *c)
+{
+	return c->up.poll_open;
+}
+
+static void
+cut(struct px_conn *c, const char *why)
+{
+	px_event(c, AUDIT_REVOKED, AUDIT_DENY, "revoked", view_of(why),
+	    VIEW(""));
+	px_close(c, true);
+}
+
+static void
+deny_late(struct px_conn *c, const struct policy_reason *why)
+{
+	if (c->resolving != NULL)
+		resolve_cancel(take_ptr(c->resolving));
+	if (c->dialing != NULL)
+		dial_cancel(take_ptr(c->dialing));
+	c->judged = false;
+	if (px_deny_conn(c, why) == PX_CLOSE)
+		px_close(c, false);
+	else
+		px_run(c);
+}
+
+static void
+rejudge_one(struct px_conn *c)
+{
+	struct dest_rules rules = { c->px->own, c->px->n_own };
+	struct policy_reason why;
+	struct err e;
+	bool open = c->step > PX_ANSWER;
+
+	px_pin(c);
+	if (!px_judge_conn(c, c->snap, &c->conn, &why)) {
+		if (open)
+			cut(c, why.text);
+		else
+			deny_late(c, &why);
+		return;
+	}
+	px_set_policy(c, c->conn.policy);
+	if (has_up(c) &&
+	    dest_check(view_of(c->dst.host), c->dst.port, &c->conn, &c->chosen,
+		1, &rules, &e) < 0) {
+		cut(c, e.text);
+		return;
+	}
+	if (c->step == PX_RAW && c->conn.protocol == POLICY_PROTO_REST &&
+	    !(c->l7 != NULL && c->hx.active)) {
+		cut(c, "the endpoint is inspected now");
+		return;
+	}
+	if (c->hx.active && c->l7 != NULL && !c->l7->still_allowed(c))
+		cut(c, "the request under way is no longer permitted");
+}
+
+void
+px_rejudge(struct px *px)
+{
+	for (unsigned i = 0; i < PX_SLOTS; i++) {
+		struct px_conn *c = px->slot[i];
+
+		if (c != NULL && c->judged && c->step != PX_LINGER)
+			rejudge_one(c);
+	}
+}

@@ -1,0 +1,209 @@
+/*
+ * reply: answers of our own to the client, and the records of what was
+ * decided.  Every path that refuses something ends here, so that refusing and
+ * recording cannot come apart.
+ */
+#include "proxy/px.h"
+
+#include "audit/event.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+enum { SUGGESTION_MAX = 4096, NAMES_MAX = 512 };
+
+static void
+put_ancestors(const struct px_owner *o, struct buf *out)
+{
+	for (size_t i = 0; i < o->who.n_ancestors; i++) {
+		if (i > 0)
+			buf_puts(out, " -> ");
+		buf_put(out, o->who.ancestors[i]);
+	}
+}
+
+static const struct px_owner *
+asker(const struct px_conn *c)
+{
+	if (c->denied_owner != NULL)
+		return c->denied_owner;
+	return c->n_owners > 0 ? &c->owners[0] : NULL;
+}
+
+struct view
+px_binary(const struct px_conn *c)
+{
+	const struct px_owner *o = asker(c);
+
+	return o != NULL ? o->who.exe : VIEW("-");
+}
+
+static void
+record(struct px_conn *c, struct audit_event *ev)
+{
+	const struct px_owner *o = asker(c);
+	AUTO_BUF struct buf ancestors = BUF_INIT(8192);
+
+	if (!px_events_wants(&c->px->events, ev->action))
+		return;
+	ev->binary = px_binary(c);
+	if (o != NULL) {
+		put_ancestors(o, &ancestors);
+		ev->ancestors = buf_view(&ancestors);
+		ev->pid = o->pid;
+		ev->sha256 = o->sha256;
+	}
+	ev->host = view_of(c->dst.host);
+	ev->port = c->dst.port;
+	ev->policy = c->policy[0] != '\0' ? view_of(c->policy) : VIEW("-");
+	ev->generation = c->snap != NULL ? snapshot_generation(c->snap)
+					 : c->px->generation;
+	ev->connection = c->serial;
+	px_events_add(&c->px->events, ev);
+}
+
+void
+px_event(struct px_conn *c, enum audit_kind kind, enum audit_action action,
+    const char *stage, struct view reason, struct view suggestion)
+{
+	struct audit_event ev = { .kind = kind, .action = action,
+		.stage = view_of(stage), .reason = reason,
+		.suggestion = suggestion };
+
+	record(c, &ev);
+}
+
+/* "a, b" of "a=1&b=2": values may be secrets of the user and are not kept. */
+static void
+put_query_names(struct view query, struct buf *out)
+{
+	bool first = true;
+
+	while (query.n > 0) {
+		struct view rest, value;
+		struct view name = view_cut(view_cut(query, '&', &rest), '=',
+		    &value);
+
+		if (name.n > 0) {
+			if (!first)
+				buf_puts(out, ", ");
+			buf_put(out, name);
+			first = false;
+		}
+		query = rest;
+	}
+}
+
+void
+px_event_request(struct px_conn *c, enum audit_kind kind,
+    enum audit_action action, const char *stage, struct view method,
+    struct view path, struct view query, struct view reason,
+    struct view suggestion)
+{
+	AUTO_BUF struct buf names = BUF_INIT(NAMES_MAX);
+	struct audit_event ev = { .kind = kind, .action = action,
+		.stage = view_of(stage), .method = method, .path = path,
+		.reason = reason, .suggestion = suggestion };
+
+	if (!px_events_wants(&c->px->events, action))
+		return;
+	put_query_names(query, &names);
+	ev.query_names = buf_view(&names);
+	record(c, &ev);
+}
+
+/* Sends it and lets the client read it before the connection goes. */
+enum px_next
+px_reply(struct px_conn *c, const struct deny *d)
+{
+	AUTO_BUF struct buf text = BUF_INIT(DENY_MAX);
+
+	deny_response(d, &text);
+	if (text.full || text.n > px_out_room(&c->client))
+		return PX_CLOSE;
+	px_put(&c->client, buf_view(&text));
+	px_go(c, PX_LINGER);
+	return PX_MORE;
+}
+
+/*
+ * After a final answer: flush, FIN, then read away what the client still
+ * sends, for two seconds and 256 KiB at most.  Closing with unread bytes would
+ * send RST, and the client could lose the answer (RFC 9112 section 9.6).
+ */
+enum px_next
+px_linger(struct px_conn *c)
+{
+	struct err e;
+	enum px_io_result r;
+
+	c->up.reading = false;
+	r = px_flush(&c->client, &e);
+	if (r == PX_IO_FAIL)
+		return PX_CLOSE;
+	if (r == PX_IO_AGAIN) {
+		c->client.reading = false;
+		return PX_WAIT;
+	}
+	px_end_fin(&c->client);
+	while (!c->client.eof) {
+		px_eat(&c->client, px_in(&c->client).n);
+		r = px_fill(&c->client, &e);
+		if (r == PX_IO_AGAIN)
+			break;
+		if (r != PX_IO_OK || ++c->lingered > 64)
+			return PX_CLOSE;
+	}
+	c->client.reading = true;
+	return c->client.eof ? PX_CLOSE : PX_WAIT;
+}
+
+/* The verdict over the connection was no. */
+enum px_next
+px_deny_conn(struct px_conn *c, const struct policy_reason *why)
+{
+	AUTO_BUF struct buf hint = BUF_INIT(SUGGESTION_MAX);
+	bool forward = c->mode == PX_MODE_FORWARD;
+	struct view method = forward ? view_of(c->hx.method) : VIEW("CONNECT");
+	AUTO_BUF struct buf target = BUF_INIT(HOST_MAX + 16);
+	struct deny d = { .status = 403, .error = "policy_denied",
+		.layer = "l4", .protocol = forward ? "http" : "connect",
+		.detail = view_of(why->text), .host = view_of(c->dst.host),
+		.port = c->dst.port, .binary = px_binary(c), .method = method };
+	const struct px_owner *o = asker(c);
+
+	if (o != NULL)
+		policy_suggest(c->snap, &o->who, d.host, d.port,
+		    forward ? method : VIEW(""),
+		    forward ? buf_view(&c->hx.path) : VIEW(""), &hint);
+	d.suggestion = buf_view(&hint);
+	buf_printf(&target, strchr(c->dst.host, ':') ? "[%s]:%u" : "%s:%u",
+	    c->dst.host, c->dst.port);
+	d.path = forward ? buf_view(&c->hx.path) : buf_view(&target);
+	if (forward)
+		px_event_request(c, AUDIT_FORWARD, AUDIT_DENY, "forward",
+		    method, d.path, buf_view(&c->hx.query), d.detail,
+		    d.suggestion);
+	else
+		px_event(c, AUDIT_CONNECT, AUDIT_DENY, "connect", d.detail,
+		    d.suggestion);
+	return px_reply(c, &d);
+}
+
+/*
+ * Refuses for a reason other than policy: `shown` goes to the sandbox,
+ * `recorded` (which may name internal addresses) only into the record.
+ */
+enum px_next
+px_fail(struct px_conn *c, unsigned status, enum audit_kind kind,
+    const char *stage, const char *error, const char *shown,
+    const struct err *recorded)
+{
+	struct deny d = { .status = status, .error = error,
+		.detail = view_of(shown), .host = view_of(c->dst.host),
+		.port = c->dst.port, .method = view_of(c->hx.method) };
+
+	if (kind == AUDIT_NKINDS) /* recorded by the caller */
+		return px_reply(c, &d);
+	px_event(c, kind, AUDIT_DENY, stage, view_of(recorded->text), VIEW(""));
+	return px_reply(c, &d);
+}

@@ -1,0 +1,21 @@
+/*
+ * selfbox: the net process gives up everything it does not need, before the
+ * first hostile byte: identity, dumps, files, programs, other processes.
+ */
+#ifndef PROXY_SELFBOX_H
+#define PROXY_SELFBOX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/*
+ * When running as uid 0, becomes uid:gid first (0 is refused).  Then
+ * non-dumpable, no_new_privs, rlimits, Landlock without any path
+ * (landlock(7)), and a seccomp allow-list (seccomp(2)).  Cannot be undone.
+ * Anything that cannot be put in place is an error: the caller must end.
+ */
+int selfbox_enter(uint32_t uid, uint32_t gid, struct err *e) MUST_USE;
+
+#endif

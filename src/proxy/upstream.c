@@ -1,0 +1,125 @@
+/*
+ * upstream: from a verdict to a connected socket: resolve, check every
+ * address, dial only what was checked.
+ *
+ * Attack: DNS rebinding.  The name is resolved once; what dest.c saw is what
+ * is dialled.
+ */
+#include "proxy/px.h"
+
+#include "base/fd.h"
+
+static enum px_next
+failed(struct px_conn *c, unsigned status, const char *stage,
+    const char *shown)
+{
+	return px_fail(c, status, AUDIT_UPSTREAM_FAILED, stage,
+	    "upstream_failed", shown, &c->async_err);
+}
+
+static enum px_next
+check(struct px_conn *c)
+{
+	struct dest_rules rules = { c->px->own, c->px->n_own };
+	struct view host = view_of(c->dst.host);
+	struct deny d = { .status = 403, .error = "ssrf_denied", .layer = "l4",
+		.protocol = c->mode == PX_MODE_FORWARD ? "http" : "connect",
+		.policy = view_of(c->policy), .host = host,
+		.port = c->dst.port, .binary = px_binary(c),
+		.method = view_of(c->hx.method),
+		.detail = VIEW("the destination's address is not one that this "
+			       "policy lets the sandbox reach") };
+	struct err e;
+
+	if (dest_check(host, c->dst.port, &c->conn, c->addrs, c->n_addrs,
+		&rules, &e) == 0) {
+		px_go(c, PX_DIAL);
+		return PX_MORE;
+	}
+	/* Attack: mapping the inside; addresses go to the record only. */
+	px_event(c, c->mode == PX_MODE_FORWARD ? AUDIT_FORWARD : AUDIT_CONNECT,
+	    AUDIT_DENY, "ssrf", view_of(e.text), VIEW(""));
+	return px_reply(c, &d);
+}
+
+static void
+on_resolved(void *arg, const struct addr *v, size_t n, const struct err *e)
+{
+	struct px_conn *c = arg;
+
+	c->resolving = NULL;
+	c->have_answer = true;
+	if (e != NULL)
+		c->async_err = *e;
+	else if (n > PX_ADDRS_MAX)
+		(void)err_set(&c->async_err, ERR_LIMIT,
+		    "more than %d addresses", PX_ADDRS_MAX);
+	else if (n > 0)
+		memcpy(c->addrs, v, n * sizeof(*v));
+	c->n_addrs = MIN(n, (size_t)PX_ADDRS_MAX);
+	px_run(c);
+}
+
+enum px_next
+px_resolve(struct px_conn *c)
+{
+	struct view host = view_of(c->dst.host);
+	struct err e;
+
+	c->client.reading = false;
+	if (!c->have_answer && c->resolving == NULL && c->dst.literal) {
+		c->have_answer = true;
+		c->n_addrs = addr_parse(host, &c->addrs[0]) ? 1 : 0;
+	} else if (!c->have_answer && c->resolving == NULL) {
+		c->resolving = resolve_start(c->px->resolver, host,
+		    on_resolved, c);
+		/* Time that is there anyway. */
+		if (c->conn.tls == POLICY_TLS_AUTO &&
+		    px_io_tls(c->px->io, &e) < 0) {
+			c->async_err = e;
+			return failed(c, 502, "tls",
+			    "the trust bundle is not usable");
+		}
+	}
+	if (!c->have_answer)
+		return PX_WAIT;
+	if (c->async_err.code != ERR_NONE) {
+		(void)err_wrap(&c->async_err, "DNS resolution failed for %s:%u",
+		    c->dst.host, c->dst.port);
+		return failed(c, 502, "dns", c->async_err.text);
+	}
+	return check(c);
+}
+
+static void
+on_dialed(void *arg, int fd, const struct addr *to, const struct err *e)
+{
+	struct px_conn *c = arg;
+
+	c->dialing = NULL;
+	c->have_dialed = true;
+	c->dialed_fd = fd;
+	if (e != NULL)
+		c->async_err = *e;
+	else
+		c->chosen = *to;
+	px_run(c);
+}
+
+enum px_next
+px_dial(struct px_conn *c)
+{
+	if (!c->have_dialed && c->dialing == NULL)
+		c->dialing = dial_start(&c->px->loop, c->addrs, c->n_addrs,
+		    c->dst.port, on_dialed, c);
+	if (!c->have_dialed)
+		return PX_WAIT;
+	if (c->dialed_fd < 0)
+		return failed(c, c->async_err.code == ERR_LIMIT ? 504 : 502,
+		    "dial", "the destination does not accept the connection");
+	if (px_conn_attach(c, &c->up, take_fd(c->dialed_fd),
+		&c->async_err) < 0)
+		return failed(c, 502, "dial", "cannot use the connection");
+	px_go(c, PX_ANSWER);
+	return PX_MORE;
+}
