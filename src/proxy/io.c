@@ -24,13 +24,12 @@ struct px_io {
 };
 
 int
-px_io_new(struct px_io **out, char *trust, size_t n, struct view *pem,
+px_io_new(struct px_io **out, struct view trust, struct view *pem,
     struct err *e)
 {
 	struct px_io *io = NEW(struct px_io);
 
-	io->trust = trust_new((struct view) { trust, n });
-	free(trust);
+	io->trust = trust_new(trust);
 	if (ca_new(&io->ca, e) < 0) {
 		px_io_free(io);
 		return err_wrap(e, "make the CA of the sandbox");

@@ -28,10 +28,10 @@ struct px_io; /* of the process: pool, CA, TLS contexts, trust, sessions */
 
 /*
  * Makes the sandbox's CA; its certificate is *pem (borrowed), its key never
- * leaves.  `trust`: PEM text of the roots upstream is checked against, read
- * at the first need.  Ownership of trust moves.
+ * leaves.  `trust` (copied): PEM text of the roots upstream is checked against,
+ * read at the first need.
  */
-int px_io_new(struct px_io **out, char *trust, size_t n, struct view *pem,
+int px_io_new(struct px_io **out, struct view trust, struct view *pem,
     struct err *e) MUST_USE;
 void px_io_free(struct px_io *io);
 /* Makes what TLS needs (contexts, trust) if that was not done yet: costs

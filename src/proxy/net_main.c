@@ -23,28 +23,48 @@ enum { TRUST_MAX = 8 << 20, REASON_MAX = 900 };
 
 /* ---- from ctl ---------------------------------------------------------- */
 
-/* A memfd's contents from its start, wherever its writer left the offset. */
+/*
+ * A memfd's contents from its start, wherever its writer left the offset.
+ * Without fstat(2): the C library may make it a newfstatat(2), which the
+ * seccomp table refuses because it takes paths.
+ */
 static int
-read_text(int fd, size_t max, char **text, size_t *n, struct err *e)
+read_text(int fd, size_t max, struct buf *out, struct err *e)
 {
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_sys(e, "seek");
-	return file_read(fd, max, text, n, e);
+	enum { PIECE = 65536 };
+
+	*out = BUF_INIT(max + 1);
+	for (;;) {
+		ssize_t n;
+
+		if (out->n > max || !buf_reserve(out, MIN((size_t)PIECE,
+					max + 1 - out->n)))
+			return err_set(e, ERR_LIMIT, "longer than %zu bytes",
+			    max);
+		n = pread(fd, out->p + out->n, MIN((size_t)PIECE,
+		    max + 1 - out->n), (off_t)out->n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, "read");
+		if (n == 0)
+			return 0;
+		out->n += (size_t)n;
+	}
 }
 
 /* Text to snapshot.  On failure *e holds every finding that fits. */
 static int
 load_policy(int fd, uint64_t generation, struct snapshot **out, struct err *e)
 {
-	AUTO_FREE char *text = NULL;
+	AUTO_BUF struct buf text = BUF_INIT(0);
 	AUTO_FINDINGS struct policy_findings found = { 0 };
 	AUTO_POLICY struct policy *p = NULL;
 	AUTO_BUF struct buf said = BUF_INIT(REASON_MAX);
-	size_t n;
 
-	if (read_text(fd, POLICY_TEXT_MAX, &text, &n, e) < 0)
+	if (read_text(fd, POLICY_TEXT_MAX, &text, e) < 0)
 		return err_wrap(e, "read the policy");
-	if (policy_parse((struct view) { text, n }, &p, &found) < 0) {
+	if (policy_parse(buf_view(&text), &p, &found) < 0) {
 		policy_findings_print(&found, "policy", &said);
 		return err_set(e, ERR_INVALID, "%s", buf_str(&said));
 	}
@@ -305,8 +325,7 @@ start(struct px *px, const struct net_start *m, const int *fds, struct err *e)
 {
 	struct view servers = { m->servers,
 		strnlen(m->servers, sizeof(m->servers)) };
-	char *trust = NULL;
-	size_t n;
+	AUTO_BUF struct buf trust = BUF_INIT(0);
 	struct view pem;
 
 	px_events_init(&px->events, m->event_level != 0);
@@ -318,9 +337,9 @@ start(struct px *px, const struct net_start *m, const int *fds, struct err *e)
 		px->own[0].port = m->proxy_port;
 		px->n_own = 1;
 	}
-	if (read_text(fds[1], TRUST_MAX, &trust, &n, e) < 0)
+	if (read_text(fds[1], TRUST_MAX, &trust, e) < 0)
 		return err_wrap(e, "read the trust bundle");
-	if (px_io_new(&px->io, trust, n, &pem, e) < 0 ||
+	if (px_io_new(&px->io, buf_view(&trust), &pem, e) < 0 ||
 	    send_ca(px, pem, e) < 0)
 		return -1;
 	if (servers.n > 0 &&

@@ -135,8 +135,13 @@ on_message(void)
 
 	if (got < 0)
 		die("receive", &e);
-	if (got == 0)
+	if (got == 0) {
+		int status = 0;
+
+		(void)waitpid(h.net, &status, 0);
+		fprintf(stderr, "net ended: %x\n", (unsigned)status);
 		die("net is gone", NULL);
+	}
 	switch (h.m.hdr.type) {
 	case NET_WHO:
 		answer_who(h.m.who.id);
