@@ -1,0 +1,426 @@
+/*
+ * stream: see stream.h.
+ *
+ * TLS runs over a BIO of ours, which reads the bytes handed in by
+ * stream_unread before the descriptor, and writes without SIGPIPE.  `failed`
+ * marks that OpenSSL must not be used again after a fatal error.
+ */
+#include "tls/stream.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "tls/contexts.h"
+#include "tls/tls_err.h"
+
+struct stream {
+	int fd;
+	SSL *ssl; /* NULL: plain */
+	BIO_METHOD *bio_method;
+	struct tls_peer peer;
+	struct buf unread;
+	size_t unread_at;
+	unsigned wants;
+	int sys; /* errno of the descriptor, behind an SSL failure */
+	bool eof; /* the descriptor gave its end */
+	bool dry; /* the last read found too little to go on with */
+	bool ready; /* the handshake is done */
+	bool failed;
+};
+
+/* ERR_AGAIN without formatting a sentence: this is the common case. */
+static int
+again(struct stream *s, unsigned wants, struct err *e)
+{
+	s->wants = wants;
+	e->code = ERR_AGAIN;
+	e->sys = EAGAIN;
+	e->text[0] = '\0';
+	return -1;
+}
+
+static ssize_t
+take_unread(struct stream *s, void *p, size_t n)
+{
+	size_t left = s->unread.n - s->unread_at;
+
+	n = MIN(n, left);
+	memcpy(p, s->unread.p + s->unread_at, n);
+	s->unread_at += n;
+	if (n == left) {
+		buf_fini(&s->unread);
+		s->unread_at = 0;
+	}
+	return (ssize_t)n;
+}
+
+static int
+bio_read(BIO *bio, char *p, int n)
+{
+	struct stream *s = BIO_get_data(bio);
+	ssize_t got;
+
+	BIO_clear_retry_flags(bio);
+	if (n <= 0)
+		return 0;
+	if (s->unread.n > 0)
+		return (int)take_unread(s, p, (size_t)n);
+	do
+		got = recv(s->fd, p, (size_t)n, 0);
+	while (got < 0 && errno == EINTR);
+	if (got < 0) {
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			BIO_set_retry_read(bio);
+		else
+			s->sys = errno;
+	}
+	s->eof |= got == 0;
+	return (int)got;
+}
+
+static int
+bio_write(BIO *bio, const char *p, int n)
+{
+	struct stream *s = BIO_get_data(bio);
+	ssize_t put;
+
+	BIO_clear_retry_flags(bio);
+	if (n <= 0)
+		return 0;
+	do
+		put = send(s->fd, p, (size_t)n, MSG_NOSIGNAL);
+	while (put < 0 && errno == EINTR);
+	if (put < 0) {
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			BIO_set_retry_write(bio);
+		else
+			s->sys = errno;
+	}
+	return (int)put;
+}
+
+static long
+bio_ctrl(BIO *bio, int cmd, long num UNUSED, void *ptr UNUSED)
+{
+	const struct stream *s = BIO_get_data(bio);
+
+	if (cmd == BIO_CTRL_FLUSH)
+		return 1;
+	if (cmd == BIO_CTRL_EOF)
+		return s->eof;
+	return 0;
+}
+
+static int
+attach_bio(struct stream *s, struct err *e)
+{
+	BIO *bio;
+
+	s->bio_method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "stream");
+	if (s->bio_method == NULL ||
+	    BIO_meth_set_read(s->bio_method, bio_read) != 1 ||
+	    BIO_meth_set_write(s->bio_method, bio_write) != 1 ||
+	    BIO_meth_set_ctrl(s->bio_method, bio_ctrl) != 1)
+		return tls_err(e, ERR_INTERNAL, "TLS stream");
+	bio = BIO_new(s->bio_method);
+	if (bio == NULL)
+		return tls_err(e, ERR_INTERNAL, "TLS stream");
+	BIO_set_data(bio, s);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(s->ssl, bio, bio);
+	return 0;
+}
+
+struct stream *
+stream_new(int fd)
+{
+	struct stream *s = NEW(struct stream);
+
+	s->fd = fd;
+	s->unread = BUF_INIT(STREAM_UNREAD_MAX);
+	return s;
+}
+
+void
+stream_free(struct stream *s)
+{
+	if (s == NULL)
+		return;
+	/* Else OpenSSL would call the session unfit to be resumed, which no
+	 * version of TLS asks for since 1.1. */
+	if (s->ssl != NULL && s->ready && !s->failed)
+		SSL_set_shutdown(
+		    s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(s->ssl);
+	BIO_meth_free(s->bio_method);
+	buf_fini(&s->unread);
+	fd_close(&s->fd);
+	free(s);
+}
+
+int
+stream_fd(const struct stream *s)
+{
+	return s->fd;
+}
+
+int
+stream_unread(struct stream *s, struct view bytes, struct err *e)
+{
+	struct buf joined = BUF_INIT(STREAM_UNREAD_MAX);
+
+	if (bytes.n == 0)
+		return 0;
+	buf_put(&joined, bytes);
+	buf_put(&joined,
+	    view_slice(buf_view(&s->unread), s->unread_at, s->unread.n));
+	if (joined.full) {
+		buf_fini(&joined);
+		return err_set(e, ERR_LIMIT, "too many bytes to read again");
+	}
+	buf_fini(&s->unread);
+	s->unread = joined;
+	s->unread_at = 0;
+	s->dry = false;
+	return 0;
+}
+
+static int
+set_peer(struct stream *s, struct view host, uint16_t port, struct err *e)
+{
+	if (s->ssl != NULL)
+		return err_set(e, ERR_INTERNAL, "stream has TLS already");
+	if (host.n == 0 || host.n > STREAM_HOST_MAX ||
+	    memchr(host.p, '\0', host.n) != NULL)
+		return err_set(e, ERR_INVALID, "no TLS for such a host name");
+	s->peer = (struct tls_peer) { .port = port };
+	for (size_t i = 0; i < host.n; i++) {
+		char c = host.p[i];
+
+		s->peer.host[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	}
+	return 0;
+}
+
+int
+stream_accept(
+    struct stream *s, struct tls_server *t, struct view host, struct err *e)
+{
+	if (set_peer(s, host, 0, e) < 0)
+		return -1;
+	s->ssl = tls_server_ssl(t, &s->peer, e);
+	return s->ssl != NULL ? attach_bio(s, e) : -1;
+}
+
+int
+stream_connect(struct stream *s, struct tls_client *t, struct view host,
+    uint16_t port, struct err *e)
+{
+	if (set_peer(s, host, port, e) < 0)
+		return -1;
+	s->ssl = tls_client_ssl(t, &s->peer, e);
+	return s->ssl != NULL ? attach_bio(s, e) : -1;
+}
+
+/* Why an SSL call gave rc <= 0: -1 and e, or 0 at a clean end. */
+static int
+ssl_outcome(struct stream *s, int rc, struct err *e)
+{
+	const char *side = s->peer.client != NULL ? "upstream" : "client";
+	char what[300];
+	long verify;
+	int why = SSL_get_error(s->ssl, rc);
+
+	if (why == SSL_ERROR_WANT_READ)
+		return again(s, STREAM_READ, e);
+	if (why == SSL_ERROR_WANT_WRITE)
+		return again(s, STREAM_WRITE, e);
+	if (why == SSL_ERROR_ZERO_RETURN)
+		return 0;
+	s->failed = true;
+	verify = SSL_get_verify_result(s->ssl);
+	if (!s->ready && s->peer.client != NULL && verify != X509_V_OK) {
+		ERR_clear_error();
+		return err_set(e, ERR_DENIED, "certificate of %s refused: %s",
+		    s->peer.host, X509_verify_cert_error_string(verify));
+	}
+	if (s->peer.sni_differs) {
+		ERR_clear_error();
+		return err_set(e, ERR_DENIED,
+		    "client's SNI differs from the tunnel's host %s",
+		    s->peer.host);
+	}
+	if (s->sys != 0) {
+		ERR_clear_error();
+		errno = s->sys;
+		return err_sys(e, "TLS with %s", side);
+	}
+	if (s->eof) {
+		ERR_clear_error();
+		return err_set(e, ERR_PROTO, "TLS with %s ended %s", side,
+		    s->ready ? "without close_notify" : "during the handshake");
+	}
+	(void)snprintf(what, sizeof(what), "TLS with %s", side);
+	return tls_err(e, ERR_PROTO, what);
+}
+
+static int
+check_failed(const struct stream *s, struct err *e)
+{
+	if (s->failed)
+		return err_set(e, ERR_IO, "stream has failed before");
+	return 0;
+}
+
+int
+stream_handshake(struct stream *s, struct err *e)
+{
+	const unsigned char *alpn;
+	unsigned n;
+	int rc;
+
+	if (s->ssl == NULL || s->ready)
+		return 0;
+	if (check_failed(s, e) < 0)
+		return -1;
+	ERR_clear_error();
+	rc = SSL_do_handshake(s->ssl);
+	if (rc <= 0) {
+		rc = ssl_outcome(s, rc, e);
+		return rc == 0 ? err_set(e, ERR_PROTO,
+				     "TLS ended during the handshake")
+			       : -1;
+	}
+	s->ready = true;
+	SSL_get0_alpn_selected(s->ssl, &alpn, &n);
+	if (n != 0 && !view_eq((struct view) { (const char *)alpn, n },
+			  VIEW("http/1.1"))) {
+		s->failed = true;
+		return err_set(e, ERR_PROTO, "peer chose another protocol");
+	}
+	return 0;
+}
+
+bool
+stream_is_tls(const struct stream *s)
+{
+	return s->ssl != NULL;
+}
+
+bool
+stream_resumed(const struct stream *s)
+{
+	return s->ssl != NULL && SSL_session_reused(s->ssl) == 1;
+}
+
+static ssize_t
+plain_read(struct stream *s, void *p, size_t n, struct err *e)
+{
+	ssize_t got;
+
+	if (s->unread.n > 0)
+		return take_unread(s, p, n);
+	do
+		got = recv(s->fd, p, n, 0);
+	while (got < 0 && errno == EINTR);
+	if (got < 0) {
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return again(s, STREAM_READ, e);
+		return err_sys(e, "read");
+	}
+	return got;
+}
+
+ssize_t
+stream_read(struct stream *s, void *p, size_t n, struct err *e)
+{
+	size_t got = 0;
+	int rc;
+
+	if (s->ssl == NULL)
+		return plain_read(s, p, n, e);
+	if (check_failed(s, e) < 0)
+		return -1;
+	ERR_clear_error();
+	rc = SSL_read_ex(s->ssl, p, n, &got);
+	s->dry = rc != 1;
+	if (rc == 1)
+		return (ssize_t)got;
+	return ssl_outcome(s, rc, e);
+}
+
+static ssize_t
+plain_write(struct stream *s, struct view v, struct err *e)
+{
+	ssize_t put;
+
+	do
+		put = send(s->fd, v.p, v.n, MSG_NOSIGNAL);
+	while (put < 0 && errno == EINTR);
+	if (put < 0) {
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return again(s, STREAM_WRITE, e);
+		return err_sys(e, "write");
+	}
+	return put;
+}
+
+ssize_t
+stream_write(struct stream *s, struct view v, struct err *e)
+{
+	size_t put = 0;
+	int rc;
+
+	if (v.n == 0)
+		return 0;
+	if (s->ssl == NULL)
+		return plain_write(s, v, e);
+	if (check_failed(s, e) < 0)
+		return -1;
+	ERR_clear_error();
+	rc = SSL_write_ex(s->ssl, v.p, v.n, &put);
+	if (rc == 1)
+		return (ssize_t)put;
+	if (ssl_outcome(s, rc, e) == 0)
+		return err_set(e, ERR_IO, "TLS was ended by the peer");
+	return -1;
+}
+
+unsigned
+stream_wants(const struct stream *s)
+{
+	return s->wants;
+}
+
+bool
+stream_pending(const struct stream *s)
+{
+	if (s->unread.n > 0)
+		return true;
+	return s->ssl != NULL && !s->dry && SSL_has_pending(s->ssl) == 1;
+}
+
+int
+stream_shutdown(struct stream *s, struct err *e)
+{
+	if (s->ssl != NULL && s->ready && !s->failed) {
+		int rc;
+
+		ERR_clear_error();
+		rc = SSL_shutdown(s->ssl);
+		if (rc < 0 && ssl_outcome(s, rc, e) < 0 &&
+		    e->code == ERR_AGAIN && s->wants == STREAM_WRITE)
+			return -1;
+		/* Whatever else went wrong, the FIN still tells the peer. */
+	}
+	if (shutdown(s->fd, SHUT_WR) < 0 && errno != ENOTCONN)
+		return err_sys(e, "shut down");
+	return 0;
+}
