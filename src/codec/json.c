@@ -102,7 +102,7 @@ void
 json_str(struct json *j, const char *s)
 {
 	if (s == NULL)
-		json_null(j);
+		json_none(j);
 	else
 		json_view(j, view_of(s));
 }
@@ -129,7 +129,7 @@ json_bool(struct json *j, bool b)
 }
 
 void
-json_null(struct json *j)
+json_none(struct json *j)
 {
 	before(j);
 	buf_puts(j->out, "null");

@@ -35,7 +35,7 @@ void json_str(struct json *j, const char *s); /* a string; NULL is null */
 void json_uint(struct json *j, uint64_t n);
 void json_int(struct json *j, int64_t n);
 void json_bool(struct json *j, bool b);
-void json_null(struct json *j);
+void json_none(struct json *j); /* null; json_null is jansson's */
 /* One string with its quotes, no comma kept. */
 void json_quote(struct buf *out, struct view v);
 

@@ -14,7 +14,7 @@ TEST(json, writes_nested_values)
 	json_open(&j, '[');
 	json_int(&j, -1);
 	json_bool(&j, true);
-	json_null(&j);
+	json_none(&j);
 	json_str(&j, NULL);
 	json_open(&j, '{');
 	json_close(&j, '}');
