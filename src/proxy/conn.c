@@ -115,7 +115,10 @@ on_poll(uv_poll_t *p, int status, int events)
 {
 	struct px_end *end = p->data;
 
-	/* An error shows itself at the next read or write. */
+	/* An error shows itself at the next read or write; libuv stops a
+	 * handle that had one. */
+	if (status < 0)
+		end->mask = 0;
 	if (status < 0 || (events & (UV_READABLE | UV_DISCONNECT)))
 		end->ready = true;
 	if (status < 0 || (events & UV_WRITABLE)) {

@@ -14,6 +14,7 @@
  */
 #include "proxy/px.h"
 
+#include "base/log.h"
 #include "proxy/hx.h"
 
 enum {
@@ -476,6 +477,22 @@ idle(struct px_conn *c, bool *progress)
 
 /* ---- responses --------------------------------------------------------- */
 
+/*
+ * Half an answer must not look whole.  A framed body says so itself, and TLS
+ * by the missing close_notify; only a bare body in the clear needs RST, which
+ * costs the client what it has not read yet.
+ */
+static void
+cut(struct px_conn *c)
+{
+	struct err e;
+
+	if (px_flush(&c->client, &e) != PX_IO_OK)
+		LOG_DEBUG("CUT", KV_STR("reason", e.text));
+	px_close(c,
+	    !c->tls && c->hx.resp.framing == H1_BODY_UNTIL_CLOSE);
+}
+
 /* The upstream broke off or talks nonsense. */
 static enum px_next
 upstream_lost(struct px_conn *c, const char *what, const struct err *e)
@@ -488,8 +505,7 @@ upstream_lost(struct px_conn *c, const char *what, const struct err *e)
 		    "upstream_failed", what, &told);
 	px_event(c, AUDIT_UPSTREAM_FAILED, AUDIT_DENY, "response",
 	    view_of(told.text), VIEW(""));
-	/* Cut, never ended: half an answer must not look whole. */
-	px_close(c, true);
+	cut(c);
 	return PX_CLOSE;
 }
 
@@ -744,7 +760,7 @@ late(struct px_conn *c)
 		return refuse(c, 408, &e);
 	}
 	if (c->hx.active)
-		px_close(c, true);
+		cut(c);
 	return PX_CLOSE;
 }
 
