@@ -36,7 +36,7 @@ wants_utf8(void)
 		if (v == NULL || *v == '\0')
 			continue;
 		return strcasestr(v, "utf-8") != NULL ||
-		    strcasestr(v, "utf8") != NULL;
+		       strcasestr(v, "utf8") != NULL;
 	}
 	return false;
 }
@@ -46,8 +46,10 @@ cli_init(struct cli *c)
 {
 	struct winsize ws;
 
-	*c = (struct cli) { .in = STDIN_FILENO, .out = STDOUT_FILENO,
-		.err = STDERR_FILENO, .width = WIDTH };
+	*c = (struct cli) { .in = STDIN_FILENO,
+		.out = STDOUT_FILENO,
+		.err = STDERR_FILENO,
+		.width = WIDTH };
 	c->color_out = cli_color_wanted(c->out);
 	c->color_err = cli_color_wanted(c->err);
 	c->utf8 = wants_utf8();
@@ -122,8 +124,8 @@ cli_print_error(struct cli *c, const struct err *e)
 }
 
 static void
-print_usage_error(struct cli *c, const struct cli_parsed *p,
-    const struct err *e)
+print_usage_error(
+    struct cli *c, const struct cli_parsed *p, const struct err *e)
 {
 	AUTO_BUF struct buf b = BUF_INIT(16384);
 	struct view rest, first = view_cut(view_of(e->text), '\n', &rest);
@@ -152,12 +154,7 @@ print_asked(struct cli *c, const struct cli_parsed *p, struct err *e)
 		    c->width, &b);
 		return cli_out(c, &b, e);
 	}
-	buf_puts(&b, "openshell");
-	for (const char *s = p->path; *s != '\0'; s++) {
-		if (s == p->path)
-			buf_putc(&b, '-');
-		buf_putc(&b, *s == ' ' ? '-' : *s);
-	}
+	cli_man_name(p->path, &b);
 	buf_puts(&b, " " OPENSHELL_VERSION "\n");
 	return cli_out(c, &b, e);
 }
@@ -170,8 +167,10 @@ set_log_level(unsigned verbose)
 		const char *name;
 		enum log_level level;
 	} names[] = {
-		{ "error", LOG_L_ERROR }, { "warn", LOG_L_WARN },
-		{ "info", LOG_L_INFO }, { "debug", LOG_L_DEBUG },
+		{ "error", LOG_L_ERROR },
+		{ "warn", LOG_L_WARN },
+		{ "info", LOG_L_INFO },
+		{ "debug", LOG_L_DEBUG },
 		{ "trace", LOG_L_TRACE },
 	};
 	const char *v = getenv("OPENSHELL_LOG");
@@ -197,8 +196,7 @@ dispatch(struct cli *c, const struct cli_parsed *p)
 		if (asked.asks == CLI_RUN)
 			asked.asks = CLI_HELP_LONG;
 		status = print_asked(c, &asked, &e);
-	}
-	else
+	} else
 		status = p->cmd->run(c, p->args, &e);
 	if (status >= 0)
 		return status;
@@ -226,8 +224,7 @@ cli_main(struct cli *c, int argc, char *const argv[])
 	if (cli_parse(argc, argv, &p, &e) < 0) {
 		print_usage_error(c, &p, &e);
 		status = CLI_USAGE;
-	}
-	else {
+	} else {
 		c->verbose = p.verbose;
 		set_log_level(p.verbose);
 		status = dispatch(c, &p);

@@ -17,9 +17,9 @@
 /* Exit statuses that are ours (a command run inside has its own). */
 enum cli_status {
 	CLI_OK = 0,
-	CLI_FAILED = 1,	      /* a runtime error */
-	CLI_USAGE = 2,	      /* the command line is wrong */
-	CLI_TIMEOUT = 124,    /* --timeout struck */
+	CLI_FAILED = 1, /* a runtime error */
+	CLI_USAGE = 2, /* the command line is wrong */
+	CLI_TIMEOUT = 124, /* --timeout struck */
 	CLI_NO_SANDBOX = 125, /* the sandbox could not be made, or broke */
 	CLI_NOT_EXECUTABLE = 126,
 	CLI_NOT_FOUND = 127,
@@ -30,23 +30,24 @@ enum cli_status {
 struct cli {
 	int in, out, err;
 	bool color_out, color_err;
-	bool utf8;	  /* marks may be more than ASCII */
-	unsigned width;	  /* columns for help */
+	bool utf8; /* marks may be more than ASCII */
+	unsigned width; /* columns for help */
 	unsigned verbose; /* count of -v */
 };
 
 /* What an option or positional stores at its offset. */
 enum cli_kind {
 	OPT_KIND_END,
-	OPT_FLAG,     /* bool; twice is an error */
-	OPT_SET,      /* int becomes .set; the last one given wins */
-	OPT_COUNT,    /* unsigned, one more each time */
-	OPT_STR,      /* const char * */
-	OPT_LIST,     /* struct cli_list, one value each time */
-	OPT_UINT,     /* unsigned within min and max */
-	OPT_SIZE,     /* uint64_t bytes: 512M, 2G */
+	OPT_FLAG, /* bool; twice is an error */
+	OPT_SET, /* int becomes .set; the last one given wins */
+	OPT_COUNT, /* unsigned, one more each time */
+	OPT_STR, /* const char * */
+	OPT_LIST, /* struct cli_list, one value each time */
+	OPT_ENV, /* struct cli_list of K[=V], K a name */
+	OPT_UINT, /* unsigned within min and max */
+	OPT_SIZE, /* uint64_t bytes: 512M, 2G */
 	OPT_DURATION, /* unsigned seconds: 90, 5m, 1h30m */
-	OPT_ENUM      /* unsigned, index into choices */
+	OPT_ENUM /* unsigned, index into choices */
 };
 
 /* What completes a value. */
@@ -59,16 +60,16 @@ struct cli_list {
 
 struct cli_opt {
 	const char *name; /* long name without dashes */
-	char letter;	  /* short name, or 0 */
+	char letter; /* short name, or 0 */
 	enum cli_kind kind;
 	size_t off;
-	int set;		     /* of OPT_SET */
-	uint64_t min, max;	     /* of numbers; max 0: none */
-	const char *value;	     /* name of the value in help: "FILE" */
-	const char *const *choices;  /* of OPT_ENUM, NULL-terminated */
-	const char *help;	     /* one sentence, no full stop */
-	const char *more;	     /* what only --help adds, or NULL */
-	const char *env;	     /* variable that gives a default */
+	int set; /* of OPT_SET */
+	uint64_t min, max; /* of numbers; max 0: none */
+	const char *value; /* name of the value in help: "FILE" */
+	const char *const *choices; /* of OPT_ENUM, NULL-terminated */
+	const char *help; /* one sentence, no full stop */
+	const char *more; /* what only --help adds, or NULL */
+	const char *env; /* variable that gives a default */
 	bool hidden, required;
 	enum cli_hint hint;
 };
@@ -85,19 +86,19 @@ struct cli_pos {
 
 /* Rows name a field of the file's own `struct args`. */
 #define OPT(field) .off = offsetof(struct args, field)
-#define OPT_END                                                                \
-	{                                                                      \
-		.kind = OPT_KIND_END                                           \
+#define OPT_END \
+	{ \
+		.kind = OPT_KIND_END \
 	}
 
 struct cli_cmd {
-	const char *path;    /* "policy check" */
+	const char *path; /* "policy check" */
 	const char *summary; /* one line, no full stop */
-	const char *about;   /* paragraphs for --help and the man page */
+	const char *about; /* paragraphs for --help and the man page */
 	const char *examples; /* lines, or NULL */
-	const char *status;  /* exit status in words, for the man page */
+	const char *status; /* exit status in words, for the man page */
 	const struct cli_opt *opts; /* may be NULL */
-	const struct cli_pos *pos;  /* may be NULL */
+	const struct cli_pos *pos; /* may be NULL */
 	size_t args_size;
 	bool hidden;
 	int fail_status; /* when run fails; 0: CLI_FAILED */
@@ -119,9 +120,9 @@ struct cli_alias {
 };
 
 extern const struct cli_cmd *const cli_cmds[]; /* NULL-terminated */
-extern const struct cli_group cli_groups[];    /* ends with path NULL */
-extern const struct cli_alias cli_aliases[];   /* ends with from NULL */
-extern const struct cli_opt cli_globals[];     /* -v, -h, -V */
+extern const struct cli_group cli_groups[]; /* ends with path NULL */
+extern const struct cli_alias cli_aliases[]; /* ends with from NULL */
+extern const struct cli_opt cli_globals[]; /* -v, -h, -V */
 const struct cli_cmd *cli_find_cmd(const char *path);
 const struct cli_group *cli_find_group(const char *path);
 /* Is `path` the parent of a command or group ("" is the root)? */
@@ -131,9 +132,9 @@ enum cli_asks { CLI_RUN, CLI_HELP_SHORT, CLI_HELP_LONG, CLI_VERSION };
 
 struct cli_parsed {
 	enum cli_asks asks;
-	char path[64];		   /* how far the words were understood */
+	char path[64]; /* how far the words were understood */
 	const struct cli_cmd *cmd; /* NULL: a group, show its help */
-	void *args;		   /* of cmd->args_size, or NULL */
+	void *args; /* of cmd->args_size, or NULL */
 	unsigned verbose;
 };
 
@@ -160,15 +161,17 @@ struct cli_nearest {
 void cli_nearest_offer(struct cli_nearest *n, const char *candidate);
 
 /* Help for a path ("" is the root), as `-h` (brief) or `--help` shows it. */
-void cli_help(const char *path, bool brief, bool color, unsigned width,
-    struct buf *out);
+void cli_help(
+    const char *path, bool brief, bool color, unsigned width, struct buf *out);
 /* "openshell run [OPTIONS] [--] [COMMAND]..." */
 void cli_usage_line(const char *path, struct buf *out);
+/* "openshell-policy-check". */
+void cli_man_name(const char *path, struct buf *out);
 /* A man page in man(7) form. */
 void cli_man(const char *path, struct buf *out);
 /* Text in lines of at most `width` columns, later lines indented. */
-void cli_wrap(const char *text, unsigned indent, unsigned width,
-    struct buf *out);
+void cli_wrap(
+    const char *text, unsigned indent, unsigned width, struct buf *out);
 /* Option names as shown: "-n, --limit <N>". */
 void cli_opt_spelling(const struct cli_opt *o, struct buf *out);
 
@@ -176,8 +179,8 @@ void cli_opt_spelling(const struct cli_opt *o, struct buf *out);
  * Completion: candidates for words[index], a line each ("word\tdescription");
  * a line ":files", ":dirs" or ":command INDEX" asks the shell to do its own.
  */
-void cli_complete(size_t index, const char *const *words, size_t n,
-    struct buf *out);
+void cli_complete(
+    size_t index, const char *const *words, size_t n, struct buf *out);
 /* The registration script for a shell; -1 when it is not known. */
 int cli_completion_script(const char *shell, struct buf *out) MUST_USE;
 
@@ -188,8 +191,14 @@ void cli_note(struct cli *c, const struct buf *b);
 /* "Error:" and the causes, outermost first. */
 void cli_print_error(struct cli *c, const struct err *e);
 
-enum cli_color { COLOR_HEADING, COLOR_LABEL, COLOR_OK, COLOR_WARN, COLOR_BAD,
-	COLOR_HINT };
+enum cli_color {
+	COLOR_HEADING,
+	COLOR_LABEL,
+	COLOR_OK,
+	COLOR_WARN,
+	COLOR_BAD,
+	COLOR_HINT
+};
 /* Appends text in a role's colour when `on`. */
 void cli_paint(struct buf *out, bool on, enum cli_color role, const char *text);
 /*

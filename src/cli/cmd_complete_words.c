@@ -7,10 +7,16 @@ struct args {
 };
 
 static const struct cli_pos pos[] = {
-	{ .name = "INDEX", .kind = OPT_STR, OPT(index),
+	{ .name = "INDEX",
+	    .kind = OPT_STR,
+	    OPT(index),
 	    .help = "The word to complete, counted from 0" },
-	{ .name = "WORDS", .kind = OPT_LIST, OPT(words), .optional = true,
-	    .trailing = true, .help = "The words of the command line" },
+	{ .name = "WORDS",
+	    .kind = OPT_LIST,
+	    OPT(words),
+	    .optional = true,
+	    .trailing = true,
+	    .help = "The words of the command line" },
 	{ 0 }
 };
 

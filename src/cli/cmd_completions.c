@@ -5,11 +5,11 @@ struct args {
 	const char *shell;
 };
 
-static const struct cli_pos pos[] = {
-	{ .name = "SHELL", .kind = OPT_STR, OPT(shell),
-	    .help = "bash, zsh or fish" },
-	{ 0 }
-};
+static const struct cli_pos pos[] = { { .name = "SHELL",
+					  .kind = OPT_STR,
+					  OPT(shell),
+					  .help = "bash, zsh or fish" },
+	{ 0 } };
 
 static int
 run(struct cli *c, const void *argp, struct err *e)
@@ -20,7 +20,8 @@ run(struct cli *c, const void *argp, struct err *e)
 	if (cli_completion_script(a->shell, &b) < 0)
 		return err_set(e, ERR_INVALID,
 		    "no completions for '%.60s'\n"
-		    "possible values: bash, zsh, fish", a->shell);
+		    "possible values: bash, zsh, fish",
+		    a->shell);
 	return cli_out(c, &b, e);
 }
 

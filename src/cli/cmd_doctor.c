@@ -10,11 +10,14 @@ struct args {
 enum { OUT_TABLE, OUT_JSON };
 static const char *const outputs[] = { "table", "json", NULL };
 
-static const struct cli_opt opts[] = {
-	{ .name = "output", .letter = 'o', .kind = OPT_ENUM, OPT(output),
-	    .value = "FORMAT", .choices = outputs, .help = "How to print" },
-	OPT_END
-};
+static const struct cli_opt opts[] = { { .name = "output",
+					   .letter = 'o',
+					   .kind = OPT_ENUM,
+					   OPT(output),
+					   .value = "FORMAT",
+					   .choices = outputs,
+					   .help = "How to print" },
+	OPT_END };
 
 static const struct mark {
 	const char *word, *utf8, *ascii;
@@ -60,8 +63,8 @@ put_json(const struct doctor *d, struct buf *out)
 }
 
 static void
-put_row(struct cli *c, const struct doctor_row *r, unsigned column,
-    struct buf *out)
+put_row(
+    struct cli *c, const struct doctor_row *r, unsigned column, struct buf *out)
 {
 	const struct mark *m = &marks[r->verdict];
 	AUTO_BUF struct buf text = BUF_INIT(1024);

@@ -11,14 +11,20 @@ struct args {
 enum { OUT_TABLE, OUT_JSON };
 static const char *const outputs[] = { "table", "json", NULL };
 
-static const struct cli_opt opts[] = {
-	{ .name = "output", .letter = 'o', .kind = OPT_ENUM, OPT(output),
-	    .value = "FORMAT", .choices = outputs, .help = "How to print" },
-	OPT_END
-};
+static const struct cli_opt opts[] = { { .name = "output",
+					   .letter = 'o',
+					   .kind = OPT_ENUM,
+					   OPT(output),
+					   .value = "FORMAT",
+					   .choices = outputs,
+					   .help = "How to print" },
+	OPT_END };
 
 static const struct cli_pos pos[] = {
-	{ .name = "FILE", .kind = OPT_STR, OPT(file), .hint = HINT_FILE,
+	{ .name = "FILE",
+	    .kind = OPT_STR,
+	    OPT(file),
+	    .hint = HINT_FILE,
 	    .help = "The policy, or - for standard input" },
 	{ 0 }
 };
@@ -87,8 +93,8 @@ put_verdict(struct cli *c, const char *name, const struct policy *p,
 	n = policy_network_count(p);
 	policy_hash(p, hash);
 	cli_paint(out, c->color_out, COLOR_OK, "valid");
-	buf_printf(out, " (%zu polic%s, hash %.12s)\n", n,
-	    n == 1 ? "y" : "ies", hash);
+	buf_printf(
+	    out, " (%zu polic%s, hash %.12s)\n", n, n == 1 ? "y" : "ies", hash);
 }
 
 static int

@@ -12,14 +12,21 @@ enum { OUT_YAML, OUT_JSON };
 static const char *const outputs[] = { "yaml", "json", NULL };
 
 static const struct cli_opt opts[] = {
-	{ .name = "output", .letter = 'o', .kind = OPT_ENUM, OPT(output),
-	    .value = "FORMAT", .choices = outputs,
+	{ .name = "output",
+	    .letter = 'o',
+	    .kind = OPT_ENUM,
+	    OPT(output),
+	    .value = "FORMAT",
+	    .choices = outputs,
 	    .help = "How to print; json gives the hash too" },
 	OPT_END
 };
 
 static const struct cli_pos pos[] = {
-	{ .name = "FILE", .kind = OPT_STR, OPT(file), .hint = HINT_FILE,
+	{ .name = "FILE",
+	    .kind = OPT_STR,
+	    OPT(file),
+	    .hint = HINT_FILE,
 	    .help = "The policy, or - for standard input" },
 	{ 0 }
 };

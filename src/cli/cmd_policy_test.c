@@ -15,24 +15,44 @@ enum { OUT_TABLE, OUT_JSON };
 static const char *const outputs[] = { "table", "json", NULL };
 
 static const struct cli_opt opts[] = {
-	{ .name = "binary", .letter = 'b', .kind = OPT_STR, OPT(binary),
-	    .value = "PATH", .required = true, .hint = HINT_FILE,
+	{ .name = "binary",
+	    .letter = 'b',
+	    .kind = OPT_STR,
+	    OPT(binary),
+	    .value = "PATH",
+	    .required = true,
+	    .hint = HINT_FILE,
 	    .help = "The program that asks, as the sandbox names it" },
-	{ .name = "ancestor", .kind = OPT_LIST, OPT(ancestors),
-	    .value = "PATH", .hint = HINT_FILE,
+	{ .name = "ancestor",
+	    .kind = OPT_LIST,
+	    OPT(ancestors),
+	    .value = "PATH",
+	    .hint = HINT_FILE,
 	    .help = "A parent of the program, nearest first" },
-	{ .name = "output", .letter = 'o', .kind = OPT_ENUM, OPT(output),
-	    .value = "FORMAT", .choices = outputs, .help = "How to print" },
+	{ .name = "output",
+	    .letter = 'o',
+	    .kind = OPT_ENUM,
+	    OPT(output),
+	    .value = "FORMAT",
+	    .choices = outputs,
+	    .help = "How to print" },
 	OPT_END
 };
 
 static const struct cli_pos pos[] = {
-	{ .name = "FILE", .kind = OPT_STR, OPT(file), .hint = HINT_FILE,
+	{ .name = "FILE",
+	    .kind = OPT_STR,
+	    OPT(file),
+	    .hint = HINT_FILE,
 	    .help = "The policy, or - for standard input" },
-	{ .name = "METHOD", .kind = OPT_STR, OPT(method),
+	{ .name = "METHOD",
+	    .kind = OPT_STR,
+	    OPT(method),
 	    .help = "The request's method; CONNECT asks about the connection "
 		    "alone" },
-	{ .name = "URL", .kind = OPT_STR, OPT(url),
+	{ .name = "URL",
+	    .kind = OPT_STR,
+	    OPT(url),
 	    .help = "An http or https URL; HOST:PORT after CONNECT" },
 	{ 0 }
 };
@@ -81,16 +101,16 @@ ask(const struct snapshot *s, const struct policy_who *who, const char *method,
 	r->verdict = "deny";
 	if (conn.allow) {
 		r->verdict = "allow";
-		(void)snprintf(r->rule, sizeof(r->rule), "endpoints[%u]",
-		    conn.endpoint);
+		(void)snprintf(
+		    r->rule, sizeof(r->rule), "endpoints[%u]", conn.endpoint);
 	}
 	if (conn.allow && !q->connect_only &&
 	    conn.protocol == POLICY_PROTO_REST) {
 		struct policy_request req = { view_of(method),
 			buf_view(&q->target.path), q->target.query };
 
-		policy_decide_request(s, who, host, q->to.port, &req, &v,
-		    &r->reason);
+		policy_decide_request(
+		    s, who, host, q->to.port, &req, &v, &r->reason);
 		if (v.policy != NULL)
 			r->policy = v.policy;
 		r->rule[0] = '\0';
@@ -98,17 +118,16 @@ ask(const struct snapshot *s, const struct policy_who *who, const char *method,
 			(void)snprintf(r->rule, sizeof(r->rule),
 			    "endpoints[%u].rules[%u]", v.endpoint, v.rule);
 		else
-			r->verdict = conn.enforcement == POLICY_AUDIT
-			    ? "audit"
-			    : "deny";
+			r->verdict =
+			    conn.enforcement == POLICY_AUDIT ? "audit" : "deny";
 		m = req.method;
 		path = req.path;
 	}
 	if (strcmp(r->verdict, "allow") == 0)
 		r->reason.text[0] = '\0';
 	else
-		policy_suggest(s, who, host, q->to.port, m, path,
-		    &r->suggestion);
+		policy_suggest(
+		    s, who, host, q->to.port, m, path, &r->suggestion);
 }
 
 static void
@@ -142,7 +161,7 @@ put_json(const struct args *a, const struct question *q, const struct answer *r,
 	if (r->suggestion.n > 0)
 		json_view(&j, buf_view(&r->suggestion));
 	else
-		json_null(&j);
+		json_none(&j);
 	json_close(&j, '}');
 	buf_putc(out, '\n');
 }
@@ -171,8 +190,8 @@ put_table(struct cli *c, const struct answer *r, struct buf *out)
 	put_row(c, out, "Reason:", r->reason.text);
 	if (rest.n == 0)
 		return;
-	put_row(c, out, "Suggestion:",
-	    "the smallest change that would allow it:");
+	put_row(
+	    c, out, "Suggestion:", "the smallest change that would allow it:");
 	while (rest.n > 0) {
 		struct view line = view_cut(rest, '\n', &rest);
 
@@ -192,8 +211,8 @@ answer(struct cli *c, const struct args *a, const struct policy *p,
 	AUTO_BUF struct buf out = BUF_INIT(1 << 20);
 	int rc;
 
-	for (size_t i = 0;
-	     i < a->ancestors.n && i < ARRAY_LEN(who.ancestors); i++)
+	for (size_t i = 0; i < a->ancestors.n && i < ARRAY_LEN(who.ancestors);
+	     i++)
 		who.ancestors[who.n_ancestors++] = view_of(a->ancestors.v[i]);
 	if (snapshot_new(p, 1, &s, e) < 0)
 		return -1;
@@ -249,11 +268,10 @@ const struct cli_cmd cmd_policy_test = {
 	.status = "0 when the request is allowed (also by an endpoint that "
 		  "only audits), 1 when it is denied, 2 when the question or "
 		  "the policy is wrong.",
-	.examples =
-	    "openshell policy test policy.yaml --binary /usr/bin/curl GET "
-	    "https://api.github.com/zen\n"
-	    "openshell policy test policy.yaml --binary /usr/bin/git CONNECT "
-	    "github.com:443",
+	.examples = "openshell policy test p.yaml -b /usr/bin/curl GET "
+		    "https://api.github.com/zen\n"
+		    "openshell policy test p.yaml -b /usr/bin/git CONNECT "
+		    "github.com:443",
 	.opts = opts,
 	.pos = pos,
 	.args_size = sizeof(struct args),

@@ -47,11 +47,17 @@ const struct cli_alias cli_aliases[] = {
  * letter, so they have no place in any args struct.
  */
 const struct cli_opt cli_globals[] = {
-	{ .name = "verbose", .letter = 'v', .kind = OPT_COUNT,
+	{ .name = "verbose",
+	    .letter = 'v',
+	    .kind = OPT_COUNT,
 	    .help = "Log more on stderr; repeat for debug and trace" },
-	{ .name = "help", .letter = 'h', .kind = OPT_FLAG,
+	{ .name = "help",
+	    .letter = 'h',
+	    .kind = OPT_FLAG,
 	    .help = "Show help; -h is brief, --help is complete" },
-	{ .name = "version", .letter = 'V', .kind = OPT_FLAG,
+	{ .name = "version",
+	    .letter = 'V',
+	    .kind = OPT_FLAG,
 	    .help = "Show the version" },
 	OPT_END
 };

@@ -179,8 +179,8 @@ cli_complete(size_t index, const char *const *words, size_t n, struct buf *out)
 		/* From the root an option is as good a start as a word. */
 		if (word[0] == '-' || (w.cmd == NULL && word[0] == '\0')) {
 			offer_options(out, cli_globals, word);
-			offer_options(out, w.cmd != NULL ? w.cmd->opts : NULL,
-			    word);
+			offer_options(
+			    out, w.cmd != NULL ? w.cmd->opts : NULL, word);
 		}
 		if (word[0] == '-')
 			return;

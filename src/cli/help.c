@@ -90,7 +90,8 @@ cli_usage_line(const char *path, struct buf *out)
 static void
 heading(const struct page *p, const char *text)
 {
-	buf_putc(p->out, '\n');
+	if (!view_ends(buf_view(p->out), VIEW("\n\n")))
+		buf_putc(p->out, '\n');
 	cli_paint(p->out, p->color, COLOR_HEADING, text);
 	buf_putc(p->out, '\n');
 }
@@ -122,8 +123,8 @@ opt_text(const struct page *p, const struct cli_opt *o, struct buf *text)
 	if (o->kind == OPT_ENUM) {
 		buf_puts(text, " [possible values: ");
 		for (size_t i = 0; o->choices[i] != NULL; i++)
-			buf_printf(text, "%s%s", i > 0 ? ", " : "",
-			    o->choices[i]);
+			buf_printf(
+			    text, "%s%s", i > 0 ? ", " : "", o->choices[i]);
 		buf_putc(text, ']');
 	}
 	if (o->env != NULL) {
@@ -131,7 +132,7 @@ opt_text(const struct page *p, const struct cli_opt *o, struct buf *text)
 		buf_put_escaped(text, view_of(now != NULL ? now : ""));
 		buf_putc(text, ']');
 	}
-	if (o->kind == OPT_LIST)
+	if (o->kind == OPT_LIST || o->kind == OPT_ENV)
 		buf_puts(text, " (repeatable)");
 }
 
@@ -232,13 +233,13 @@ root_help(const struct page *p)
 	buf_putc(p->out, '\n');
 	commands(p, "COMMANDS", "");
 	options(p, "FLAGS", cli_globals);
-	examples(p,
-	    "openshell doctor\n"
-	    "openshell run -- sh\n"
-	    "openshell run --policy policy.yaml -- claude -p \"hi\"");
+	examples(p, "openshell doctor\n"
+		    "openshell run -- sh\n"
+		    "openshell run --policy policy.yaml -- claude -p \"hi\"");
 	heading(p, "LEARN MORE");
-	cli_wrap("  Use `openshell help COMMAND` for all about one command.",
-	    2, p->width, p->out);
+	buf_puts(p->out, "  ");
+	cli_wrap("Use `openshell help COMMAND` for all about one command.", 2,
+	    p->width, p->out);
 }
 
 static void
@@ -269,8 +270,8 @@ leaf_help(const struct page *p, const struct cli_cmd *cmd)
 }
 
 void
-cli_help(const char *path, bool brief, bool color, unsigned width,
-    struct buf *out)
+cli_help(
+    const char *path, bool brief, bool color, unsigned width, struct buf *out)
 {
 	struct page p = { out, brief, color, MAX(width, 40) };
 	const struct cli_cmd *cmd = cli_find_cmd(path);

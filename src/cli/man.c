@@ -70,7 +70,7 @@ options(const char *title, const struct cli_opt *o, struct buf *out)
 		}
 		if (o->env != NULL)
 			buf_printf(out, "Environment: %s.\n", o->env);
-		if (o->kind == OPT_LIST)
+		if (o->kind == OPT_LIST || o->kind == OPT_ENV)
 			buf_puts(out, "May be given more than once.\n");
 	}
 }
@@ -91,9 +91,8 @@ children(const char *path, struct buf *out)
 	buf_puts(out, ".SH COMMANDS\n");
 	for (const struct cli_cmd *const *c = cli_cmds; *c != NULL; c++) {
 		if ((*c)->hidden ||
-		    (n > 0 &&
-			(strncmp((*c)->path, path, n) != 0 ||
-			    (*c)->path[n] != ' ')))
+		    (n > 0 && (strncmp((*c)->path, path, n) != 0 ||
+				  (*c)->path[n] != ' ')))
 			continue;
 		buf_puts(out, ".TP\n\\fB");
 		roff_text((*c)->path, out);
@@ -104,6 +103,14 @@ children(const char *path, struct buf *out)
 }
 
 void
+cli_man_name(const char *path, struct buf *out)
+{
+	buf_puts(out, *path != '\0' ? "openshell-" : "openshell");
+	for (; *path != '\0'; path++)
+		buf_putc(out, *path == ' ' ? '-' : *path);
+}
+
+void
 cli_man(const char *path, struct buf *out)
 {
 	const struct cli_cmd *cmd = cli_find_cmd(path);
@@ -111,19 +118,16 @@ cli_man(const char *path, struct buf *out)
 	AUTO_BUF struct buf name = BUF_INIT(128);
 	AUTO_BUF struct buf usage = BUF_INIT(512);
 
-	buf_printf(&name, "openshell%s%s", *path != '\0' ? "-" : "", path);
-	for (size_t i = 0; i < name.n; i++)
-		if (name.p[i] == ' ')
-			name.p[i] = '-';
+	cli_man_name(path, &name);
 	buf_puts(out, ".TH ");
 	roff(buf_view(&name), out);
 	buf_puts(out, " 1 \"\" \"openshell " OPENSHELL_VERSION "\"\n");
 	buf_puts(out, ".SH NAME\n");
 	roff(buf_view(&name), out);
 	buf_puts(out, " \\- ");
-	roff_text(cmd != NULL ? cmd->summary
-		: group != NULL ? group->summary
-				: "run autonomous agents in a sandbox",
+	roff_text(cmd != NULL     ? cmd->summary
+		  : group != NULL ? group->summary
+				  : "run autonomous agents in a sandbox",
 	    out);
 	buf_puts(out, "\n.SH SYNOPSIS\n");
 	cli_usage_line(path, &usage);

@@ -45,13 +45,13 @@ bad_value(const char *value, const char *label, struct err *e)
 	char why[sizeof(e->text)];
 
 	memcpy(why, e->text, sizeof(why));
-	return err_set(e, ERR_INVALID, "invalid value '%.120s' for '%s': %.200s",
-	    value, label, why);
+	return err_set(e, ERR_INVALID,
+	    "invalid value '%.120s' for '%s': %.200s", value, label, why);
 }
 
 static int
-store_enum(const struct cli_opt *o, const char *value, unsigned *to,
-    struct err *e)
+store_enum(
+    const struct cli_opt *o, const char *value, unsigned *to, struct err *e)
 {
 	AUTO_BUF struct buf all = BUF_INIT(256);
 
@@ -63,6 +63,27 @@ store_enum(const struct cli_opt *o, const char *value, unsigned *to,
 		buf_printf(&all, "%s%s", i == 0 ? "" : ", ", o->choices[i]);
 	}
 	return err_set(e, ERR_INVALID, "possible values: %s", buf_str(&all));
+}
+
+/* A name that every shell takes, with or without a value. */
+static int
+store_env(const char *value, struct cli_list *to, struct err *e)
+{
+	size_t n = strcspn(value, "=");
+
+	for (size_t i = 0; i < n; i++) {
+		char c = value[i];
+		bool letter = (c >= 'a' && c <= 'z') ||
+			      (c >= 'A' && c <= 'Z') || c == '_';
+
+		if (!letter && !(i > 0 && c >= '0' && c <= '9'))
+			n = 0;
+	}
+	if (n == 0)
+		return err_set(e, ERR_INVALID,
+		    "not NAME or NAME=VALUE, NAME of letters, digits and _");
+	list_add(to, value);
+	return 0;
 }
 
 static int
@@ -86,9 +107,11 @@ store(const struct cli_opt *o, void *args, const char *value, struct err *e)
 	case OPT_LIST:
 		list_add((struct cli_list *)(void *)field, value);
 		return 0;
+	case OPT_ENV:
+		return store_env(value, (struct cli_list *)(void *)field, e);
 	case OPT_UINT:
-		return cli_value_uint(value, o->min, o->max,
-		    (unsigned *)(void *)field, e);
+		return cli_value_uint(
+		    value, o->min, o->max, (unsigned *)(void *)field, e);
 	case OPT_SIZE:
 		return cli_value_size(value, (uint64_t *)(void *)field, e);
 	case OPT_DURATION:
@@ -145,11 +168,13 @@ unknown_option(const struct parser *p, const char *word, struct err *e)
 			offer_all(&near, cmd->opts);
 	}
 	if (near.best != NULL)
-		err_set(e, ERR_INVALID, "unexpected argument '%.*s' found\n"
-		    "a similar option exists: '--%s'", (int)MIN(n, 200), word,
-		    near.best);
+		err_set(e, ERR_INVALID,
+		    "unexpected argument '%.*s' found\n"
+		    "a similar option exists: '--%s'",
+		    (int)MIN(n, 200), word, near.best);
 	else if (cmd != NULL && cmd->pos != NULL)
-		err_set(e, ERR_INVALID, "unexpected argument '%.*s' found\n"
+		err_set(e, ERR_INVALID,
+		    "unexpected argument '%.*s' found\n"
 		    "to pass '%.*s' as a value, use '-- %.*s'",
 		    (int)MIN(n, 80), word, (int)MIN(n, 80), word,
 		    (int)MIN(n, 80), word);
@@ -178,19 +203,21 @@ unknown_word(const struct parser *p, const char *word, struct err *e)
 	if (near.best != NULL)
 		return err_set(e, ERR_INVALID,
 		    "unrecognized subcommand '%.200s'\n"
-		    "a similar subcommand exists: '%s'", word, near.best);
-	return err_set(e, ERR_INVALID, "unrecognized subcommand '%.200s'", word);
+		    "a similar subcommand exists: '%s'",
+		    word, near.best);
+	return err_set(
+	    e, ERR_INVALID, "unrecognized subcommand '%.200s'", word);
 }
 
 /* One occurrence of an option; value is NULL when none was written. */
 static int
-take_option(struct parser *p, const struct cli_opt *o, const char *value,
-    struct err *e)
+take_option(
+    struct parser *p, const struct cli_opt *o, const char *value, struct err *e)
 {
 	AUTO_BUF struct buf label = BUF_INIT(256);
 	const struct cli_cmd *cmd = p->out->cmd;
-	bool repeats = o->kind == OPT_LIST || o->kind == OPT_COUNT ||
-	    o->kind == OPT_SET;
+	bool repeats = o->kind == OPT_LIST || o->kind == OPT_ENV ||
+		       o->kind == OPT_COUNT || o->kind == OPT_SET;
 	unsigned *seen;
 
 	cli_opt_spelling(o, &label);
@@ -198,8 +225,7 @@ take_option(struct parser *p, const struct cli_opt *o, const char *value,
 		seen = &p->globals_seen[o - cli_globals];
 		if (o->letter == 'v')
 			p->out->verbose++;
-	}
-	else
+	} else
 		seen = &p->seen[o - cmd->opts];
 	if ((*seen)++ > 0 && !repeats)
 		return err_set(e, ERR_INVALID,
@@ -283,8 +309,8 @@ short_options(struct parser *p, const char *word, struct err *e)
 		if (o == NULL) {
 			char bad[3] = { '-', *s, '\0' };
 
-			return unknown_option(p,
-			    (unsigned char)*s < 0x80 ? bad : word, e);
+			return unknown_option(
+			    p, (unsigned char)*s < 0x80 ? bad : word, e);
 		}
 		if (takes_value(o)) {
 			if (s[1] == '=')
@@ -312,8 +338,8 @@ take_positional(struct parser *p, const char *word, struct err *e)
 	char *field;
 
 	if (row == NULL || row[p->pos].name == NULL)
-		return err_set(e, ERR_INVALID,
-		    "unexpected argument '%.200s' found", word);
+		return err_set(
+		    e, ERR_INVALID, "unexpected argument '%.200s' found", word);
 	row += p->pos;
 	field = (char *)p->out->args + row->off;
 	p->pos_given[p->pos]++;
@@ -427,8 +453,7 @@ cli_parse(int argc, char *const argv[], struct cli_parsed *out, struct err *e)
 		else if (strcmp(word, "--") == 0) {
 			p.only_words = true;
 			rc = 0;
-		}
-		else if (word[1] == '-')
+		} else if (word[1] == '-')
 			rc = long_option(&p, word, e);
 		else
 			rc = short_options(&p, word, e);
@@ -453,13 +478,15 @@ cli_parsed_fini(struct cli_parsed *p)
 	if (p->args == NULL)
 		return;
 	for (; o != NULL && o->kind != OPT_KIND_END; o++)
-		if (o->kind == OPT_LIST)
+		if (o->kind == OPT_LIST || o->kind == OPT_ENV)
 			free(((struct cli_list *)(void *)((char *)p->args +
-				  o->off))->v);
+							  o->off))
+				 ->v);
 	for (; row != NULL && row->name != NULL; row++)
 		if (row->kind == OPT_LIST)
 			free(((struct cli_list *)(void *)((char *)p->args +
-				  row->off))->v);
+							  row->off))
+				 ->v);
 	free(p->args);
 	p->args = NULL;
 }

@@ -52,18 +52,18 @@ refuse_link(const struct policy_file *f, struct err *e)
 {
 	AUTO_FREE char *real = realpath(f->path, NULL);
 
-	return err_set(e, ERR_INVALID,
-	    "policy %s is a symbolic link\n%s%s", f->path,
-	    real != NULL ? "name the file it leads to: "
-			 : "it leads nowhere", real != NULL ? real : "");
+	return err_set(e, ERR_INVALID, "policy %s is a symbolic link\n%s%s",
+	    f->path,
+	    real != NULL ? "name the file it leads to: " : "it leads nowhere",
+	    real != NULL ? real : "");
 }
 
 int
 policy_file_read(struct policy_file *f, char **text, size_t *n, struct err *e)
 {
 	/* O_NONBLOCK: opening a FIFO must not hang us. */
-	AUTO_CLOSE int fd = openat(f->dirfd, f->base,
-	    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	AUTO_CLOSE int fd = openat(
+	    f->dirfd, f->base, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 	AUTO_FREE char *got = NULL;
 	struct stat before, after;
 
@@ -96,8 +96,10 @@ read_stream(int fd, char **text, size_t *n, struct err *e)
 		size_t room = MIN((size_t)65536, POLICY_TEXT_MAX + 1 - b.n);
 
 		if (room == 0)
-			return err_set(e, ERR_LIMIT, "the policy on standard "
-			    "input is larger than %d bytes", POLICY_TEXT_MAX);
+			return err_set(e, ERR_LIMIT,
+			    "the policy on standard "
+			    "input is larger than %d bytes",
+			    POLICY_TEXT_MAX);
 		if (!buf_reserve(&b, room))
 			return err_set(e, ERR_INTERNAL, "read bound");
 		got = read(fd, b.p + b.n, room);
@@ -116,8 +118,8 @@ read_stream(int fd, char **text, size_t *n, struct err *e)
 }
 
 int
-policy_text(struct cli *c, const char *path, char **text, size_t *n,
-    struct err *e)
+policy_text(
+    struct cli *c, const char *path, char **text, size_t *n, struct err *e)
 {
 	AUTO_POLICY_FILE struct policy_file f = { .dirfd = -1 };
 
@@ -129,8 +131,7 @@ policy_text(struct cli *c, const char *path, char **text, size_t *n,
 }
 
 int
-policy_load(struct cli *c, const char *path, struct policy **out,
-    struct err *e)
+policy_load(struct cli *c, const char *path, struct policy **out, struct err *e)
 {
 	AUTO_FREE char *text = NULL;
 	AUTO_FINDINGS struct policy_findings found = { 0 };
@@ -141,8 +142,8 @@ policy_load(struct cli *c, const char *path, struct policy **out,
 	if (policy_text(c, path, &text, &n, e) < 0)
 		return -1;
 	rc = policy_parse((struct view) { text, n }, out, &found);
-	policy_findings_print(&found, strcmp(path, "-") == 0 ? "<stdin>" : path,
-	    &lines);
+	policy_findings_print(
+	    &found, strcmp(path, "-") == 0 ? "<stdin>" : path, &lines);
 	cli_note(c, &lines);
 	return rc < 0 ? 1 : 0;
 }

@@ -18,14 +18,14 @@
 struct policy_file {
 	char *path; /* as the user wrote it */
 	char *base; /* last component */
-	char *dir;  /* the rest, or "." */
-	int dirfd;  /* O_PATH */
-	dev_t dev;  /* of the file last read */
+	char *dir; /* the rest, or "." */
+	int dirfd; /* O_PATH */
+	dev_t dev; /* of the file last read */
 	ino_t ino;
 };
 
-int policy_file_open(const char *path, struct policy_file *f, struct err *e)
-    MUST_USE;
+int policy_file_open(
+    const char *path, struct policy_file *f, struct err *e) MUST_USE;
 void policy_file_close(struct policy_file *f);
 #define AUTO_POLICY_FILE CLEANUP(policy_file_close)
 
@@ -33,8 +33,8 @@ void policy_file_close(struct policy_file *f);
  * The text; *text is the caller's.  Refuses what is not a regular file, a
  * symbolic link and what is larger than POLICY_TEXT_MAX, each with the fix.
  */
-int policy_file_read(struct policy_file *f, char **text, size_t *n,
-    struct err *e) MUST_USE;
+int policy_file_read(
+    struct policy_file *f, char **text, size_t *n, struct err *e) MUST_USE;
 
 /* Open, read, close; "-" is the standard input of `c`. */
 int policy_text(struct cli *c, const char *path, char **text, size_t *n,

@@ -36,11 +36,13 @@ stream_kind(int fd, const char *name, enum stream_kind *out, struct err *e)
 	if (S_ISDIR(st.st_mode) || (flags & O_PATH) != 0)
 		return err_set(e, ERR_INVALID,
 		    "%s is a directory\nredirect it from a file, a pipe or "
-		    "/dev/null", name);
+		    "/dev/null",
+		    name);
 	if (S_ISBLK(st.st_mode))
 		return err_set(e, ERR_INVALID,
 		    "%s is a block device\nuse a pipe: cat DEVICE | openshell "
-		    "run ...", name);
+		    "run ...",
+		    name);
 	if (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode) ||
 	    (S_ISCHR(st.st_mode) && harmless_device(st.st_rdev)))
 		*out = STREAM_GIVE;
@@ -211,7 +213,8 @@ watch(uv_loop_t *loop, uv_poll_t *h, int fd, bool *on, struct relay *r,
 	if (rc != 0)
 		return err_set(e, ERR_IO,
 		    "a standard stream cannot be waited for: %s\n"
-		    "use a pipe or a file instead", uv_strerror(rc));
+		    "use a pipe or a file instead",
+		    uv_strerror(rc));
 	h->data = r;
 	*on = true;
 	r->handles++;

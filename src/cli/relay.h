@@ -19,11 +19,11 @@ enum { RELAY_SIZE = 65536 };
 
 struct relay {
 	uv_poll_t poll_in, poll_out;
-	int in, out;		  /* owned, non-blocking; -1 when finished */
-	int in_flags, out_flags;  /* to be restored; -1: ours alone */
-	bool in_on, out_on;	  /* handles are open */
-	unsigned handles;	  /* not yet closed */
-	bool at_end_eot;	  /* end of input is the ^D of a terminal */
+	int in, out; /* owned, non-blocking; -1 when finished */
+	int in_flags, out_flags; /* to be restored; -1: ours alone */
+	bool in_on, out_on; /* handles are open */
+	unsigned handles; /* not yet closed */
+	bool at_end_eot; /* end of input is the ^D of a terminal */
 	bool active;
 	size_t at, n; /* bytes of buf not yet written */
 	char buf[RELAY_SIZE];
@@ -39,8 +39,8 @@ enum stream_kind { STREAM_GIVE, STREAM_RELAY, STREAM_CLOSED };
  * are.  Directories and handles without access are refused: in the sandbox
  * they would be a way out.
  */
-int stream_kind(int fd, const char *name, enum stream_kind *out, struct err *e)
-    MUST_USE;
+int stream_kind(
+    int fd, const char *name, enum stream_kind *out, struct err *e) MUST_USE;
 /*
  * A descriptor of our own for a stream of the user's, non-blocking.  *flags
  * is what to restore on it at the end, or -1.
@@ -48,8 +48,8 @@ int stream_kind(int fd, const char *name, enum stream_kind *out, struct err *e)
 int stream_own(int fd, int *own, int *flags, struct err *e) MUST_USE;
 
 /* Takes both descriptors, also on failure. */
-int relay_start(uv_loop_t *loop, struct relay *r, int in, int out,
-    struct err *e) MUST_USE;
+int relay_start(
+    uv_loop_t *loop, struct relay *r, int in, int out, struct err *e) MUST_USE;
 /* Ends at once; what is buffered is lost. */
 void relay_stop(struct relay *r);
 /* Reads no more; ends when what is buffered is written. */

@@ -89,8 +89,8 @@ say(struct run *r, const struct buf *b)
 
 /* A marked line for each line of text. */
 static void
-say_lines(struct run *r, enum cli_color color, const char *mark,
-    struct view text)
+say_lines(
+    struct run *r, enum cli_color color, const char *mark, struct view text)
 {
 	AUTO_BUF struct buf b = BUF_INIT(1 << 20);
 
@@ -146,8 +146,8 @@ send_msg(struct run *r, union session_msg *m, enum session_type type,
 static void on_timer(uv_timer_t *t);
 
 static void
-set_result(struct run *r, int status, const char *kind, int detail,
-    struct view text)
+set_result(
+    struct run *r, int status, const char *kind, int detail, struct view text)
 {
 	if (r->result.kind != NULL)
 		return;
@@ -183,8 +183,8 @@ fail(struct run *r, const struct err *e)
 static void
 stop_for_signal(struct run *r, int signo)
 {
-	set_result(r, CLI_SIGNAL + signo, "interrupted", signo,
-	    (struct view) { 0 });
+	set_result(
+	    r, CLI_SIGNAL + signo, "interrupted", signo, (struct view) { 0 });
 	stop(r);
 }
 
@@ -248,8 +248,10 @@ describe_death(struct run *r)
 		buf_printf(&b, "the sandbox supervisor was killed by signal %d",
 		    WTERMSIG(r->pid_status));
 	else
-		buf_printf(&b, "the sandbox supervisor ended unexpectedly "
-		    "(status %d)", WEXITSTATUS(r->pid_status));
+		buf_printf(&b,
+		    "the sandbox supervisor ended unexpectedly "
+		    "(status %d)",
+		    WEXITSTATUS(r->pid_status));
 	buf_puts(&b, "\nthe sandbox ended with it");
 	set_result(r, CLI_NO_SANDBOX, "failed", 0, buf_view(&b));
 }
@@ -454,7 +456,7 @@ on_watch(uv_poll_t *h, int status UNUSED, int events UNUSED)
 {
 	struct run *r = h->data;
 
-	if (!watch_changed(r->watch_fd, r->file.base))
+	if (!watch_changed(r->watch_fd, r->file.dirfd, r->file.base))
 		return;
 	if (r->phase == STARTING)
 		r->changed_early = true;
@@ -475,7 +477,8 @@ close_given(struct run *r)
 static void
 send_command(struct run *r)
 {
-	union session_msg m = { .exec = { .id = COMMAND_ID, .tty = r->tty,
+	union session_msg m = { .exec = { .id = COMMAND_ID,
+				    .tty = r->tty,
 				    .timeout_s = r->o->timeout_s } };
 	const int user[] = { r->c->in, r->c->out, r->c->err };
 	AUTO_CLOSE int blob = -1;
@@ -495,20 +498,22 @@ send_command(struct run *r)
 }
 
 static void
-on_state(struct run *r, const union session_msg *m, int *fds UNUSED)
+on_state(struct run *r, const union session_msg *m, int *fds UNUSED,
+    unsigned nfds UNUSED)
 {
 	if (m->state.phase != SESSION_ISOLATED || r->phase != STARTING)
 		return;
 	r->rec.state = m->state;
 	r->rec.isolated = true;
 	if (!r->o->quiet && m->state.missing[0] != '\0')
-		say_lines(r, COLOR_WARN, "! not in force:",
-		    view_of(m->state.missing));
+		say_lines(r, COLOR_WARN,
+		    "! not in force:", view_of(m->state.missing));
 	send_command(r);
 }
 
 static void
-on_policy_status(struct run *r, const union session_msg *m, int *fds UNUSED)
+on_policy_status(struct run *r, const union session_msg *m, int *fds UNUSED,
+    unsigned nfds UNUSED)
 {
 	AUTO_BUF struct buf b = BUF_INIT(128);
 
@@ -552,11 +557,11 @@ start_pipes(struct run *r, struct err *e)
 		if (stream_own(user[i], &own, &flags, e) < 0)
 			return -1;
 		if (i == IN)
-			rc = start_relay(r, i, own, flags,
-			    take_fd(r->inner[i]), -1, e);
+			rc = start_relay(
+			    r, i, own, flags, take_fd(r->inner[i]), -1, e);
 		else
-			rc = start_relay(r, i, take_fd(r->inner[i]), -1, own,
-			    flags, e);
+			rc = start_relay(
+			    r, i, take_fd(r->inner[i]), -1, own, flags, e);
 		if (rc < 0)
 			return -1;
 	}
@@ -585,13 +590,22 @@ start_tty(struct run *r, int master, struct err *e)
 }
 
 static void
-on_started(struct run *r, const union session_msg *m UNUSED, int *fds)
+on_started(
+    struct run *r, const union session_msg *m UNUSED, int *fds, unsigned nfds)
 {
 	struct err e;
 
 	if (r->phase != STARTING)
 		return;
 	r->phase = RUNNING;
+	if (nfds != (r->tty ? 1U : 0U)) {
+		(void)err_set(&e, ERR_PROTO,
+		    "the supervisor sent %u "
+		    "descriptors with STARTED",
+		    nfds);
+		fail(r, &e);
+		return;
+	}
 	if ((r->tty ? start_tty(r, fds[0], &e) : start_pipes(r, &e)) < 0) {
 		fail(r, &e);
 		return;
@@ -615,7 +629,8 @@ static const struct ending {
 };
 
 static void
-on_exited(struct run *r, const union session_msg *m, int *fds UNUSED)
+on_exited(struct run *r, const union session_msg *m, int *fds UNUSED,
+    unsigned nfds UNUSED)
 {
 	const struct session_exited *x = &m->exited;
 	const struct ending *end;
@@ -631,13 +646,14 @@ on_exited(struct run *r, const union session_msg *m, int *fds UNUSED)
 		    text.n > 0 ? "\n" : "", r->o->timeout_s);
 	if (x->oom && text.n == 0)
 		buf_puts(&text, "out of memory\nraise --memory");
-	set_result(r, end->status + (end->adds ? detail : 0), end->kind,
-	    detail, buf_view(&text));
+	set_result(r, end->status + (end->adds ? detail : 0), end->kind, detail,
+	    buf_view(&text));
 	stop(r);
 }
 
 static void
-on_events(struct run *r, const union session_msg *m, int *fds UNUSED)
+on_events(struct run *r, const union session_msg *m, int *fds UNUSED,
+    unsigned nfds UNUSED)
 {
 	struct view lines = { m->events.json, m->events.n };
 	struct err e;
@@ -650,13 +666,15 @@ on_events(struct run *r, const union session_msg *m, int *fds UNUSED)
 }
 
 static void
-on_failed(struct run *r, const union session_msg *m, int *fds UNUSED)
+on_failed(struct run *r, const union session_msg *m, int *fds UNUSED,
+    unsigned nfds UNUSED)
 {
 	set_result(r, CLI_NO_SANDBOX, "failed", 0, view_of(m->failed.text));
 }
 
 static void
-on_note(struct run *r, const union session_msg *m, int *fds UNUSED)
+on_note(struct run *r, const union session_msg *m, int *fds UNUSED,
+    unsigned nfds UNUSED)
 {
 	if (!r->o->quiet)
 		say_lines(r, COLOR_WARN, "!", view_of(m->note.text));
@@ -664,7 +682,8 @@ on_note(struct run *r, const union session_msg *m, int *fds UNUSED)
 
 static const struct handler {
 	enum session_type type;
-	void (*run)(struct run *r, const union session_msg *m, int *fds);
+	void (*run)(
+	    struct run *r, const union session_msg *m, int *fds, unsigned nfds);
 } handlers[] = {
 	{ SESSION_STATE, on_state },
 	{ SESSION_POLICY_STATUS, on_policy_status },
@@ -685,21 +704,21 @@ on_session(uv_poll_t *h, int status UNUSED, int events UNUSED)
 	struct err e;
 
 	while (r->sock >= 0) {
-		int rc = session_recv(r->sock, SESSION_OWNER, &m, fds, &nfds,
-		    &e);
+		int rc =
+		    session_recv(r->sock, SESSION_OWNER, &m, fds, &nfds, &e);
 
 		if (rc < 0 && e.code == ERR_AGAIN)
 			return;
 		if (rc < 0 && e.code == ERR_PROTO)
-			set_result(r, CLI_NO_SANDBOX, "failed", 0,
-			    view_of(e.text));
+			set_result(
+			    r, CLI_NO_SANDBOX, "failed", 0, view_of(e.text));
 		if (rc <= 0) {
 			gone(r);
 			return;
 		}
 		for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
 			if (handlers[i].type == m.hdr.type)
-				handlers[i].run(r, &m, fds);
+				handlers[i].run(r, &m, fds, nfds);
 		for (unsigned i = 0; i < nfds; i++)
 			fd_close(&fds[i]);
 	}
@@ -735,8 +754,8 @@ read_policy(struct run *r, char **text, size_t *n, struct err *e)
 		return -1;
 	/* Before the file is read: no edit falls between. */
 	if (watch_open(r->file.dirfd, &r->watch_fd, &why) < 0) {
-		say_lines(r, COLOR_WARN, "! policy edits are not followed:",
-		    view_of(why.text));
+		say_lines(r, COLOR_WARN,
+		    "! policy edits are not followed:", view_of(why.text));
 		r->watch_fd = -1;
 	}
 	if (policy_file_read(&r->file, text, n, e) < 0)
@@ -745,8 +764,8 @@ read_policy(struct run *r, char **text, size_t *n, struct err *e)
 	r->ino = r->file.ino;
 	if (policy_parse((struct view) { *text, *n }, &r->policy, &found) < 0) {
 		report_findings(r, &found);
-		return err_set(e, ERR_INVALID, "policy %s is invalid",
-		    r->o->policy);
+		return err_set(
+		    e, ERR_INVALID, "policy %s is invalid", r->o->policy);
 	}
 	if (!r->o->quiet)
 		report_findings(r, &found);
@@ -804,12 +823,12 @@ init_loop(struct run *r, struct err *e)
 
 		(void)uv_signal_init(&r->loop, s);
 		s->data = r;
-		rc = uv_signal_start(s, on_signal,
-		    watched_signals[r->n_signals]);
+		rc = uv_signal_start(
+		    s, on_signal, watched_signals[r->n_signals]);
 		if (rc != 0) {
 			r->n_signals++;
-			return err_set(e, ERR_IO, "signals: %s",
-			    uv_strerror(rc));
+			return err_set(
+			    e, ERR_IO, "signals: %s", uv_strerror(rc));
 		}
 	}
 	rc = uv_poll_init(&r->loop, &r->sock_poll, r->sock);
@@ -817,8 +836,8 @@ init_loop(struct run *r, struct err *e)
 		return err_set(e, ERR_IO, "event loop: %s", uv_strerror(rc));
 	r->sock_on = true;
 	r->sock_poll.data = r;
-	(void)uv_poll_start(&r->sock_poll, UV_READABLE | UV_DISCONNECT,
-	    on_session);
+	(void)uv_poll_start(
+	    &r->sock_poll, UV_READABLE | UV_DISCONNECT, on_session);
 	if (r->watch_fd < 0)
 		return 0;
 	rc = uv_poll_init(&r->loop, &r->watch_poll, r->watch_fd);
@@ -834,9 +853,9 @@ static int
 send_spec(struct run *r, struct view policy, struct err *e)
 {
 	bool all = r->o->events != NULL || r->o->report != NULL;
-	union session_msg m = { .spec = { .event_level = all
-				    ? SESSION_EVENTS_ALL
-				    : SESSION_EVENTS_DENIED,
+	union session_msg m = { .spec = {
+				    .event_level = all ? SESSION_EVENTS_ALL
+						       : SESSION_EVENTS_DENIED,
 				    .pids_max = r->o->pids,
 				    .memory_max = r->o->memory,
 				    .disk_max = r->o->disk } };
@@ -861,10 +880,10 @@ start(struct run *r, struct err *e)
 	r->tty = wants_tty(r);
 	if (read_policy(r, &text, &n, e) < 0 ||
 	    run_record_open(r->o, &r->rec, e) < 0 ||
-	    run_paths_find(r->o, &r->paths, e) < 0 ||
-	    prepare_streams(r, e) < 0)
+	    run_paths_find(r->o, &r->paths, e) < 0 || prepare_streams(r, e) < 0)
 		return -1;
-	r->pinned = r->paths.policy != NULL &&
+	r->pinned =
+	    r->paths.policy != NULL &&
 	    run_paths_writable(r->o, &r->paths, r->policy, r->paths.policy);
 	if (session_spawn(&r->sock, &r->pid, e) < 0)
 		return -1;
@@ -934,8 +953,8 @@ run_sandbox(struct cli *c, const struct run_options *o, struct err *e)
 	r->sock = r->watch_fd = r->file.dirfd = -1;
 	r->rec.events = r->rec.report = -1;
 	for (size_t i = 0; i < NSTREAMS; i++)
-		r->inner[i] = r->given[i] = r->relays[i].in =
-		    r->relays[i].out = -1;
+		r->inner[i] = r->given[i] = r->relays[i].in = r->relays[i].out =
+		    -1;
 	if (start(r, e) == 0) {
 		(void)uv_run(&r->loop, UV_RUN_DEFAULT);
 		status = finish(r);

@@ -31,20 +31,20 @@ struct run_options {
 };
 
 /* The exit status, or -1 when no sandbox could be made. */
-int run_sandbox(struct cli *c, const struct run_options *o, struct err *e)
-    MUST_USE;
+int run_sandbox(
+    struct cli *c, const struct run_options *o, struct err *e) MUST_USE;
 
 /* --- run_spec.c: what is asked of the supervisor --- */
 
 struct run_paths {
-	char *cwd;     /* where the command starts */
+	char *cwd; /* where the command starts */
 	char *workdir; /* what is bound as work directory */
-	char *policy;  /* real path of the policy file, or NULL */
+	char *policy; /* real path of the policy file, or NULL */
 	char *events, *report;
 };
 void run_paths_fini(struct run_paths *p);
-int run_paths_find(const struct run_options *o, struct run_paths *p,
-    struct err *e) MUST_USE;
+int run_paths_find(
+    const struct run_options *o, struct run_paths *p, struct err *e) MUST_USE;
 /* May a program in the sandbox write where `path` lies? */
 bool run_paths_writable(const struct run_options *o, const struct run_paths *p,
     const struct policy *policy, const char *path);
@@ -66,18 +66,18 @@ struct run_record {
 	bool isolated;
 };
 void run_record_fini(struct run_record *r);
-int run_record_open(const struct run_options *o, struct run_record *r,
-    struct err *e) MUST_USE;
+int run_record_open(
+    const struct run_options *o, struct run_record *r, struct err *e) MUST_USE;
 /* Lines of an EVENTS message. */
-int run_record_events(struct run_record *r, struct view lines, struct err *e)
-    MUST_USE;
+int run_record_events(
+    struct run_record *r, struct view lines, struct err *e) MUST_USE;
 /* "denied 3x curl -> POST api.github.com:443/x (policy p: reason)" a line. */
 void run_record_denials(const struct run_record *r, struct buf *out);
 
 struct run_result {
-	int status;	     /* our exit status */
-	const char *kind;    /* "exit", "signal", "timeout", "not-found" ... */
-	int detail;	     /* the command's status or signal */
+	int status; /* our exit status */
+	const char *kind; /* "exit", "signal", "timeout", "not-found" ... */
+	int detail; /* the command's status or signal */
 	char text[SESSION_TEXT];
 };
 int run_record_report(struct run_record *r, const struct run_options *o,

@@ -26,8 +26,8 @@ run_record_fini(struct run_record *r)
  * directory that a sandbox could write.
  */
 static int
-open_file(const char *option, const char *path, int flags, int *fd,
-    struct err *e)
+open_file(
+    const char *option, const char *path, int flags, int *fd, struct err *e)
 {
 	AUTO_CLOSE int opened = open(path,
 	    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK |
@@ -36,8 +36,10 @@ open_file(const char *option, const char *path, int flags, int *fd,
 	struct stat st;
 
 	if (opened < 0 && errno == ELOOP)
-		return err_set(e, ERR_INVALID, "%s %s is a symbolic link\n"
-		    "name the file itself", option, path);
+		return err_set(e, ERR_INVALID,
+		    "%s %s is a symbolic link\n"
+		    "name the file itself",
+		    option, path);
 	if (opened < 0)
 		return err_sys(e, "open %s %s", option, path);
 	if (fstat(opened, &st) < 0)
@@ -50,12 +52,15 @@ open_file(const char *option, const char *path, int flags, int *fd,
 }
 
 int
-run_record_open(const struct run_options *o, struct run_record *r,
-    struct err *e)
+run_record_open(
+    const struct run_options *o, struct run_record *r, struct err *e)
 {
-	*r = (struct run_record) { .events = -1, .report = -1,
-		.events_path = o->events, .report_path = o->report,
-		.started_ms = clock_wall_ms(), .started_mono = clock_mono_ms(),
+	*r = (struct run_record) { .events = -1,
+		.report = -1,
+		.events_path = o->events,
+		.report_path = o->report,
+		.started_ms = clock_wall_ms(),
+		.started_mono = clock_mono_ms(),
 		.revision = 1 };
 	r->sum = audit_summary_new();
 	if (o->events != NULL &&
@@ -70,8 +75,7 @@ run_record_open(const struct run_options *o, struct run_record *r,
 int
 run_record_events(struct run_record *r, struct view lines, struct err *e)
 {
-	if (r->events >= 0 &&
-	    fd_write_all(r->events, lines.p, lines.n, e) < 0)
+	if (r->events >= 0 && fd_write_all(r->events, lines.p, lines.n, e) < 0)
 		return err_wrap(e, "write events to %s", r->events_path);
 	while (lines.n > 0) {
 		struct view line = view_cut(lines, '\n', &lines);
@@ -115,13 +119,13 @@ run_record_denials(const struct run_record *r, struct buf *out)
 	uint64_t others = audit_summary_others(r->sum);
 
 	for (size_t i = 0; i < n; i++) {
-		bool named = rows[i].policy.n > 0 &&
-		    !view_eq(rows[i].policy, VIEW("-"));
+		bool named =
+		    rows[i].policy.n > 0 && !view_eq(rows[i].policy, VIEW("-"));
 
-		buf_printf(out, "denied %llux ",
-		    (unsigned long long)rows[i].count);
-		buf_put_escaped(out, rows[i].binary.n > 0 ? rows[i].binary
-							  : VIEW("-"));
+		buf_printf(
+		    out, "denied %llux ", (unsigned long long)rows[i].count);
+		buf_put_escaped(
+		    out, rows[i].binary.n > 0 ? rows[i].binary : VIEW("-"));
 		buf_puts(out, " -> ");
 		put_where(out, &rows[i]);
 		buf_puts(out, " (");
@@ -131,8 +135,8 @@ run_record_denials(const struct run_record *r, struct buf *out)
 			buf_puts(out, rows[i].reason.n > 0 ? ": " : "");
 		}
 		buf_put_escaped(out, utf8_clip(rows[i].reason, REASON_SHOWN));
-		buf_puts(out, rows[i].reason.n > REASON_SHOWN ? "...)\n"
-							      : ")\n");
+		buf_puts(
+		    out, rows[i].reason.n > REASON_SHOWN ? "...)\n" : ")\n");
 	}
 	if (others > 0)
 		buf_printf(out, "denied %llux more, of other kinds\n",
@@ -153,8 +157,10 @@ put_denials(struct json *j, const struct audit_summary *sum)
 			const char *key;
 			struct view v;
 		} texts[] = {
-			{ "binary", rows[i].binary }, { "host", rows[i].host },
-			{ "method", rows[i].method }, { "path", rows[i].path },
+			{ "binary", rows[i].binary },
+			{ "host", rows[i].host },
+			{ "method", rows[i].method },
+			{ "path", rows[i].path },
 			{ "policy", rows[i].policy },
 			{ "reason", rows[i].reason },
 			{ "suggestion", rows[i].suggestion },
@@ -266,8 +272,7 @@ put_counts(struct json *j, const struct audit_summary *sum)
 
 int
 run_record_report(struct run_record *r, const struct run_options *o,
-    const struct policy *policy, const struct run_result *result,
-    struct err *e)
+    const struct policy *policy, const struct run_result *result, struct err *e)
 {
 	AUTO_BUF struct buf out = BUF_INIT(REPORT_MAX);
 	struct json j = JSON_INIT(&out);

@@ -38,11 +38,10 @@ run_paths_find(const struct run_options *o, struct run_paths *p, struct err *e)
 		&p->workdir, e) < 0)
 		return -1;
 	if (stat(p->workdir, &st) < 0 || !S_ISDIR(st.st_mode))
-		return err_set(e, ERR_INVALID, "--workdir %s is not a directory",
-		    o->workdir);
+		return err_set(e, ERR_INVALID,
+		    "--workdir %s is not a directory", o->workdir);
 	p->cwd = mem_strdup(p->workdir);
-	if (o->policy != NULL &&
-	    real("policy", o->policy, &p->policy, e) < 0)
+	if (o->policy != NULL && real("policy", o->policy, &p->policy, e) < 0)
 		return -1;
 	if (o->events != NULL && real("--events", o->events, &p->events, e) < 0)
 		return -1;
@@ -62,7 +61,7 @@ below(const char *path, const char *dir)
 	if (n == 1)
 		return true;
 	return strncmp(path, dir, n) == 0 &&
-	    (path[n] == '\0' || path[n] == '/');
+	       (path[n] == '\0' || path[n] == '/');
 }
 
 bool
@@ -71,16 +70,10 @@ run_paths_writable(const struct run_options *o, const struct run_paths *p,
 {
 	struct policy_fs fs = { 0 };
 
+	/* What the policy calls writable is private; these two are not. */
 	policy_filesystem(policy, &fs);
 	if (fs.include_workdir && below(path, p->workdir))
 		return true;
-	for (size_t i = 0; i < fs.n_read_write; i++) {
-		AUTO_FREE char *dir = realpath(fs.read_write[i], NULL);
-
-		/* A private one at that name writes nothing of ours. */
-		if (dir != NULL && strcmp(dir, "/tmp") != 0 && below(path, dir))
-			return true;
-	}
 	for (size_t i = 0; i < o->rw.n; i++) {
 		AUTO_FREE char *dir = realpath(o->rw.v[i], NULL);
 
@@ -115,8 +108,7 @@ add_homes(struct blob *b)
 
 	if (home != NULL && home[0] == '/') {
 		AUTO_FREE char *state = mem_printf("%s/.openshell", home);
-		AUTO_FREE char *conf =
-		    mem_printf("%s/.config/openshell", home);
+		AUTO_FREE char *conf = mem_printf("%s/.config/openshell", home);
 
 		blob_add(b, "home", home);
 		blob_add(b, "state", state);
@@ -213,11 +205,18 @@ add_env(struct blob *b, bool tty)
 		const char *name;
 		bool tty_only;
 	} passed[] = {
-		{ "TERM", true }, { "COLORTERM", true }, { "LANG", false },
-		{ "LANGUAGE", false }, { "LC_ALL", false },
-		{ "LC_CTYPE", false }, { "LC_MESSAGES", false },
-		{ "LC_COLLATE", false }, { "LC_NUMERIC", false },
-		{ "LC_TIME", false }, { "TZ", false }, { "NO_COLOR", false },
+		{ "TERM", true },
+		{ "COLORTERM", true },
+		{ "LANG", false },
+		{ "LANGUAGE", false },
+		{ "LC_ALL", false },
+		{ "LC_CTYPE", false },
+		{ "LC_MESSAGES", false },
+		{ "LC_COLLATE", false },
+		{ "LC_NUMERIC", false },
+		{ "LC_TIME", false },
+		{ "TZ", false },
+		{ "NO_COLOR", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
@@ -238,16 +237,14 @@ add_user_env(struct blob *b, const struct cli_list *env, struct err *e)
 		const char *kv = env->v[i], *eq = strchr(kv, '=');
 		AUTO_FREE char *found = NULL;
 
-		if (eq == kv)
-			return err_set(e, ERR_INVALID,
-			    "--env %.100s has no name before '='", kv);
 		if (eq == NULL) {
 			const char *v = getenv(kv);
 
 			if (v == NULL)
 				return err_set(e, ERR_NOT_FOUND,
 				    "--env %.100s: no such variable here\n"
-				    "give a value: --env %.100s=VALUE", kv, kv);
+				    "give a value: --env %.100s=VALUE",
+				    kv, kv);
 			found = mem_printf("%s=%s", kv, v);
 		}
 		blob_add(b, "env", found != NULL ? found : kv);

@@ -4,8 +4,8 @@
 #include "cli/cli.h"
 
 int
-cli_value_uint(const char *s, uint64_t min, uint64_t max, unsigned *out,
-    struct err *e)
+cli_value_uint(
+    const char *s, uint64_t min, uint64_t max, unsigned *out, struct err *e)
 {
 	uint64_t v;
 
@@ -41,9 +41,19 @@ cli_value_size(const char *s, uint64_t *out, struct err *e)
 		const char *unit;
 		unsigned shift;
 	} units[] = {
-		{ "", 0 }, { "B", 0 }, { "K", 10 }, { "KB", 10 }, { "KiB", 10 },
-		{ "M", 20 }, { "MB", 20 }, { "MiB", 20 }, { "G", 30 },
-		{ "GB", 30 }, { "GiB", 30 }, { "T", 40 }, { "TB", 40 },
+		{ "", 0 },
+		{ "B", 0 },
+		{ "K", 10 },
+		{ "KB", 10 },
+		{ "KiB", 10 },
+		{ "M", 20 },
+		{ "MB", 20 },
+		{ "MiB", 20 },
+		{ "G", 30 },
+		{ "GB", 30 },
+		{ "GiB", 30 },
+		{ "T", 40 },
+		{ "TB", 40 },
 		{ "TiB", 40 },
 	};
 	struct view v = view_of(s);
@@ -78,8 +88,7 @@ cli_value_duration(const char *s, unsigned *out, struct err *e)
 	if (view_u64(v, UINT_MAX, &n)) {
 		total = n;
 		v.n = 0;
-	}
-	else if (v.n == 0)
+	} else if (v.n == 0)
 		return err_set(e, ERR_INVALID, "%s", what);
 	while (v.n > 0) {
 		if (!number_unit(&v, &n) || v.n == 0 || n > UINT_MAX)
@@ -116,12 +125,12 @@ distance(const char *a, const char *b)
 		for (unsigned j = 1; j <= m; j++) {
 			unsigned cost = a[i - 1] != b[j - 1];
 
-			now[j] = MIN(MIN(up[j], now[j - 1]) + 1,
-			    up[j - 1] + cost);
+			now[j] =
+			    MIN(MIN(up[j], now[j - 1]) + 1, up[j - 1] + cost);
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
 			    a[i - 2] == b[j - 1])
-				now[j] = MIN(now[j],
-				    rows[(i - 2) % 3][j - 2] + 1);
+				now[j] =
+				    MIN(now[j], rows[(i - 2) % 3][j - 2] + 1);
 		}
 	}
 	return rows[n % 3][m];

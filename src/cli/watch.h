@@ -14,7 +14,7 @@
 
 /* A non-blocking descriptor that becomes readable; the caller's. */
 int watch_open(int dirfd, int *fd, struct err *e) MUST_USE;
-/* Reads all that is there; true when `name` is among it. */
-bool watch_changed(int fd, const char *name);
+/* Reads all that is there; true when `name` of that directory is among it. */
+bool watch_changed(int fd, int dirfd, const char *name);
 
 #endif
