@@ -1,0 +1,72 @@
+#include "fixture.h"
+
+struct parsed
+parse_view(struct view yaml)
+{
+	struct parsed out = { .text = BUF_INIT(1 << 20) };
+
+	if (policy_parse(yaml, &out.p, &out.f) < 0)
+		out.p = NULL;
+	policy_findings_print(&out.f, "p", &out.text);
+	CHECK_INT(out.p == NULL, ==, out.f.errors > 0);
+	return out;
+}
+
+struct parsed
+parse(const char *yaml)
+{
+	return parse_view(view_of(yaml));
+}
+
+void
+parsed_fini(struct parsed *p)
+{
+	policy_free(p->p);
+	policy_findings_fini(&p->f);
+	buf_fini(&p->text);
+}
+
+struct policy *
+must_parse(const char *id, const char *yaml)
+{
+	AUTO_PARSED struct parsed r = parse(yaml);
+
+	if (r.p == NULL)
+		fail_msg("%s: refused: %s", id, buf_str(&r.text));
+	return take_ptr(r.p);
+}
+
+struct snapshot *
+must_compile(const char *id, const char *yaml)
+{
+	AUTO_POLICY struct policy *p = must_parse(id, yaml);
+	struct snapshot *s = NULL;
+	struct err e;
+
+	if (snapshot_new(p, 1, &s, &e) < 0)
+		fail_msg("%s: %s", id, e.text);
+	return s;
+}
+
+const char *
+canonical(const struct policy *p)
+{
+	static struct buf b = BUF_INIT(POLICY_TEXT_MAX);
+
+	buf_reset(&b);
+	policy_canonical(p, &b);
+	return buf_str(&b);
+}
+
+struct policy_who
+who_is(const char *chain)
+{
+	struct policy_who who = { 0 };
+	struct view rest = view_of(chain);
+
+	who.exe = view_trim(view_cut(rest, '<', &rest));
+	while (rest.p != NULL)
+		who.ancestors[who.n_ancestors++] =
+		    view_trim(view_cut(rest, '<', &rest));
+	return who;
+}

@@ -1,0 +1,30 @@
+/* fixture: policies for tests, from text, and questions to ask them. */
+#ifndef TESTS_UNIT_POLICY_FIXTURE_H
+#define TESTS_UNIT_POLICY_FIXTURE_H
+
+#include "test.h"
+
+#include "policy/decide.h"
+#include "policy/model.h"
+
+/* A parse and all that came of it. */
+struct parsed {
+	struct policy *p; /* NULL when refused */
+	struct policy_findings f;
+	struct buf text; /* the findings, printed as for file "p" */
+};
+
+struct parsed parse(const char *yaml) MUST_USE;
+struct parsed parse_view(struct view yaml) MUST_USE;
+void parsed_fini(struct parsed *p);
+#define AUTO_PARSED CLEANUP(parsed_fini)
+/* Fails the test, naming `id`, unless the text was accepted. */
+struct policy *must_parse(const char *id, const char *yaml) MUST_USE;
+struct snapshot *must_compile(const char *id, const char *yaml) MUST_USE;
+/* The canonical text, in static storage until the next call. */
+const char *canonical(const struct policy *p);
+
+/* "exe", or "exe < parent < grandparent"; borrowed. */
+struct policy_who who_is(const char *chain) MUST_USE;
+
+#endif

@@ -1,0 +1,220 @@
+/* Suggestions must be small, and must work when pasted. */
+#include "fixture.h"
+
+#include "policy/explain.h"
+
+static const char base[] =
+    "version: 1\n"
+    "network_policies:\n"
+    "  gh:\n"
+    "    endpoints:\n"
+    "    - {host: api.github.com, port: 443, protocol: rest, "
+    "access: read-only}\n"
+    "    - host: '*.example.com'\n"
+    "      port: 443\n"
+    "      protocol: rest\n"
+    "      rules:\n"
+    "      - allow: {method: GET, path: /zen}\n"
+    "    binaries: [{path: /usr/bin/curl}]\n";
+
+static void
+suggest(const char *policy, const char *exe, const char *host,
+    const char *method, const char *path, struct buf *out)
+{
+	struct snapshot *s = must_compile("suggest", policy);
+	struct policy_who who = who_is(exe);
+
+	policy_suggest(
+	    s, &who, view_of(host), 443, view_of(method), view_of(path), out);
+	snapshot_unref(s);
+}
+
+TEST(suggest, new_policy_for_an_unknown_host)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+	AUTO_BUF struct buf whole = BUF_INIT(8192);
+	struct policy_who who = who_is("/usr/bin/curl");
+	struct policy_conn c;
+	struct policy_reason why;
+	struct snapshot *s;
+
+	suggest("version: 1\n", "/usr/bin/curl", "API.github.com", "", "", &b);
+	CHECK_STR(buf_str(&b), "  allow_api_github_com_443:\n"
+			       "    endpoints:\n"
+			       "    - host: api.github.com\n"
+			       "      port: 443\n"
+			       "      protocol: rest\n"
+			       "      access: read-only\n"
+			       "    binaries:\n"
+			       "    - path: /usr/bin/curl\n");
+	buf_puts(&whole, "version: 1\nnetwork_policies:\n");
+	buf_put(&whole, buf_view(&b));
+	s = must_compile("pasted", buf_str(&whole));
+	policy_decide_conn(s, &who, VIEW("api.github.com"), 443, &c, &why);
+	CHECK(c.allow);
+	snapshot_unref(s);
+}
+
+TEST(suggest, a_write_gets_a_rule_not_a_preset)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+
+	suggest("version: 1\n", "/c", "h.com", "POST", "/a*b", &b);
+	CHECK_HAS(buf_str(&b), "          method: POST\n"
+			       "          path: ");
+	CHECK(strstr(buf_str(&b), "access") == NULL);
+}
+
+TEST(suggest, a_binary_for_a_known_endpoint)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+
+	suggest(base, "/usr/bin/wget", "api.github.com", "", "", &b);
+	CHECK_STR(buf_str(&b), "  # add to the binaries of this policy\n"
+			       "  gh:\n"
+			       "    binaries:\n"
+			       "    - path: /usr/bin/wget\n");
+}
+
+TEST(suggest, a_rule_where_there_are_rules)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+
+	suggest(base, "/usr/bin/curl", "x.example.com", "POST", "/a", &b);
+	CHECK_STR(buf_str(&b), "  # add to the rules of endpoint 1\n"
+			       "  gh:\n"
+			       "    endpoints:\n"
+			       "    - host: '*.example.com'\n"
+			       "      port: 443\n"
+			       "      rules:\n"
+			       "      - allow:\n"
+			       "          method: POST\n"
+			       "          path: /a\n");
+}
+
+/* Put beside the preset, the suggestion allows that request and no other. */
+TEST(suggest, an_endpoint_where_there_is_a_preset)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+	AUTO_BUF struct buf whole = BUF_INIT(8192);
+	struct policy_who who = who_is("/usr/bin/curl");
+	struct policy_request r = { VIEW("POST"), VIEW("/repos/a/*/i"),
+		{ NULL, 0 } };
+	struct policy_verdict v;
+	struct policy_reason why;
+	struct snapshot *s;
+	const char *at;
+
+	suggest(base, "/usr/bin/curl", "api.github.com", "POST", "/repos/a/*/i",
+	    &b);
+	CHECK_STR(buf_str(&b), "  # add to the endpoints of this policy\n"
+			       "  gh:\n"
+			       "    endpoints:\n"
+			       "    - host: api.github.com\n"
+			       "      port: 443\n"
+			       "      protocol: rest\n"
+			       "      rules:\n"
+			       "      - allow:\n"
+			       "          method: POST\n"
+			       "          path: '/repos/a/\\*/i'\n");
+	at = strstr(base, "    - host: '*");
+	buf_put(&whole, (struct view) { base, (size_t)(at - base) });
+	buf_puts(&whole, strstr(buf_str(&b), "    - host"));
+	buf_puts(&whole, at);
+	s = must_compile("pasted", buf_str(&whole));
+	policy_decide_request(
+	    s, &who, VIEW("api.github.com"), 443, &r, &v, &why);
+	CHECK(v.allow);
+	r.path = VIEW("/repos/a/b/i");
+	policy_decide_request(
+	    s, &who, VIEW("api.github.com"), 443, &r, &v, &why);
+	CHECK(!v.allow);
+	snapshot_unref(s);
+}
+
+TEST(suggest, says_nothing_where_nothing_would_help)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+
+	suggest(base, "/usr/bin/curl", "127.1", "", "", &b);
+	suggest(base, "", "h.com", "", "", &b);
+	suggest(base, "/usr/bin/curl", "api.github.com", "", "", &b);
+	CHECK_INT(b.n, ==, 0);
+}
+
+TEST(suggest, key_is_free)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+
+	suggest("version: 1\nnetwork_policies: {allow_h_com_443: {endpoints: "
+		"[{host: x.com, port: 1}], binaries: [{path: /c}]}}\n",
+	    "/c", "h.com", "", "", &b);
+	CHECK_HAS(buf_str(&b), "  allow_h_com_443_2:\n");
+}
+
+static enum policy_answer
+explain(const char *policy, const char *method, const char *path, bool json,
+    struct buf *out)
+{
+	struct snapshot *s = must_compile("explain", policy);
+	struct policy_who who = who_is("/usr/bin/curl");
+	struct policy_request r = { view_of(method), view_of(path),
+		{ NULL, 0 } };
+	enum policy_answer a =
+	    policy_explain(s, &who, VIEW("api.github.com"), 443, &r, json, out);
+
+	snapshot_unref(s);
+	return a;
+}
+
+TEST(explain, names_policy_and_rule)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+
+	CHECK_INT(explain(base, "GET", "/zen", false, &b), ==, POLICY_ALLOWED);
+	CHECK_STR(buf_str(&b), "verdict: allow\npolicy: gh\nendpoint: 0\n"
+			       "rule: 0: access: read-only (GET)\n");
+	buf_reset(&b);
+	CHECK_INT(explain(base, "GET", "/zen", true, &b), ==, POLICY_ALLOWED);
+	CHECK_STR(buf_str(&b),
+	    "{\"verdict\":\"allow\",\"inspected\":true,"
+	    "\"policy\":\"gh\",\"endpoint\":0,\"rule\":0,\"rule_text\":"
+	    "\"access: read-only (GET)\"}\n");
+}
+
+TEST(explain, gives_reason_and_remedy)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+
+	CHECK_INT(explain(base, "POST", "/x", false, &b), ==, POLICY_DENIED);
+	CHECK_HAS(buf_str(&b), "verdict: deny\npolicy: gh\nendpoint: 0\n"
+			       "reason: POST /x not permitted by policy\n"
+			       "to allow it, under network_policies:\n"
+			       "  # add to the endpoints of this policy\n");
+	buf_reset(&b);
+	CHECK_INT(
+	    explain("version: 1", "GET", "/x", true, &b), ==, POLICY_DENIED);
+	CHECK_HAS(buf_str(&b),
+	    "\"reason\":\"network connections not allowed "
+	    "by policy\",\"suggestion\":\"  allow_api_github_com_443:\\n");
+}
+
+TEST(explain, tells_audit_and_uninspected)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+
+	CHECK_INT(explain("version: 1\nnetwork_policies: {p: {endpoints: "
+			  "[{host: api.github.com, port: 443, protocol: rest, "
+			  "access: read-only, enforcement: audit}], binaries: "
+			  "[{path: /usr/bin/curl}]}}\n",
+		      "POST", "/x", false, &b),
+	    ==, POLICY_WOULD_LOG);
+	CHECK_HAS(buf_str(&b), "verdict: audit\n");
+	buf_reset(&b);
+	CHECK_INT(explain("version: 1\nnetwork_policies: {p: {endpoints: "
+			  "[{host: api.github.com, port: 443}], binaries: "
+			  "[{path: /usr/bin/curl}]}}\n",
+		      "POST", "/x", false, &b),
+	    ==, POLICY_ALLOWED);
+	CHECK_HAS(buf_str(&b), "not inspected");
+}
