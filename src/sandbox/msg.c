@@ -68,6 +68,14 @@ msg_check(const struct msg_proto *p, unsigned self, void *msg, size_t got,
 	return 0;
 }
 
+size_t
+msg_size(const struct msg_proto *p, unsigned type, const void *msg)
+{
+	const struct msg_rule *r = rule_of(p, type);
+
+	return r != NULL ? size_of(r, msg) : 0;
+}
+
 int
 msg_send(const struct msg_proto *p, int sock, void *msg, unsigned type,
     const int *fds, unsigned nfds, struct err *e)

@@ -62,6 +62,8 @@ struct msg_proto {
  */
 int msg_check(const struct msg_proto *p, unsigned self, void *msg, size_t got,
     unsigned nfds, struct err *e) MUST_USE;
+/* Bytes of `msg` as it would be sent; 0 when there is no such type. */
+size_t msg_size(const struct msg_proto *p, unsigned type, const void *msg);
 /* Fills the header, checks our own message by the same table, sends it. */
 int msg_send(const struct msg_proto *p, int sock, void *msg, unsigned type,
     const int *fds, unsigned nfds, struct err *e) MUST_USE;

@@ -101,6 +101,12 @@ net_check(enum net_side self, union net_msg *m, size_t got, unsigned nfds,
 	return msg_check(&net_proto, self, m, got, nfds, e);
 }
 
+size_t
+net_size(enum net_type type, const union net_msg *m)
+{
+	return msg_size(&net_proto, type, m);
+}
+
 int
 net_send(int sock, union net_msg *m, enum net_type type, const int *fds,
     unsigned nfds, struct err *e)

@@ -155,6 +155,8 @@ int net_send(int sock, union net_msg *m, enum net_type type, const int *fds,
     unsigned nfds, struct err *e) MUST_USE;
 int net_recv(int sock, enum net_side self, union net_msg *m,
     int fds[FD_MSG_MAX], unsigned *nfds, struct err *e) MUST_USE;
+/* Bytes that net_send would send: for messages that must wait. */
+size_t net_size(enum net_type type, const union net_msg *m);
 /* As session_check. */
 int net_check(enum net_side self, union net_msg *m, size_t got, unsigned nfds,
     struct err *e) MUST_USE;

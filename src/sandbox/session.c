@@ -108,6 +108,12 @@ session_check(enum session_side self, union session_msg *m, size_t got,
 	return msg_check(&session_proto, self, m, got, nfds, e);
 }
 
+size_t
+session_size(enum session_type type, const union session_msg *m)
+{
+	return msg_size(&session_proto, type, m);
+}
+
 int
 session_send(int sock, union session_msg *m, enum session_type type,
     const int *fds, unsigned nfds, struct err *e)

@@ -188,6 +188,8 @@ enum session_side { SESSION_OWNER, SESSION_SUPERVISOR };
  */
 int session_recv(int sock, enum session_side self, union session_msg *m,
     int fds[FD_MSG_MAX], unsigned *nfds, struct err *e) MUST_USE;
+/* Bytes that session_send would send: for messages that must wait. */
+size_t session_size(enum session_type type, const union session_msg *m);
 /* The check of session_recv alone: `got` bytes in *m, `nfds` came along. */
 int session_check(enum session_side self, union session_msg *m, size_t got,
     unsigned nfds, struct err *e) MUST_USE;

@@ -20,15 +20,14 @@
 #include "sandbox/ctl.h"
 #include "sandbox/session.h"
 
-extern char **environ;
+const char *const ctl_environment[] = { "OPENSHELL_LOG_LEVEL",
+	"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "ASAN_OPTIONS",
+	"UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", NULL };
 
 static const char *const places[] = { "", "../libexec/openshell/",
 	"../lib/openshell/" };
 
-/* What the supervisor may know of the owner's environment. */
-static const char *const passed[] = { "OPENSHELL_LOG_LEVEL",
-	"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "ASAN_OPTIONS",
-	"UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS" };
+enum { ENV_MAX = 16 };
 
 static int
 find_program(char out[PATH_MAX], struct err *e)
@@ -62,18 +61,19 @@ run(const char *path, int sock, pid_t *pid, struct err *e)
 {
 	char *argv[] = { (char[]) { "openshell-sandbox" },
 		(char[]) { "ctl" }, NULL };
-	char *envp[ARRAY_LEN(passed) + 1] = { NULL };
+	char *envp[ENV_MAX + 1] = { NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
 	size_t n = 0;
 	int rc;
 
-	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
-		const char *value = getenv(passed[i]);
+	for (size_t i = 0; ctl_environment[i] != NULL && n < ENV_MAX; i++) {
+		const char *value = getenv(ctl_environment[i]);
 
 		if (value != NULL)
-			envp[n++] = mem_printf("%s=%s", passed[i], value);
+			envp[n++] = mem_printf("%s=%s", ctl_environment[i],
+			    value);
 	}
 	(void)sigemptyset(&none);
 	(void)sigfillset(&all);

@@ -1,0 +1,144 @@
+/*
+ * ctl_impl: the state of ctl, shared by ctl*.c and by nobody else.
+ */
+#ifndef SANDBOX_CTL_IMPL_H
+#define SANDBOX_CTL_IMPL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "policy/policy.h"
+#include "sandbox/ctl.h"
+#include "sandbox/identity.h"
+#include "sandbox/outq.h"
+#include "sandbox/plan.h"
+#include "sandbox/session.h"
+#include "sandbox/spawn.h"
+
+enum {
+	CTL_COMMANDS_MAX = 64,
+	CTL_POLICIES_MAX = 16,	      /* sent to net, not acknowledged */
+	CTL_EVENTS_MAX = 1 << 20,     /* bytes held for a slow owner */
+	CTL_OUT_MAX = 256,	      /* messages; then its own are not read */
+	CTL_WHO_MAX = 64,	      /* questions of net at a time */
+	CTL_START_MS = 30000,	      /* from SPEC to isolated */
+	CTL_FLUSH_MS = 2000,	      /* net, to send its last records */
+	CTL_GRACE_MS = 10000	      /* default between TERM and KILL */
+};
+
+enum ctl_state {
+	CTL_STARTING = 1 << 0,
+	CTL_ISOLATED = 1 << 1,
+	CTL_ENDING = 1 << 2, /* the sandbox is being killed */
+	CTL_DRAINING = 1 << 3 /* it is gone; records follow */
+};
+
+struct ctl_command {
+	struct ctl *c;
+	uint32_t id;
+	bool used, started;
+	/* An EXEC that came before the sandbox stood. */
+	bool waiting;
+	int blob, stdio[3];
+	bool tty;
+	uint16_t rows, cols;
+	uv_timer_t timer;
+	uint32_t timeout_s, grace_ms;
+	enum { TIMEOUT_NONE, TIMEOUT_TERM, TIMEOUT_KILL } timeout;
+	char name[96]; /* for sentences */
+};
+
+struct ctl_revision {
+	uint64_t revision;
+	struct policy *policy;
+};
+
+struct ctl {
+	uv_loop_t loop;
+	enum ctl_state state;
+	bool watching; /* the loop stands */
+	int status;    /* of the process */
+
+	/* owner */
+	int sock;
+	bool owner_gone;
+	uv_poll_t sock_poll;
+	int sock_events;
+	struct outq to_owner;
+	union session_msg m; /* scratch for sending */
+	union session_msg got;
+
+	/* the sandbox */
+	struct plan *plan;
+	struct spawn *spawn;
+	uv_poll_t spawn_poll;
+	bool ready;
+	int listen_proxy, listen_capture, diag, proc;
+	struct sbx_report report;
+	struct identity *identity;
+	struct ctl_command commands[CTL_COMMANDS_MAX];
+
+	/* the proxy */
+	int net_sock;
+	pid_t net_pid;
+	uv_poll_t net_poll;
+	int net_events;
+	struct outq to_net;
+	union net_msg n;
+	union net_msg from_net;
+	struct buf ca, trust; /* PEM; until the files are written */
+
+	/* policy */
+	struct policy *policy; /* the last good one */
+	uint64_t revision;
+	struct ctl_revision sent[CTL_POLICIES_MAX];
+	size_t n_sent;
+
+	uint32_t event_level;
+	uv_timer_t deadline; /* of the start, then of the end */
+	uv_signal_t signals[3];
+};
+
+/* ctl.c: the end. */
+/* The owner learns why (once), then everything ends. */
+void ctl_fail(struct ctl *c, const char *text);
+void ctl_fail_err(struct ctl *c, const char *what, const struct err *e);
+/* Everything ends; what was recorded still reaches the owner. */
+void ctl_end(struct ctl *c);
+/* The owner is gone, or nothing is left to say. */
+void ctl_finish(struct ctl *c);
+/* SPAWN_GONE came: what the sandbox was is gone. */
+void ctl_gone(struct ctl *c);
+/* Watches each descriptor for what is wanted of it now. */
+void ctl_watch(struct ctl *c);
+
+/* ctl_owner.c */
+void ctl_to_owner(struct ctl *c, enum session_type type, const int *fds,
+    unsigned nfds); /* sends c->m */
+void ctl_read_owner(struct ctl *c);
+void ctl_send_state(struct ctl *c, enum session_phase phase);
+/* net has taken a revision, or will not. */
+void ctl_policy_answer(struct ctl *c, const struct net_policy_status *m);
+/* 0, or -1 and *e holds what is wrong with the policy. */
+int ctl_parse_policy(int fd, struct policy **out, struct err *e);
+
+/* ctl_start.c: until the loop stands. */
+int ctl_start(struct ctl *c, net_main_fn *net_main, struct err *e);
+
+/* ctl_net.c */
+void ctl_to_net(struct ctl *c, enum net_type type, const int *fds,
+    unsigned nfds); /* sends c->n */
+void ctl_read_net(struct ctl *c);
+void ctl_net_gone(struct ctl *c);
+
+/* ctl_box.c: the sandbox and its commands. */
+void ctl_read_spawn(struct ctl *c);
+/* When both stand: trust files, listeners, isolated, waiting commands. */
+void ctl_try_isolate(struct ctl *c);
+void ctl_exec(struct ctl *c, const struct session_exec *m, int *fds,
+    unsigned nfds);
+void ctl_signal(struct ctl *c, uint32_t id, int signo);
+void ctl_resize(struct ctl *c, uint32_t id, uint16_t rows, uint16_t cols);
+
+#endif

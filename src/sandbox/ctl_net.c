@@ -1,0 +1,130 @@
+/*
+ * ctl_net: what the proxy asks and reports.
+ *
+ * net meets hostile bytes, so it is believed in one thing only: what it says
+ * about traffic.  Records are passed on as they are; ctl does not parse them.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "sandbox/ctl_impl.h"
+
+void
+ctl_to_net(struct ctl *c, enum net_type type, const int *fds, unsigned nfds)
+{
+	struct err e = { .code = ERR_AGAIN };
+
+	if (c->net_sock < 0 || c->state >= CTL_DRAINING)
+		return;
+	if (c->to_net.n == 0 &&
+	    net_send(c->net_sock, &c->n, type, fds, nfds, &e) == 0)
+		return;
+	if (c->to_net.n > 0) {
+		c->n.hdr = (struct net_hdr) { NET_VERSION, (uint16_t)type,
+			(uint32_t)net_size(type, &c->n) };
+	} else if (e.code != ERR_AGAIN) {
+		LOG_ERROR("NET_SEND", KV_STR("reason", e.text));
+		return; /* the end of its socket says the rest */
+	}
+	if (outq_push(&c->to_net, &c->n, c->n.hdr.size, fds, nfds, &e) < 0)
+		ctl_fail_err(c, "message to the proxy", &e);
+}
+
+void
+ctl_net_gone(struct ctl *c)
+{
+	if (c->net_sock < 0)
+		return;
+	if (c->watching)
+		(void)uv_poll_stop(&c->net_poll);
+	(void)uv_timer_stop(&c->deadline);
+	fd_close(&c->net_sock);
+	outq_fini(&c->to_net);
+	ctl_fail(c, "the proxy died: the sandbox has no way out, and ends");
+	ctl_watch(c);
+}
+
+static void
+on_ca(struct ctl *c, const union net_msg *m)
+{
+	if (c->ca.n > 0 || c->state != CTL_STARTING) {
+		ctl_fail(c, "the proxy sent a second CA");
+		return;
+	}
+	c->ca = BUF_INIT(NET_PEM_MAX);
+	buf_put(&c->ca, (struct view) { m->ca.pem, m->ca.n });
+	ctl_try_isolate(c);
+}
+
+static void
+on_status(struct ctl *c, const union net_msg *m)
+{
+	ctl_policy_answer(c, &m->policy_status);
+}
+
+static void
+on_who(struct ctl *c, const union net_msg *m)
+{
+	if (c->identity == NULL) {
+		ctl_fail(c, "the proxy asks before there is a sandbox");
+		return;
+	}
+	identity_ask(c->identity, &m->who);
+}
+
+static void
+on_events(struct ctl *c, const union net_msg *m)
+{
+	_Static_assert((int)SESSION_EVENTS_MAX >= (int)NET_EVENTS_MAX,
+	    "records fit");
+	c->m.events.pad = 0;
+	c->m.events.n = m->events.n;
+	memcpy(c->m.events.json, m->events.json, m->events.n);
+	ctl_to_owner(c, SESSION_EVENTS, NULL, 0);
+}
+
+static void
+on_failed(struct ctl *c, const union net_msg *m)
+{
+	char text[SESSION_TEXT];
+
+	(void)snprintf(text, sizeof(text), "the proxy failed\n%.900s",
+	    m->failed.text);
+	ctl_fail(c, text);
+}
+
+static void (*const net_handlers[])(struct ctl *, const union net_msg *) = {
+	[NET_CA] = on_ca,
+	[NET_POLICY_STATUS] = on_status,
+	[NET_WHO] = on_who,
+	[NET_EVENTS] = on_events,
+	[NET_FAILED] = on_failed,
+};
+
+/* A batch at a time, so that neither owner nor commands wait for a busy net. */
+void
+ctl_read_net(struct ctl *c)
+{
+	for (unsigned batch = 0; batch < 32 && c->net_sock >= 0 &&
+	     c->to_owner.bytes < CTL_EVENTS_MAX;
+	     batch++) {
+		int fds[FD_MSG_MAX];
+		unsigned nfds = 0;
+		struct err e;
+		int rc = net_recv(c->net_sock, NET_SIDE_CTL, &c->from_net, fds,
+		    &nfds, &e);
+
+		if (rc < 0 && e.code == ERR_AGAIN)
+			return;
+		if (rc == 0) {
+			ctl_net_gone(c);
+			return;
+		}
+		if (rc < 0) {
+			ctl_fail_err(c, "the proxy broke the protocol", &e);
+			return;
+		}
+		/* net_recv lets pass only types that net may send. */
+		net_handlers[c->from_net.hdr.type](c, &c->from_net);
+	}
+}

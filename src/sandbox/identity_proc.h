@@ -1,0 +1,67 @@
+/*
+ * identity_proc: what /proc and the socket tables say about one connection.
+ * Blocking; runs on a worker.  Private to identity.
+ */
+#ifndef SANDBOX_IDENTITY_PROC_H
+#define SANDBOX_IDENTITY_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sandbox/netmsg.h"
+
+enum {
+	ID_OWNERS_MAX = 8,    /* programs sharing one socket */
+	ID_ANCESTORS_MAX = 64, /* then the chain is cut */
+	ID_FDS_MAX = 200000   /* descriptors looked at for one question */
+};
+
+/* A file as its content is known by. */
+struct id_file {
+	uint64_t dev, ino, size;
+	int64_t mtime_s, ctime_s;
+	uint32_t mtime_ns, ctime_ns;
+};
+
+/* The program of one process. */
+struct id_prog {
+	char path[NET_PATH_MAX];
+	int fd; /* the very file that is mapped; -1 once released */
+	struct id_file file;
+};
+
+struct id_owner {
+	struct id_prog self;
+	struct id_prog *ancestors; /* nearest first */
+	unsigned n_ancestors;
+	bool cut; /* there were more */
+	uint32_t pid;
+	uint64_t starttime;
+	char cmdline[256];
+	char reason[256]; /* "": known */
+};
+
+struct id_found {
+	struct id_owner *owners;
+	unsigned n;
+	char reason[256]; /* "": known */
+};
+
+/*
+ * Inode of the sandbox's socket with exactly this tuple; 0 when there is none.
+ * One netlink round trip, which the kernel answers at once (3 us): may run on
+ * the loop.
+ */
+uint64_t id_inode_diag(int diag, const struct net_who *who);
+/* The same from /proc/1/net/tcp and tcp6, where sock_diag is not there. */
+uint64_t id_inode_proc(int proc, const struct net_who *who);
+
+/* Every process that holds socket `inode`. */
+void id_find(int proc, uint64_t inode, struct id_found *out);
+void id_found_fini(struct id_found *f);
+
+/* fstat of fd as an id_file; false when it is no regular file. */
+bool id_file_of(int fd, struct id_file *out);
+
+#endif
