@@ -101,6 +101,14 @@ struct spawn_event {
 	char text[1024];
 };
 
+/*
+ * The ids the agent has inside: the caller's own without root; 1000:1000 when
+ * started as root, where they stand for ids of the host that nobody has.
+ * Generated passwd and group files must use them.
+ */
+uid_t spawn_inside_uid(void);
+gid_t spawn_inside_gid(void);
+
 int spawn_start(const struct sbx_plan *plan, struct spawn **out, struct err *e)
     MUST_USE;
 /* Poll this descriptor for reading; then call spawn_read until ERR_AGAIN. */

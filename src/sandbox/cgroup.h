@@ -1,0 +1,45 @@
+/*
+ * cgroup: one leaf for one sandbox, in whichever shape the machine has
+ * (cgroups(7)): a delegated v2 subtree, writable v1 controllers, or none.
+ */
+#ifndef SANDBOX_CGROUP_H
+#define SANDBOX_CGROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum cgroup_shape { CGROUP_NONE, CGROUP_V1, CGROUP_V2 };
+
+enum { CGROUP_PATH = 512, CGROUP_DIRS = 2 };
+
+struct cgroup {
+	enum cgroup_shape shape;
+	char dir[CGROUP_DIRS][CGROUP_PATH]; /* "": none */
+	int v2;		       /* directory, for clone3(CLONE_INTO_CGROUP) */
+	int tasks[CGROUP_DIRS]; /* v1: where a process enters */
+	int oom;	       /* file with the count of OOM kills */
+	bool memory, pids;     /* which limits hold */
+};
+
+/*
+ * Makes the leaf and sets its limits.  Never fails: what cannot be had is
+ * visible in shape, memory and pids.
+ */
+void cgroup_make(struct cgroup *cg, const char *id, uint64_t memory_max,
+    uint32_t pids_max);
+/* v1: moves the calling process in.  (v2: by clone3.) */
+int cgroup_enter(const struct cgroup *cg, struct err *e) MUST_USE;
+/* Processes killed for want of memory so far. */
+uint64_t cgroup_oom_kills(const struct cgroup *cg);
+/* Removes the directories once empty; waits shortly for the last to leave. */
+void cgroup_remove(struct cgroup *cg);
+/* Closes the descriptors only. */
+void cgroup_close(struct cgroup *cg);
+/* For people: what holds, and the remedy when it is less than it could be. */
+void cgroup_text(const struct cgroup *cg, uint64_t memory_max,
+    uint32_t pids_max, char *limits, size_t n);
+const char *cgroup_fix(void);
+
+#endif

@@ -1,0 +1,343 @@
+/*
+ * mount_protect: names in the work directory that a later act of the user
+ * would execute or obey (.git/hooks, .envrc, ...).  Attack A61.
+ *
+ * For each name, walking from the work directory:
+ *
+ * - A symbolic link on the way: no sandbox.  It could lead anywhere, and
+ *   could be swapped.
+ * - A directory on the way is pinned: bound over itself.  A mount point cannot
+ *   be renamed or removed (EBUSY), while a directory that only *contains* one
+ *   can: without the pin "mv .git x; mkdir -p .git/hooks" would do.
+ * - What the name leads to is bound over itself, read-only.
+ * - If the last part alone is missing, an empty file or directory is made on
+ *   the host to hold the place, and bound read-only like the rest.
+ * - If a directory on the way is missing (no .git at all), an empty one is
+ *   made on the host and private space covers it.  Inside, "git init" and all
+ *   that follows works; nothing of it reaches the host, so no hook or
+ *   configuration does either.  Read-only emptiness would be as safe, but
+ *   would break git init, editors and agents; placeholders for .git/hooks and
+ *   .git/config would break git init as well.
+ *
+ * Placeholders carry a modification time that nobody else uses, so that the
+ * next sandbox knows one that a crash left behind.  Sandboxes of the same
+ * directory share a lock outside it, where no agent reaches; whoever leaves
+ * last removes every placeholder that is still empty.  To remove one earlier
+ * would take the mount in the other sandbox away with it.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "sandbox/linux_new.h"
+#include "sandbox/mount.h"
+
+enum { ITEMS_MAX = 512 };
+/* 1985-10-26T01:21:00Z; whole and even seconds, for coarse file systems. */
+static const struct timespec stamp = { .tv_sec = 499137660 };
+
+static bool
+stamped(const struct stat *st)
+{
+	return st->st_mtim.tv_sec == stamp.tv_sec && st->st_mtim.tv_nsec == 0;
+}
+
+/* Locks: per user, in a directory that is never visible inside. */
+static int
+lock_dir(char *path, size_t n, struct err *e)
+{
+	struct stat st;
+	uid_t uid = geteuid();
+
+	(void)snprintf(path, n, "/run/user/%u", uid);
+	if (uid == 0)
+		(void)snprintf(path, n, "/run/openshell");
+	else if (stat(path, &st) < 0 || st.st_uid != uid)
+		(void)snprintf(path, n, "/tmp/openshell-%u", uid);
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "create %s", path);
+	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) ||
+	    st.st_uid != uid || (st.st_mode & 022) != 0)
+		return err_set(e, ERR_DENIED,
+		    "%s is not a directory of ours alone: remove it", path);
+	return 0;
+}
+
+static int
+take_lock(struct protect *p, struct err *e)
+{
+	char dir[64];
+	struct stat st, held;
+
+	if (lock_dir(dir, sizeof(dir), e) < 0)
+		return -1;
+	if (fstat(p->dir, &st) < 0)
+		return err_sys(e, "stat work directory");
+	(void)snprintf(p->lock_path, sizeof(p->lock_path),
+	    "%s/workdir-%lx-%lx.lock", dir, (unsigned long)st.st_dev,
+	    (unsigned long)st.st_ino);
+	for (;;) {
+		AUTO_CLOSE int fd = open(p->lock_path,
+		    O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+		if (fd < 0)
+			return err_sys(e, "open %s", p->lock_path);
+		/* Exclusive holders only clean up: they are quick. */
+		if (flock(fd, LOCK_SH) < 0 && errno != EINTR)
+			return err_sys(e, "lock %s", p->lock_path);
+		/* The last one out may have unlinked it meanwhile. */
+		if (fstat(fd, &held) == 0 && held.st_nlink > 0) {
+			p->lock = take_fd(fd);
+			return 0;
+		}
+	}
+}
+
+static bool
+has(const struct protect *p, const char *rel)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->items[i].rel, rel) == 0)
+			return true;
+	return false;
+}
+
+static int
+add(struct protect *p, enum protect_act act, const char *rel, bool dir,
+    bool placeholder, struct err *e)
+{
+	if (has(p, rel))
+		return 0;
+	if (p->n == ITEMS_MAX)
+		return err_set(e, ERR_LIMIT, "too many protected names");
+	p->items = mem_realloc(p->items, p->n + 1, sizeof(*p->items));
+	p->items[p->n++] = (struct protect_item) { act, placeholder, dir,
+		mem_strdup(rel) };
+	return 0;
+}
+
+/* 1: made, 0: it cannot be, and so not from inside either; -1. */
+static int
+hold_place(int up, const char *name, bool dir, bool as_root, struct err *e)
+{
+	struct timespec times[2] = { stamp, stamp };
+	struct stat st;
+	int rc = dir ? mkdirat(up, name, 0755)
+		     : mknodat(up, name, S_IFREG | 0644, 0);
+
+	if (rc < 0 && errno == EEXIST)
+		return 1; /* another sandbox was quicker */
+	if (rc < 0 && (errno == EROFS || errno == EACCES))
+		return 0;
+	if (rc < 0)
+		return err_sys(e, "hold the place of %s", name);
+	/* As root: its directory's owner owns it. */
+	if (as_root &&
+	    (fstat(up, &st) < 0 ||
+		fchownat(up, name, st.st_uid, st.st_gid,
+		    AT_SYMLINK_NOFOLLOW) < 0))
+		return err_sys(e, "own the place of %s", name);
+	if (utimensat(up, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, "mark the place of %s", name);
+	return 1;
+}
+
+struct walk {
+	struct protect *p;
+	const char *name;	/* as the plan has it */
+	char rel[1024];
+	bool as_root, want_dir; /* of the last part */
+};
+
+/* 1: go on below, 0: this name is settled, -1. */
+static int
+found(struct walk *w, const struct stat *st, bool last, struct err *e)
+{
+	bool dir = S_ISDIR(st->st_mode);
+	bool ours = stamped(st) && (dir || st->st_size == 0);
+
+	if (S_ISLNK(st->st_mode))
+		return err_set(e, ERR_DENIED,
+		    "%s in the work directory is a symbolic link, and what "
+		    "%s leads to must not be changed from inside: replace the "
+		    "link by a directory or file of its own",
+		    w->rel, w->name);
+	if (!dir && !S_ISREG(st->st_mode))
+		return 0; /* a socket or pipe executes nothing */
+	/* A placeholder left by, or shared with, another sandbox. */
+	if (dir && !last && ours)
+		return add(w->p, PROTECT_PRIVATE, w->rel, true, true, e);
+	if (dir && !last)
+		return add(w->p, PROTECT_PIN, w->rel, true, false, e) < 0 ? -1
+									  : 1;
+	return add(w->p, PROTECT_RO, w->rel, dir, ours, e);
+}
+
+static int
+missing(struct walk *w, int up, const char *part, bool last, struct err *e)
+{
+	bool dir = !last || w->want_dir;
+	int rc = hold_place(up, part, dir, w->as_root, e);
+
+	if (rc <= 0)
+		return rc;
+	return add(w->p, last ? PROTECT_RO : PROTECT_PRIVATE, w->rel, dir,
+	    true, e);
+}
+
+static int
+walk_name(struct walk *w, struct err *e)
+{
+	struct view rest = view_of(w->name);
+	AUTO_CLOSE int up = -1;
+	int at = w->p->dir;
+
+	w->want_dir = rest.n > 0 && rest.p[rest.n - 1] == '/';
+	w->rel[0] = '\0';
+	while (rest.n > 0) {
+		struct view part = view_cut(rest, '/', &rest);
+		char name[256];
+		bool last = rest.n == 0;
+		size_t used = strlen(w->rel);
+		struct stat st;
+		int rc, next;
+
+		if (part.n == 0 || part.n >= sizeof(name) ||
+		    view_eq(part, VIEW("..")) || view_eq(part, VIEW(".")) ||
+		    used + part.n + 2 > sizeof(w->rel))
+			return err_set(e, ERR_INVALID,
+			    "bad protected name %s", w->name);
+		(void)snprintf(name, sizeof(name), "%.*s", (int)part.n,
+		    part.p);
+		(void)snprintf(w->rel + used, sizeof(w->rel) - used, "%s%s",
+		    used > 0 ? "/" : "", name);
+		if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			if (errno == ENOENT)
+				return missing(w, at, name, last, e);
+			/* Not even readable: not writable either. */
+			return errno == EACCES ? 0 : err_sys(e, "%s", w->rel);
+		}
+		rc = found(w, &st, last, e);
+		if (rc <= 0)
+			return rc;
+		next = openat(at, name,
+		    O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return err_sys(e, "%s", w->rel);
+		fd_close(&up);
+		at = up = next;
+	}
+	return 0;
+}
+
+int
+protect_prepare(struct protect *p, const struct sbx_plan *plan,
+    const struct userns_ids *ids, struct err *e)
+{
+	*p = (struct protect) { .dir = -1, .lock = -1 };
+	if (!plan->workdir_writable || plan->protect == NULL ||
+	    plan->protect[0] == NULL)
+		return 0;
+	p->dir = sys_openat2(AT_FDCWD, plan->workdir, O_PATH | O_DIRECTORY,
+	    RESOLVE_NO_SYMLINKS);
+	if (p->dir < 0)
+		return err_sys(e, "open work directory %s", plan->workdir);
+	if (take_lock(p, e) < 0)
+		return -1;
+	for (const char *const *n = plan->protect; *n != NULL; n++) {
+		struct walk w = { .p = p, .name = *n,
+			.as_root = ids->range };
+
+		if (walk_name(&w, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Only what is still empty and still as we made it. */
+static void
+remove_place(const struct protect *p, const struct protect_item *it)
+{
+	const char *slash = strrchr(it->rel, '/');
+	const char *name = slash != NULL ? slash + 1 : it->rel;
+	char up[1024];
+	AUTO_CLOSE int dir = -1;
+	struct stat st;
+
+	(void)snprintf(up, sizeof(up), "%.*s",
+	    slash != NULL ? (int)(slash - it->rel) : 1,
+	    slash != NULL ? it->rel : ".");
+	dir = sys_openat2(p->dir, up, O_PATH | O_DIRECTORY,
+	    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !stamped(&st))
+		return;
+	if (S_ISDIR(st.st_mode))
+		(void)unlinkat(dir, name, AT_REMOVEDIR);
+	else if (S_ISREG(st.st_mode) && st.st_size == 0)
+		(void)unlinkat(dir, name, 0);
+}
+
+void
+protect_end(struct protect *p)
+{
+	if (p->lock >= 0 && flock(p->lock, LOCK_EX | LOCK_NB) == 0) {
+		for (size_t i = p->n; i > 0; i--)
+			if (p->items[i - 1].placeholder)
+				remove_place(p, &p->items[i - 1]);
+		(void)unlink(p->lock_path);
+	}
+	for (size_t i = 0; i < p->n; i++)
+		free(p->items[i].rel);
+	free(p->items);
+	p->items = NULL;
+	p->n = 0;
+	fd_close(&p->lock);
+	fd_close(&p->dir);
+}
+
+static int
+apply(struct root *r, int dir, const struct protect_item *it, struct err *e)
+{
+	AUTO_CLOSE int tree = -1;
+	AUTO_CLOSE int at = sys_openat2(dir, it->rel, O_PATH | O_NOFOLLOW,
+	    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	uint64_t set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+
+	if (at < 0)
+		return err_sys(e, "open");
+	if (it->act == PROTECT_PRIVATE) {
+		if (mount_private(r, 0755, &tree, e) < 0)
+			return -1;
+	} else {
+		tree = mount_clone(at, "", AT_RECURSIVE, e);
+		if (tree < 0)
+			return -1;
+	}
+	if (it->act == PROTECT_RO)
+		set |= MOUNT_ATTR_RDONLY;
+	if (mount_attr(tree, AT_RECURSIVE, set, -1, e) < 0)
+		return -1;
+	return mount_move(tree, at, e);
+}
+
+int
+mount_protect(struct root *r, const struct sbx_plan *plan,
+    const struct protect *p, struct err *e)
+{
+	AUTO_CLOSE int dir = -1;
+
+	if (p->n == 0)
+		return 0;
+	dir = sys_openat2(r->top, plan->workdir, O_PATH | O_DIRECTORY,
+	    RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	if (dir < 0)
+		return err_sys(e, "work directory inside");
+	for (size_t i = 0; i < p->n; i++)
+		if (apply(r, dir, &p->items[i], e) < 0)
+			return err_wrap(e, "protect %s", p->items[i].rel);
+	return 0;
+}

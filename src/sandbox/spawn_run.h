@@ -1,0 +1,14 @@
+/*
+ * spawn_run: the spawner process: makes init, waits, cleans up.
+ */
+#ifndef SANDBOX_SPAWN_RUN_H
+#define SANDBOX_SPAWN_RUN_H
+
+#include "sandbox/init.h"
+
+/* Life of the spawner; `owner` is a pidfd of ctl.  Its exit status. */
+int spawn_run(struct box *b, int owner);
+/* What is left of a sandbox whose processes have ended. */
+void spawn_clean(struct box *b);
+
+#endif
