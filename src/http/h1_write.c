@@ -58,30 +58,30 @@ is_dropped(const struct h1_head *h, struct view name)
 	       h1_hop_by_hop(h, name);
 }
 
+/* Whether Content-Length is written, RFC 9110 section 8.6. */
+static bool
+tells_length(const struct h1_head *h)
+{
+	if (h->framing == H1_BODY_LENGTH)
+		return true;
+	/* A HEAD or 304 answer tells the length it would have had; 1xx and
+	 * 204 must not. */
+	return h->framing == H1_BODY_NONE && h->has_length &&
+	       (h->is_request || (h->status >= 200 && h->status != 204));
+}
+
 static void
 put_framing(const struct h1_head *h, const struct h1_write *w, struct buf *out)
 {
 	if (w->bare && !h->is_request)
 		return;
-	switch (h->framing) {
-	case H1_BODY_CHUNKED:
+	if (h->framing == H1_BODY_CHUNKED)
 		buf_put(out, VIEW("Transfer-Encoding: chunked\r\n"));
-		break;
-	case H1_BODY_NONE:
-		/* A HEAD or 304 answer tells the length it would have had;
-		 * 1xx and 204 must not (RFC 9110 section 8.6). */
-		if (!h->has_length ||
-		    (!h->is_request && (h->status < 200 || h->status == 204)))
-			break;
-		/* fallthrough */
-	case H1_BODY_LENGTH:
-		buf_put(out, VIEW("Content-Length: "));
-		put_u64(out, h->content_length);
-		buf_put(out, VIEW("\r\n"));
-		break;
-	case H1_BODY_UNTIL_CLOSE:
-		break;
-	}
+	if (!tells_length(h))
+		return;
+	buf_put(out, VIEW("Content-Length: "));
+	put_u64(out, h->content_length);
+	buf_put(out, VIEW("\r\n"));
 }
 
 static int

@@ -71,7 +71,10 @@ int stream_accept(struct stream *s, struct tls_server *t, struct view host,
     struct err *e) MUST_USE;
 int stream_connect(struct stream *s, struct tls_client *t, struct view host,
     uint16_t port, struct err *e) MUST_USE;
-/* 0 when done, -1 with ERR_AGAIN or with the reason. */
+/*
+ * 0 when done; -1 with ERR_AGAIN, ERR_DENIED (a certificate that does not hold,
+ * an SNI that names another host), ERR_PROTO or ERR_IO, and the reason.
+ */
 int stream_handshake(struct stream *s, struct err *e) MUST_USE;
 bool stream_is_tls(const struct stream *s);
 /* After the handshake: the session was an earlier one's. */

@@ -36,8 +36,7 @@ TEST(trust, nothing_readable_is_an_error_each_time)
 {
 	static const char *const bad[] = { "", "hello",
 		"-----BEGIN CERTIFICATE-----\n",
-		"-----BEGIN X-----\n"
-		"-----END X-----" };
+		"-----BEGIN X-----\n-----END X-----" };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct trust *t = trust_new(view_of(bad[i]));
