@@ -92,7 +92,7 @@ ctl_fail(struct ctl *c, const char *text)
 {
 	if (c->state >= CTL_ENDING)
 		return;
-	LOG_ERROR("SANDBOX_FAILED", KV_STR("reason", text));
+	LOG_INFO("SANDBOX_FAILED", KV_STR("reason", text)); /* owner shows it */
 	memset(&c->m.failed, 0, sizeof(c->m.failed));
 	(void)snprintf(c->m.failed.text, sizeof(c->m.failed.text), "%s", text);
 	c->status = 1;
@@ -267,6 +267,18 @@ begin_loop(struct ctl *c, struct err *e)
 
 /* --- the process -------------------------------------------------------- */
 
+static void
+set_log_level(void)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug",
+		"trace" };
+	const char *want = getenv("OPENSHELL_LOG_LEVEL");
+
+	for (unsigned i = 0; want != NULL && i < ARRAY_LEN(names); i++)
+		if (strcmp(want, names[i]) == 0)
+			log_set_level((enum log_level)i);
+}
+
 /* Nothing that was inherited, but what the owner may pass. */
 static void
 shed(void)
@@ -316,6 +328,7 @@ ctl_main(net_main_fn *net_main)
 	int type = 0;
 
 	log_set_name("ctl");
+	set_log_level();
 	shed();
 	if (getsockopt(CTL_SOCK, SOL_SOCKET, SO_TYPE, &type, &n) < 0 ||
 	    type != SOCK_SEQPACKET) {
