@@ -8,6 +8,8 @@
 #include "proxy/px.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -114,10 +116,14 @@ on_listener(uv_poll_t *p, int status UNUSED, int events UNUSED)
 static int
 watch(struct px *px, uv_poll_t *p, int fd, struct err *e)
 {
-	int r;
+	int r, on = 1;
 
 	if (fd_set_nonblock(fd, true, e) < 0)
 		return -1;
+	/* Accepted sockets inherit these; without the first an answer waits
+	 * for the client's delayed acknowledgement. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	r = uv_poll_init(&px->loop, p, fd);
 	if (r < 0)
 		return err_set(e, ERR_IO, "watch listener: %s", uv_strerror(r));

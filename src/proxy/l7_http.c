@@ -260,7 +260,8 @@ check_authority(struct px_conn *c, const struct h1_head *h, struct view *rest,
 	*rest = h->target;
 	*status = 400;
 	if (h->n_host == 1) {
-		if (authority_parse(h->host, default_port(c), &a, e) < 0)
+		/* Without a port it can only mean this tunnel's. */
+		if (authority_parse(h->host, c->dst.port, &a, e) < 0)
 			return err_wrap(e, "Host field");
 		if (!is_destination(c, &a)) {
 			*status = 421;
