@@ -1,7 +1,17 @@
+/*
+ * trust: see trust.h.
+ *
+ * Decoding a certificate's key costs OpenSSL 3.0 about 100 µs, and a bundle
+ * holds some 140 of which a sandbox needs a few.  So only the subjects are read
+ * at first; a root is decoded when a chain asks for its subject, by a lookup
+ * method of ours (X509_LOOKUP_meth_new(3)), and then stays in the store.
+ */
 #include "tls/trust.h"
 
+#include <openssl/asn1.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -10,11 +20,20 @@
 #include "base/mem.h"
 #include "tls/tls_err.h"
 
+struct root {
+	X509_NAME *subject;
+	unsigned char *der; /* NULL once decoded */
+	long der_n;
+};
+
 struct trust {
-	pthread_mutex_t lock; /* over the three below */
-	char *pem; /* NULL once parsed */
+	pthread_mutex_t lock; /* over all below */
+	char *pem; /* NULL once read */
 	size_t n;
 	X509_STORE *store; /* NULL: nothing usable */
+	X509_LOOKUP_METHOD *method;
+	struct root *roots;
+	size_t n_roots, cap_roots;
 };
 
 struct trust *
@@ -34,7 +53,13 @@ trust_free(struct trust *t)
 	if (t == NULL)
 		return;
 	X509_STORE_free(t->store);
+	X509_LOOKUP_meth_free(t->method);
+	for (size_t i = 0; i < t->n_roots; i++) {
+		X509_NAME_free(t->roots[i].subject);
+		OPENSSL_free(t->roots[i].der);
+	}
 	(void)pthread_mutex_destroy(&t->lock);
+	free(t->roots);
 	free(t->pem);
 	free(t);
 }
@@ -62,30 +87,143 @@ next_block(struct view *rest, struct view *block)
 	return true;
 }
 
-static X509_STORE *
-parse(struct view pem)
+/*
+ * Enters the element at *p, or steps over it.  Its tag, or -1 when it does not
+ * fit between *p and `end`.
+ */
+static int
+der_next(const unsigned char **p, const unsigned char *end, bool enter)
 {
-	X509_STORE *store = X509_STORE_new();
-	struct view block;
-	size_t n = 0;
+	int tag, class, form;
+	long n;
 
-	while (store != NULL && next_block(&pem, &block)) {
-		BIO *mem = BIO_new_mem_buf(block.p, (int)block.n);
-		X509 *cert = mem != NULL
-				 ? PEM_read_bio_X509_AUX(mem, NULL, NULL, NULL)
-				 : NULL;
+	form = ASN1_get_object(p, &n, &tag, &class, end - *p);
+	if (form & 0x80)
+		return -1;
+	if (!enter)
+		*p += n;
+	return class == V_ASN1_UNIVERSAL ? tag : tag | 0x100;
+}
 
-		if (cert != NULL && X509_STORE_add_cert(store, cert) == 1)
-			n++;
-		X509_free(cert);
-		BIO_free(mem);
-	}
-	ERR_clear_error();
-	if (n == 0) {
-		X509_STORE_free(store);
+/* The subject of a certificate, RFC 5280 section 4.1; NULL if malformed. */
+static X509_NAME *
+subject_of(const unsigned char *der, long n)
+{
+	const unsigned char *p = der, *end = der + n, *at;
+	int tag;
+
+	if (der_next(&p, end, true) != V_ASN1_SEQUENCE || /* Certificate */
+	    der_next(&p, end, true) != V_ASN1_SEQUENCE) /* tbsCertificate */
 		return NULL;
+	at = p;
+	tag = der_next(&p, end, false);
+	if (tag != (0x100 | 0)) /* version [0] is left out in version 1 */
+		p = at;
+	if (der_next(&p, end, false) != V_ASN1_INTEGER || /* serialNumber */
+	    der_next(&p, end, false) != V_ASN1_SEQUENCE || /* signature */
+	    der_next(&p, end, false) != V_ASN1_SEQUENCE || /* issuer */
+	    der_next(&p, end, false) != V_ASN1_SEQUENCE) /* validity */
+		return NULL;
+	return d2i_X509_NAME(NULL, &p, end - p);
+}
+
+/* Reads one PEM block; what is no certificate is passed over. */
+static void
+add_root(struct trust *t, struct view block)
+{
+	BIO *mem = BIO_new_mem_buf(block.p, (int)block.n);
+	char *name = NULL, *header = NULL;
+	unsigned char *der = NULL;
+	X509_NAME *subject = NULL;
+	long n = 0;
+
+	if (mem != NULL && PEM_read_bio(mem, &name, &header, &der, &n) == 1 &&
+	    strcmp(name, PEM_STRING_X509) == 0)
+		subject = subject_of(der, n);
+	BIO_free(mem);
+	OPENSSL_free(name);
+	OPENSSL_free(header);
+	if (subject == NULL) {
+		OPENSSL_free(der);
+		return;
 	}
-	return store;
+	if (t->n_roots == t->cap_roots) {
+		t->cap_roots = t->cap_roots > 0 ? t->cap_roots * 2 : 16;
+		t->roots =
+		    mem_realloc(t->roots, t->cap_roots, sizeof(t->roots[0]));
+	}
+	t->roots[t->n_roots++] = (struct root) { subject, der, n };
+}
+
+/*
+ * Decodes every root of that subject into the store (a re-issued root has the
+ * name of the old one, and OpenSSL looks at all in the store).  One of them,
+ * borrowed from the store, or NULL.
+ */
+static X509 *
+load_roots(struct trust *t, const X509_NAME *name)
+{
+	X509 *found = NULL;
+
+	for (size_t i = 0; i < t->n_roots; i++) {
+		struct root *r = &t->roots[i];
+		const unsigned char *p = r->der;
+		X509 *cert;
+
+		if (r->der == NULL || X509_NAME_cmp(r->subject, name) != 0)
+			continue;
+		cert = d2i_X509(NULL, &p, r->der_n);
+		OPENSSL_free(r->der);
+		r->der = NULL;
+		/* A certificate that is there twice is found all the same. */
+		if (cert != NULL && X509_STORE_add_cert(t->store, cert) == 1 &&
+		    found == NULL)
+			found = cert;
+		X509_free(cert);
+	}
+	return found;
+}
+
+static int
+on_lookup(X509_LOOKUP *lookup, X509_LOOKUP_TYPE type, const X509_NAME *name,
+    X509_OBJECT *out)
+{
+	struct trust *t = X509_LOOKUP_get_method_data(lookup);
+	X509 *found = NULL;
+
+	if (type != X509_LU_X509)
+		return 0;
+	(void)pthread_mutex_lock(&t->lock);
+	found = load_roots(t, name);
+	(void)pthread_mutex_unlock(&t->lock);
+	if (found == NULL || X509_OBJECT_set1_X509(out, found) != 1)
+		return 0;
+	/* The caller takes its own reference and drops `out` without releasing
+	 * it: what `out` holds must be the store's reference, not a new one. */
+	X509_free(found);
+	return 1;
+}
+
+static void
+read_bundle(struct trust *t)
+{
+	struct view rest = { t->pem, t->n }, block;
+	X509_LOOKUP *lookup;
+
+	while (next_block(&rest, &block))
+		add_root(t, block);
+	ERR_clear_error();
+	if (t->n_roots == 0)
+		return;
+	t->method = X509_LOOKUP_meth_new("roots on demand");
+	t->store = X509_STORE_new();
+	if (t->method != NULL && t->store != NULL &&
+	    X509_LOOKUP_meth_set_get_by_subject(t->method, on_lookup) == 1 &&
+	    (lookup = X509_STORE_add_lookup(t->store, t->method)) != NULL &&
+	    X509_LOOKUP_set_method_data(lookup, t) == 1)
+		return;
+	X509_STORE_free(t->store);
+	t->store = NULL;
 }
 
 X509_STORE *
@@ -97,7 +235,7 @@ trust_store(struct trust *t, struct err *e)
 		return NULL;
 	(void)pthread_mutex_lock(&t->lock);
 	if (t->pem != NULL) {
-		t->store = parse((struct view) { t->pem, t->n });
+		read_bundle(t);
 		free(t->pem);
 		t->pem = NULL;
 	}

@@ -1,8 +1,8 @@
 /*
  * trust: the roots that upstream certificates are verified against.
  *
- * Parsing a system bundle takes some 10 ms, so it is done once, at the first
- * need or ahead of it on a worker.
+ * A bundle is read once, at the first need or ahead of it on a worker, and
+ * each root is decoded when the first chain asks for it.
  */
 #ifndef TLS_TRUST_H
 #define TLS_TRUST_H
@@ -16,12 +16,13 @@
 struct trust;
 
 /* `pem` (copied) holds certificates one after another; other text between
- * them is skipped. */
+ * them, and what is no certificate, is skipped. */
 struct trust *trust_new(struct view pem) MUST_USE;
 void trust_free(struct trust *t);
 /*
- * The parsed store, borrowed; NULL when not one certificate could be read.
- * The first call parses; any thread may call it (a worker, to warm it).
+ * The store, borrowed; NULL when not one certificate could be read.  The first
+ * call reads the bundle; any thread may call it (a worker, to warm it).  It
+ * must not be used after trust_free.
  */
 X509_STORE *trust_store(struct trust *t, struct err *e) MUST_USE;
 

@@ -3,33 +3,101 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-#include "tls/ca.h"
+#include "tls/mint.h"
 #include "tls/trust.h"
 
+/* Whether a leaf under `ca` verifies against the store. */
+static bool
+trusted(X509_STORE *store, struct ca *ca)
+{
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	struct mint *mint;
+	struct err e;
+	bool ok;
+
+	CHECK_INT(mint_new(ca, &mint, &e), ==, 0);
+	CHECK_INT(X509_STORE_CTX_init(
+		      ctx, store, mint_leaf(mint, VIEW("a.test"), &e), NULL),
+	    ==, 1);
+	ok = X509_verify_cert(ctx) == 1;
+	X509_STORE_CTX_free(ctx);
+	mint_free(mint);
+	return ok;
+}
+
+static int
+decoded(X509_STORE *store)
+{
+	return sk_X509_OBJECT_num(X509_STORE_get0_objects(store));
+}
+
+/* Every CA of ours has the same name, as a re-issued root has. */
 TEST(trust, reads_every_certificate_around_broken_ones)
 {
 	AUTO_BUF struct buf pem = BUF_INIT(65536);
-	struct ca *a, *b;
+	struct ca *a, *b, *other;
 	X509_STORE *store;
 	struct trust *t;
 	struct err e;
 
 	CHECK_INT(ca_new(&a, &e), ==, 0);
 	CHECK_INT(ca_new(&b, &e), ==, 0);
+	CHECK_INT(ca_new(&other, &e), ==, 0);
 	buf_puts(&pem, "# a comment\n");
 	buf_put(&pem, ca_pem(a));
-	buf_puts(&pem, "-----BEGIN CERTIFICATE-----\nAAAA\n"
-		       "-----END CERTIFICATE-----\nnoise\n");
+	buf_puts(&pem,
+	    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+	    "noise\n");
 	buf_put(&pem, ca_pem(b));
 	buf_put(&pem, ca_pem(b));
 	t = trust_new(buf_view(&pem));
 	store = trust_store(t, &e);
 	CHECK(store != NULL);
-	CHECK_INT(sk_X509_OBJECT_num(X509_STORE_get0_objects(store)), ==, 2);
 	CHECK(trust_store(t, &e) == store);
+	CHECK_INT(decoded(store), ==, 0);
+	CHECK(!trusted(store, other));
+	CHECK(trusted(store, b));
+	CHECK(trusted(store, a));
+	CHECK(trusted(store, b));
+	CHECK(!trusted(store, other));
+	CHECK_INT(decoded(store), ==, 2);
 	trust_free(t);
 	ca_free(a);
 	ca_free(b);
+	ca_free(other);
+}
+
+/* No damage to a bundle may read past it or make another root trusted. */
+TEST(trust, survives_damage)
+{
+	AUTO_BUF struct buf pem = BUF_INIT(65536);
+	struct ca *a, *other;
+	int read = 0, unread = 0;
+	struct err e;
+
+	CHECK_INT(ca_new(&a, &e), ==, 0);
+	CHECK_INT(ca_new(&other, &e), ==, 0);
+	buf_put(&pem, ca_pem(a));
+	for (size_t i = 0; i < pem.n; i += 3) {
+		char saved = pem.p[i];
+		X509_STORE *store;
+		struct trust *t;
+
+		pem.p[i] = saved == 'A' ? '/' : 'A';
+		t = trust_new(buf_view(&pem));
+		store = trust_store(t, &e);
+		if (store != NULL) {
+			CHECK(!trusted(store, other));
+			read++;
+		} else {
+			unread++;
+		}
+		trust_free(t);
+		pem.p[i] = saved;
+	}
+	CHECK(read > 0 && unread > 0);
+	ca_free(a);
+	ca_free(other);
 }
 
 TEST(trust, nothing_readable_is_an_error_each_time)
