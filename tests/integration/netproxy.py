@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import ssl
-import struct
 import sys
 import threading
 import time
@@ -511,10 +510,10 @@ def main():
             continue
         try:
             fn()
-            print("ok", name[6:], flush=True)
+            print("[       OK ] netproxy:", name[6:], flush=True)
         except Exception:
             failed += 1
-            print("FAILED", name[6:], flush=True)
+            print("[  FAILED  ] netproxy:", name[6:], flush=True)
             traceback.print_exc(file=sys.stdout)
     return 1 if failed else 0
 

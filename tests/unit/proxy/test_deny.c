@@ -1,0 +1,125 @@
+#include "proxy/deny.h"
+
+#include <jansson.h>
+
+#include "test.h"
+
+static struct deny
+sample(void)
+{
+	return (struct deny) { .status = 403, .error = "policy_denied",
+		.layer = "l7", .protocol = "rest", .policy = VIEW("github"),
+		.detail = VIEW("POST /a not permitted by policy"),
+		.method = VIEW("POST"), .path = VIEW("/a"),
+		.host = VIEW("api.github.com"), .port = 443,
+		.binary = VIEW("/usr/bin/curl"),
+		.suggestion = VIEW("github:\n  x: 1\n") };
+}
+
+static json_t *
+parse(const struct deny *d)
+{
+	struct buf b = BUF_INIT(DENY_MAX);
+	json_error_t err;
+	json_t *o;
+
+	deny_body(d, &b);
+	o = json_loadb(b.p, b.n, 0, &err);
+	buf_fini(&b);
+	if (o == NULL)
+		fail_msg("not JSON: %s", err.text);
+	return o;
+}
+
+static const char *
+text(json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s != NULL ? s : "(none)";
+}
+
+TEST(deny, l7_body_has_every_field)
+{
+	struct deny d = sample();
+	json_t *o = parse(&d), *missing = json_object_get(o, "rule_missing");
+
+	CHECK_STR(text(o, "error"), "policy_denied");
+	CHECK_STR(text(o, "policy"), "github");
+	CHECK_STR(text(o, "rule"), "POST /a");
+	CHECK_STR(text(o, "detail"), "POST /a not permitted by policy");
+	CHECK_STR(text(o, "layer"), "l7");
+	CHECK_STR(text(o, "protocol"), "rest");
+	CHECK_STR(text(o, "method"), "POST");
+	CHECK_STR(text(o, "path"), "/a");
+	CHECK_STR(text(o, "host"), "api.github.com");
+	CHECK_STR(text(o, "binary"), "/usr/bin/curl");
+	CHECK_STR(text(o, "suggestion"), "github:\n  x: 1\n");
+	CHECK_STR(text(missing, "type"), "rest_allow");
+	CHECK_INT(json_integer_value(json_object_get(o, "port")), ==, 443);
+	json_decref(o);
+}
+
+TEST(deny, head_has_fixed_fields_and_the_length)
+{
+	struct deny d = sample();
+	struct buf all = BUF_INIT(DENY_MAX), body = BUF_INIT(DENY_MAX);
+	char want[512];
+
+	deny_response(&d, &all);
+	deny_body(&d, &body);
+	(void)snprintf(want, sizeof(want),
+	    "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n"
+	    "Content-Length: %zu\r\nX-OpenShell-Policy: github\r\n"
+	    "Connection: close\r\n\r\n", body.n);
+	CHECK(view_starts(buf_view(&all), view_of(want)));
+	CHECK_INT(all.n, ==, strlen(want) + body.n);
+	buf_fini(&all);
+	buf_fini(&body);
+}
+
+TEST(deny, head_request_gets_no_body)
+{
+	struct deny d = sample();
+	struct buf all = BUF_INIT(DENY_MAX);
+
+	d.method = VIEW("HEAD");
+	deny_response(&d, &all);
+	CHECK(view_ends(buf_view(&all), VIEW("\r\n\r\n")));
+	buf_fini(&all);
+}
+
+TEST(deny, hostile_bytes_stay_inside_their_string)
+{
+	struct deny d = sample();
+	struct buf all = BUF_INIT(DENY_MAX);
+	json_t *o;
+
+	d.path = VIEW("/\"},\"error\":\"x\r\n\x1b[31m");
+	d.binary = VIEW("/bin/\xff\xfe");
+	d.policy = VIEW("a\r\nSet-Cookie: x=1");
+	o = parse(&d);
+	CHECK_STR(text(o, "error"), "policy_denied");
+	CHECK_STR(text(o, "path"), "/\"},\"error\":\"x\r\n\x1b[31m");
+	json_decref(o);
+	deny_response(&d, &all);
+	CHECK(strstr(buf_str(&all), "\r\nSet-Cookie") == NULL);
+	buf_fini(&all);
+}
+
+TEST(deny, refusals_without_policy_name_none)
+{
+	struct deny d = { .status = 431, .error = "bad_request",
+		.detail = VIEW("too long") };
+	struct buf all = BUF_INIT(DENY_MAX);
+	json_t *o = parse(&d);
+
+	CHECK(json_object_get(o, "policy") == NULL);
+	CHECK(json_object_get(o, "layer") == NULL);
+	json_decref(o);
+	deny_response(&d, &all);
+	CHECK_HAS(buf_str(&all),
+	    "HTTP/1.1 431 Request Header Fields Too Large\r\n");
+	CHECK(strstr(buf_str(&all), "X-OpenShell-Policy") == NULL);
+	buf_fini(&all);
+}
