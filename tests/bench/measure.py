@@ -106,18 +106,15 @@ def _idle(world, plan, program, wrap, out):
         for _ in range(plan.idle):
             boxes.append(_hold(world, wrap))
         after = procs.machine()
-        memory = {}
-        how = set()
+        memory, how = {}, set()
         for box in boxes:
-            for pid in procs.tree(box.pid):
-                if procs.name(pid) in ("instant", "starter"):
-                    continue
-                pss, uss, kind = procs.memory(pid)
-                role = _role(pid)
-                m = memory.setdefault(role, [0, 0])
-                m[0] += pss
-                m[1] += uss
-                how.add(kind)
+            for role, pids in _holders(program, box.pid).items():
+                for pid in pids:
+                    pss, uss, kind = procs.memory(pid)
+                    m = memory.setdefault(role, [0, 0])
+                    m[0] += pss
+                    m[1] += uss
+                    how.add(kind)
     finally:
         for box in boxes:
             box.close()
@@ -133,8 +130,14 @@ def _idle(world, plan, program, wrap, out):
                     "those anonymous pages were counted")
 
 
-def _role(pid):
-    return procs.name(pid).removeprefix("openshell-")
+def _holders(program, pid):
+    """{role: pids} of what holds the sandbox; the program inside left out."""
+    if program == OPENSHELL:
+        out = peers.sandbox_roles(pid)
+        del out["inside"]
+        return out
+    return {program: [p for p in procs.tree(pid)
+                      if procs.name(p) != "instant"]}
 
 
 class _Held:

@@ -386,18 +386,26 @@ def run_bwrap(world):
 def sandbox_roles(cli):
     """{role: pids} of one sandbox, given the process of `openshell run`.
 
-    Whoever has a pid in more namespaces than we have is inside; of the rest,
-    the kernel's name of the process tells the role.
+    The roles are the places in the tree: cli starts ctl, which starts net and
+    spawn; spawn starts init, in a pid namespace of its own, which starts what
+    is "inside".
     """
-    out = {"cli": [cli], "inside": []}
-    depth = procs.depth(os.getpid())
+    parent = procs.parents()
+    out = {"cli": [cli], "ctl": [], "net": [], "spawn": [], "init": [],
+           "inside": []}
+    depth = len(procs.numbers(os.getpid()))
     for pid in procs.tree(cli)[1:]:
         try:
-            role = ("inside" if procs.depth(pid) > depth
-                    else procs.name(pid).removeprefix("openshell-"))
+            numbers = procs.numbers(pid)
         except FileNotFoundError:
             continue
-        out.setdefault(role, []).append(pid)
+        if len(numbers) > depth:
+            role = "init" if numbers[-1] == 1 else "inside"
+        elif parent.get(pid) == cli:
+            role = "ctl"
+        else:
+            role = "spawn" if pid in parent.values() else "net"
+        out[role].append(pid)
     return out
 
 

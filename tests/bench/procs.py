@@ -42,12 +42,12 @@ def name(pid):
     return _read(f"/proc/{pid}/comm").decode(errors="replace").strip()
 
 
-def depth(pid):
-    """In how many pid namespaces, from ours down, the process has a pid."""
+def numbers(pid):
+    """The process's pid in each pid namespace, from ours down."""
     for row in _read(f"/proc/{pid}/status").splitlines():
         if row.startswith(b"NSpid:"):
-            return len(row.split()) - 1
-    return 1
+            return [int(x) for x in row.split()[1:]]
+    return [pid]
 
 
 def pin(pids, cpus):
