@@ -16,34 +16,52 @@
 #include "base/mem.h"
 
 /*
- * A deadline of 0 is set by the step itself.  What passes the deadline is
- * answered with `status` where an answer can still be given, else cut.
+ * A deadline of 0 is set by the step itself.  What passes its deadline is
+ * recorded as `kind` with the sentence, and answered with `status` where HTTP
+ * can still answer, with a TLS alert (`alert`) where a handshake waits, else
+ * just ended.
  */
 static const struct px_step {
 	const char *name;
 	enum px_next (*run)(struct px_conn *);
 	unsigned deadline_ms;
 	unsigned status;
-	const char *late;
+	bool alert;
+	enum audit_kind kind;
+	const char *error, *late;
 } steps[PX_NSTEPS] = {
-	[PX_READ_HEAD] = { "read-head", px_read_head, 15000, 408,
+	[PX_READ_HEAD] = { "read-head", px_read_head, 15000, 408, false,
+	    AUDIT_HTTP_REFUSED, "request_timeout",
 	    "the request head was not complete within 15 seconds" },
-	[PX_IDENTIFY] = { "identify", px_identify, 5000, 503,
+	[PX_IDENTIFY] = { "identify", px_identify, 5000, 503, false,
+	    AUDIT_HTTP_REFUSED, "identity_unavailable",
 	    "the program could not be identified within 5 seconds" },
-	[PX_DECIDE] = { "decide", px_decide, 0, 0, NULL },
-	[PX_RESOLVE] = { "resolve", px_resolve, 10000, 504,
+	[PX_DECIDE] = { "decide", px_decide, 0, 0, false, AUDIT_NKINDS, NULL,
+	    NULL },
+	[PX_RESOLVE] = { "resolve", px_resolve, 10000, 504, false,
+	    AUDIT_UPSTREAM_FAILED, "upstream_failed",
 	    "the name was not resolved within 10 seconds" },
-	[PX_DIAL] = { "dial", px_dial, 30000, 504,
+	[PX_DIAL] = { "dial", px_dial, 30000, 504, false,
+	    AUDIT_UPSTREAM_FAILED, "upstream_failed",
 	    "no connection to the destination within 30 seconds" },
-	[PX_ANSWER] = { "answer", px_answer, 15000, 0, NULL },
-	[PX_SNIFF] = { "sniff", px_sniff, 0, 0, NULL },
-	[PX_TLS_UPSTREAM] = { "tls-upstream", px_tls_upstream, 15000, 0, NULL },
-	[PX_TLS_CLIENT] = { "tls-client", px_tls_client, 15000, 0, NULL },
-	[PX_SNIFF_INNER] = { "sniff-inner", px_sniff_inner, 0, 0, NULL },
-	[PX_L7] = { "l7", px_l7, 0, 0, NULL },
-	[PX_RAW] = { "raw", px_raw, 0, 0, NULL },
-	[PX_LINGER] = { "linger", px_linger, 2000, 0, NULL },
-	[PX_CAPTURED] = { "captured", px_captured, 5000, 0, NULL },
+	[PX_ANSWER] = { "answer", px_answer, 15000, 0, false, AUDIT_NKINDS,
+	    NULL, NULL },
+	[PX_SNIFF] = { "sniff", px_sniff, 0, 0, false, AUDIT_NKINDS, NULL,
+	    NULL },
+	[PX_TLS_UPSTREAM] = { "tls-upstream", px_tls_upstream, 15000, 0, true,
+	    AUDIT_UPSTREAM_FAILED, NULL,
+	    "the TLS handshake with the upstream took more than 15 seconds" },
+	[PX_TLS_CLIENT] = { "tls-client", px_tls_client, 15000, 0, false,
+	    AUDIT_TLS_REFUSED, NULL,
+	    "the TLS handshake with the client took more than 15 seconds" },
+	[PX_SNIFF_INNER] = { "sniff-inner", px_sniff_inner, 0, 0, false,
+	    AUDIT_NKINDS, NULL, NULL },
+	[PX_L7] = { "l7", px_l7, 0, 0, false, AUDIT_NKINDS, NULL, NULL },
+	[PX_RAW] = { "raw", px_raw, 0, 0, false, AUDIT_NKINDS, NULL, NULL },
+	[PX_LINGER] = { "linger", px_linger, 2000, 0, false, AUDIT_NKINDS,
+	    NULL, NULL },
+	[PX_CAPTURED] = { "captured", px_captured, 5000, 0, false,
+	    AUDIT_NKINDS, NULL, NULL },
 };
 _Static_assert(ARRAY_LEN(steps) == PX_NSTEPS, "a row per step");
 
@@ -52,6 +70,9 @@ px_step_name(enum px_step_id step)
 {
 	return steps[step].name;
 }
+
+/* Fairness: a fast pair must not keep the loop to itself. */
+enum { READS_A_TURN = 64 };
 
 static void
 on_timer(uv_timer_t *t)
@@ -71,6 +92,9 @@ arm_timer(struct px_conn *c)
 
 	if (c->quiet_at != 0 && (at == 0 || c->quiet_at < at))
 		at = c->quiet_at;
+	/* There may be more that no event announces: go on next time round. */
+	if (c->client.budget == 0 || c->up.budget == 0)
+		at = now;
 	if (at == 0 || (c->timer_at != 0 && c->timer_at <= at))
 		return;
 	c->timer_at = at;
@@ -99,15 +123,26 @@ too_late(struct px_conn *c)
 	const struct px_step *s = &steps[c->step];
 	struct err e;
 
+	if (c->mode == PX_MODE_CAPTURE) {
+		px_close(c, true);
+		return PX_CLOSE;
+	}
 	if (c->step == PX_L7)
 		return c->l7->late(c);
-	if (s->status == 0 || (c->step == PX_READ_HEAD && px_in(&c->client).n == 0))
+	/* A client that never said anything is owed nothing. */
+	if (s->late == NULL ||
+	    (c->step == PX_READ_HEAD && px_in(&c->client).n == 0))
 		return PX_CLOSE;
 	(void)err_set(&e, ERR_LIMIT, "%s", s->late);
-	return px_fail(c, s->status,
-	    s->status == 504 ? AUDIT_UPSTREAM_FAILED : AUDIT_HTTP_REFUSED,
-	    s->name, s->status == 504 ? "upstream_failed" : "request_failed",
-	    s->late, &e);
+	if (s->status != 0)
+		return px_fail(c, s->status, s->kind, s->name, s->error,
+		    s->late, &e);
+	px_event(c, s->kind, AUDIT_DENY, s->name, view_of(s->late), VIEW(""));
+	if (!s->alert)
+		return PX_CLOSE;
+	px_tls_alert(&c->client, 80); /* internal_error */
+	px_go(c, PX_LINGER);
+	return PX_MORE;
 }
 
 static void
@@ -145,6 +180,7 @@ px_run(struct px_conn *c)
 	if (c->running || c->closing)
 		return;
 	c->running = true;
+	c->client.budget = c->up.budget = READS_A_TURN;
 	while (next == PX_MORE && !c->closing) {
 		if (c->deadline != 0 && uv_now(&c->px->loop) >= c->deadline) {
 			c->deadline = 0;

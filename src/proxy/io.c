@@ -11,7 +11,7 @@
 #include "tls/mint.h"
 #include "tls/trust.h"
 
-enum { POOL_MAX = 64, BULK = 8192 };
+enum { POOL_MAX = 32, BULK = 8192 };
 
 struct px_io {
 	struct ca *ca;
@@ -24,12 +24,10 @@ struct px_io {
 };
 
 int
-px_io_new(struct px_io **out, struct view trust, struct view *pem,
-    struct err *e)
+px_io_new(struct px_io **out, struct view *pem, struct err *e)
 {
 	struct px_io *io = NEW(struct px_io);
 
-	io->trust = trust_new(trust);
 	if (ca_new(&io->ca, e) < 0) {
 		px_io_free(io);
 		return err_wrap(e, "make the CA of the sandbox");
@@ -37,6 +35,13 @@ px_io_new(struct px_io **out, struct view trust, struct view *pem,
 	*pem = ca_pem(io->ca);
 	*out = io;
 	return 0;
+}
+
+void
+px_io_trust(struct px_io *io, struct view trust)
+{
+	trust_free(io->trust);
+	io->trust = trust_new(trust);
 }
 
 void
@@ -180,8 +185,9 @@ px_fill(struct px_end *end, struct err *e)
 
 	if (end->eof)
 		return PX_IO_EOF;
-	if (!end->ready || px_in_full(end))
+	if (!end->ready || px_in_full(end) || end->budget == 0)
 		return PX_IO_AGAIN;
+	end->budget--;
 	block_take(end->io, b);
 	if (b->n > PX_BLOCK - BULK * 2)
 		block_compact(b);

@@ -28,11 +28,12 @@ struct px_io; /* of the process: pool, CA, TLS contexts, trust, sessions */
 
 /*
  * Makes the sandbox's CA; its certificate is *pem (borrowed), its key never
- * leaves.  `trust` (copied): PEM text of the roots upstream is checked against,
- * read at the first need.
+ * leaves.
  */
-int px_io_new(struct px_io **out, struct view trust, struct view *pem,
-    struct err *e) MUST_USE;
+int px_io_new(struct px_io **out, struct view *pem, struct err *e) MUST_USE;
+/* PEM text (copied) of the roots upstream is checked against, read at the
+ * first need. */
+void px_io_trust(struct px_io *io, struct view trust);
 void px_io_free(struct px_io *io);
 /* Makes what TLS needs (contexts, trust) if that was not done yet: costs
  * milliseconds, so it is asked for while waiting for the resolver. */
@@ -54,6 +55,7 @@ struct px_end {
 	bool fin;	/* nothing more will be sent */
 	bool failed;	/* writing failed; reading may still give something */
 	bool blocked;	/* a write waits for room although out may be empty */
+	unsigned budget; /* reads left before others get their turn */
 	bool tls_write; /* a TLS read or handshake waits for room to write */
 };
 

@@ -337,11 +337,11 @@ start(struct px *px, const struct net_start *m, const int *fds, struct err *e)
 		px->own[0].port = m->proxy_port;
 		px->n_own = 1;
 	}
+	if (px_io_new(&px->io, &pem, e) < 0 || send_ca(px, pem, e) < 0)
+		return -1;
 	if (read_text(fds[1], TRUST_MAX, &trust, e) < 0)
 		return err_wrap(e, "read the trust bundle");
-	if (px_io_new(&px->io, buf_view(&trust), &pem, e) < 0 ||
-	    send_ca(px, pem, e) < 0)
-		return -1;
+	px_io_trust(px->io, buf_view(&trust));
 	if (servers.n > 0 &&
 	    resolver_new(&px->loop, servers, &px->resolver, e) < 0)
 		return err_wrap(e, "name servers");

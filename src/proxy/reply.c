@@ -43,8 +43,17 @@ record(struct px_conn *c, struct audit_event *ev)
 	const struct px_owner *o = asker(c);
 	AUTO_BUF struct buf ancestors = BUF_INIT(8192);
 
+	AUTO_BUF struct buf reason = BUF_INIT(POLICY_REASON_MAX * 2);
+
 	if (!px_events_wants(&c->px->events, ev->action))
 		return;
+	/* Causes are lines; a record is one. */
+	for (size_t i = 0; i < ev->reason.n; i++)
+		if (ev->reason.p[i] == '\n')
+			buf_puts(&reason, ": ");
+		else
+			buf_putc(&reason, ev->reason.p[i]);
+	ev->reason = buf_view(&reason);
 	ev->binary = px_binary(c);
 	if (o != NULL) {
 		put_ancestors(o, &ancestors);
