@@ -78,7 +78,8 @@ begin(struct making *k, struct err *e)
 	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 	if (cgroup_enter(&b->cg, e) < 0)
 		return -1;
-	if (b->cg.shape != CGROUP_NONE && unshare(CLONE_NEWCGROUP) < 0)
+	/* Only now: the namespace's root is where we are. */
+	if (unshare(CLONE_NEWCGROUP) < 0)
 		return err_sys(e, "cgroup namespace");
 	if (sethostname(b->plan->hostname, strlen(b->plan->hostname)) < 0)
 		return err_sys(e, "set host name");

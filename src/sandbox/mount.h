@@ -23,7 +23,6 @@ enum protect_act {
 struct protect_item {
 	enum protect_act act;
 	bool placeholder; /* made by a sandbox, to be removed at the end */
-	bool dir;
 	char *rel; /* to the work directory */
 };
 

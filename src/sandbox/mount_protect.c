@@ -10,8 +10,10 @@
  *   be renamed or removed (EBUSY), while a directory that only *contains* one
  *   can: without the pin "mv .git x; mkdir -p .git/hooks" would do.
  * - What the name leads to is bound over itself, read-only.
- * - If the last part alone is missing, an empty file or directory is made on
- *   the host to hold the place, and bound read-only like the rest.
+ * - If the last part alone is missing, an empty directory is made on the host
+ *   to hold the place, and bound read-only like the rest.  A directory also
+ *   where a file is meant: git sees no empty directories, while empty files
+ *   would turn up in the agent's next "git add -A".
  * - If a directory on the way is missing (no .git at all), an empty one is
  *   made on the host and private space covers it.  Inside, "git init" and all
  *   that follows works; nothing of it reaches the host, so no hook or
@@ -72,17 +74,20 @@ take_lock(struct protect *p, struct err *e)
 	char dir[64];
 	struct stat st, held;
 
-	if (lock_dir(dir, sizeof(dir), e) < 0)
-		return -1;
 	if (fstat(p->dir, &st) < 0)
 		return err_sys(e, "stat work directory");
-	(void)snprintf(p->lock_path, sizeof(p->lock_path),
-	    "%s/workdir-%lx-%lx.lock", dir, (unsigned long)st.st_dev,
-	    (unsigned long)st.st_ino);
 	for (;;) {
-		AUTO_CLOSE int fd = open(p->lock_path,
-		    O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		AUTO_CLOSE int fd = -1;
 
+		if (lock_dir(dir, sizeof(dir), e) < 0)
+			return -1;
+		(void)snprintf(p->lock_path, sizeof(p->lock_path),
+		    "%s/workdir-%lx-%lx.lock", dir, (unsigned long)st.st_dev,
+		    (unsigned long)st.st_ino);
+		fd = open(p->lock_path,
+		    O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0 && errno == ENOENT)
+			continue; /* the last one out removed the directory */
 		if (fd < 0)
 			return err_sys(e, "open %s", p->lock_path);
 		/* Exclusive holders only clean up: they are quick. */
@@ -106,7 +111,7 @@ has(const struct protect *p, const char *rel)
 }
 
 static int
-add(struct protect *p, enum protect_act act, const char *rel, bool dir,
+add(struct protect *p, enum protect_act act, const char *rel,
     bool placeholder, struct err *e)
 {
 	if (has(p, rel))
@@ -114,19 +119,18 @@ add(struct protect *p, enum protect_act act, const char *rel, bool dir,
 	if (p->n == ITEMS_MAX)
 		return err_set(e, ERR_LIMIT, "too many protected names");
 	p->items = mem_realloc(p->items, p->n + 1, sizeof(*p->items));
-	p->items[p->n++] = (struct protect_item) { act, placeholder, dir,
+	p->items[p->n++] = (struct protect_item) { act, placeholder,
 		mem_strdup(rel) };
 	return 0;
 }
 
 /* 1: made, 0: it cannot be, and so not from inside either; -1. */
 static int
-hold_place(int up, const char *name, bool dir, bool as_root, struct err *e)
+hold_place(int up, const char *name, bool as_root, struct err *e)
 {
 	struct timespec times[2] = { stamp, stamp };
 	struct stat st;
-	int rc = dir ? mkdirat(up, name, 0755)
-		     : mknodat(up, name, S_IFREG | 0644, 0);
+	int rc = mkdirat(up, name, 0755);
 
 	if (rc < 0 && errno == EEXIST)
 		return 1; /* another sandbox was quicker */
@@ -149,7 +153,7 @@ struct walk {
 	struct protect *p;
 	const char *name;	/* as the plan has it */
 	char rel[1024];
-	bool as_root, want_dir; /* of the last part */
+	bool as_root;
 };
 
 /* 1: go on below, 0: this name is settled, -1. */
@@ -157,7 +161,7 @@ static int
 found(struct walk *w, const struct stat *st, bool last, struct err *e)
 {
 	bool dir = S_ISDIR(st->st_mode);
-	bool ours = stamped(st) && (dir || st->st_size == 0);
+	bool ours = dir && stamped(st);
 
 	if (S_ISLNK(st->st_mode))
 		return err_set(e, ERR_DENIED,
@@ -169,23 +173,21 @@ found(struct walk *w, const struct stat *st, bool last, struct err *e)
 		return 0; /* a socket or pipe executes nothing */
 	/* A placeholder left by, or shared with, another sandbox. */
 	if (dir && !last && ours)
-		return add(w->p, PROTECT_PRIVATE, w->rel, true, true, e);
+		return add(w->p, PROTECT_PRIVATE, w->rel, true, e);
 	if (dir && !last)
-		return add(w->p, PROTECT_PIN, w->rel, true, false, e) < 0 ? -1
-									  : 1;
-	return add(w->p, PROTECT_RO, w->rel, dir, ours, e);
+		return add(w->p, PROTECT_PIN, w->rel, false, e) < 0 ? -1 : 1;
+	return add(w->p, PROTECT_RO, w->rel, ours, e);
 }
 
 static int
 missing(struct walk *w, int up, const char *part, bool last, struct err *e)
 {
-	bool dir = !last || w->want_dir;
-	int rc = hold_place(up, part, dir, w->as_root, e);
+	int rc = hold_place(up, part, w->as_root, e);
 
 	if (rc <= 0)
 		return rc;
-	return add(w->p, last ? PROTECT_RO : PROTECT_PRIVATE, w->rel, dir,
-	    true, e);
+	return add(w->p, last ? PROTECT_RO : PROTECT_PRIVATE, w->rel, true,
+	    e);
 }
 
 static int
@@ -195,7 +197,6 @@ walk_name(struct walk *w, struct err *e)
 	AUTO_CLOSE int up = -1;
 	int at = w->p->dir;
 
-	w->want_dir = rest.n > 0 && rest.p[rest.n - 1] == '/';
 	w->rel[0] = '\0';
 	while (rest.n > 0) {
 		struct view part = view_cut(rest, '/', &rest);
@@ -275,20 +276,27 @@ remove_place(const struct protect *p, const struct protect_item *it)
 	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !stamped(&st))
 		return;
-	if (S_ISDIR(st.st_mode))
-		(void)unlinkat(dir, name, AT_REMOVEDIR);
-	else if (S_ISREG(st.st_mode) && st.st_size == 0)
-		(void)unlinkat(dir, name, 0);
+	/* rmdir leaves what is not empty. */
+	(void)unlinkat(dir, name, AT_REMOVEDIR);
 }
 
 void
 protect_end(struct protect *p)
 {
-	if (p->lock >= 0 && flock(p->lock, LOCK_EX | LOCK_NB) == 0) {
+	struct stat st;
+
+	/* Without a name the lock says that somebody has cleaned up before. */
+	if (p->lock >= 0 && flock(p->lock, LOCK_EX | LOCK_NB) == 0 &&
+	    fstat(p->lock, &st) == 0 && st.st_nlink > 0) {
+		char *slash = strrchr(p->lock_path, '/');
+
 		for (size_t i = p->n; i > 0; i--)
 			if (p->items[i - 1].placeholder)
 				remove_place(p, &p->items[i - 1]);
 		(void)unlink(p->lock_path);
+		*slash = '\0';
+		if (strncmp(p->lock_path, "/tmp/", 5) == 0)
+			(void)rmdir(p->lock_path);
 	}
 	for (size_t i = 0; i < p->n; i++)
 		free(p->items[i].rel);

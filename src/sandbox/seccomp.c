@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -117,6 +118,14 @@ static const struct sock_filter block_personality[] = { ARG(0), EQ(0, 5, 0),
 static const struct sock_filter block_execveat[] = { ARG(4),
 	SET(EMPTY_PATH, 0, 1), REFUSE, ALLOW };
 
+#define SUID_BLOCK(i)                                                          \
+	{                                                                      \
+		ARG(i), SET(S_ISUID, 0, 1), REFUSE, ALLOW                      \
+	}
+static const struct sock_filter block_suid1[] = SUID_BLOCK(1);
+static const struct sock_filter block_suid2[] = SUID_BLOCK(2);
+static const struct sock_filter block_suid3[] = SUID_BLOCK(3);
+
 struct block {
 	const struct sock_filter *insn;
 	size_t n;
@@ -134,6 +143,9 @@ enum block_id {
 	B_setsockopt,
 	B_personality,
 	B_execveat,
+	B_suid1,
+	B_suid2,
+	B_suid3,
 	B_COUNT
 };
 
@@ -149,6 +161,9 @@ static const struct block blocks[B_COUNT] = {
 	BLOCK(setsockopt),
 	BLOCK(personality),
 	BLOCK(execveat),
+	BLOCK(suid1),
+	BLOCK(suid2),
+	BLOCK(suid3),
 };
 
 /* Either an errno or a block; neither: allow. */
@@ -161,12 +176,14 @@ struct rule {
 #define DENY(call, err) { __NR_##call, (err), B_NONE },
 #define DENY_NR(nr, err) { (nr), (err), B_NONE },
 #define CHECK(call, what) { __NR_##call, 0, B_##what },
+#define CHECK_NR(nr, what) { (nr), 0, B_##what },
 static const struct rule table[] = {
 #include "sandbox/seccomp_rules.def"
 };
 #undef DENY
 #undef DENY_NR
 #undef CHECK
+#undef CHECK_NR
 
 struct segment {
 	uint32_t from; /* up to the next one's from */

@@ -4,6 +4,7 @@
 #include "sandbox/spawn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,6 +37,21 @@ prepare(struct spawn *s, const struct sbx_plan *plan, struct err *e)
 	    protect_prepare(&b->protect, plan, &b->ids, e) < 0)
 		return -1;
 	cgroup_make(&b->cg, plan->id, plan->memory_max, plan->pids_max);
+	return 0;
+}
+
+/* The spawner puts the null device on 0 to 2: nothing of ours may be there. */
+static int
+fill_streams(struct err *e)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return err_sys(e, "open /dev/null");
+	fd_close(&fd);
 	return 0;
 }
 
@@ -75,7 +91,7 @@ spawn_start(const struct sbx_plan *plan, struct spawn **out, struct err *e)
 	s->box.ids.lock = s->box.protect.dir = s->box.protect.lock = -1;
 	s->box.cg = (struct cgroup) { .v2 = -1, .tasks = { -1, -1 },
 		.oom = -1 };
-	if (prepare(s, plan, e) < 0 || fork_spawner(s, e) < 0) {
+	if (fill_streams(e) < 0 || prepare(s, plan, e) < 0 || fork_spawner(s, e) < 0) {
 		spawn_free(s);
 		return -1;
 	}

@@ -110,7 +110,8 @@ box_start(struct test_box *b)
 	}
 	box_event(b, &b->ready);
 	b->end = b->ready;
-	return b->ready.type == SPAWN_READY;
+	b->up = b->ready.type == SPAWN_READY;
+	return b->up;
 }
 
 /* Everything until both writers are gone. */
@@ -166,7 +167,7 @@ box_end(struct test_box *b)
 {
 	spawn_free(b->s);
 	b->s = NULL;
-	if (b->ready.type == SPAWN_READY) {
+	if (b->up) {
 		fd_close(&b->ready.diag);
 		fd_close(&b->ready.proc);
 		fd_close(&b->ready.listen_proxy);

@@ -16,6 +16,7 @@ struct test_box {
 	char dir[64]; /* the work directory, on the host and inside */
 	struct spawn *s;
 	struct spawn_event ready;
+	bool up; /* READY has come: its descriptors are to be closed */
 	char out[BOX_OUT_MAX]; /* of the last program, both streams */
 	struct spawn_event end;
 };
