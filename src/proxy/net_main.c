@@ -144,22 +144,32 @@ on_identity(struct px *px, const union net_msg *m, int *fds UNUSED,
 	return 0;
 }
 
+/* Without usable name servers literals still work, and every lookup says what
+ * is wrong. */
+static void
+set_resolver(struct px *px, struct view servers)
+{
+	if (px->resolver != NULL)
+		resolver_free(take_ptr(px->resolver));
+	if (servers.n == 0)
+		(void)err_set(&px->resolver_err, ERR_NOT_FOUND,
+		    "the host's /etc/resolv.conf names no name server");
+	else if (resolver_new(&px->loop, servers, &px->resolver,
+		     &px->resolver_err) < 0)
+		LOG_WARN("NO_RESOLVER", KV_STR("reason",
+		    px->resolver_err.text));
+}
+
 static int
 on_resolver(struct px *px, const union net_msg *m, int *fds UNUSED,
     struct err *e)
 {
-	struct resolver *r;
-
-	if (resolver_new(&px->loop,
-		(struct view) { m->resolver.servers,
-		    strnlen(m->resolver.servers, NET_SERVERS_MAX) },
-		&r, e) < 0)
-		return -1;
+	(void)e;
 	for (unsigned i = 0; i < PX_SLOTS; i++)
 		if (px->slot[i] != NULL && px->slot[i]->resolving != NULL)
 			resolve_cancel(take_ptr(px->slot[i]->resolving));
-	resolver_free(px->resolver);
-	px->resolver = r;
+	set_resolver(px, (struct view) { m->resolver.servers,
+	    strnlen(m->resolver.servers, NET_SERVERS_MAX) });
 	/* What was being asked is asked again, of the new servers. */
 	for (unsigned i = 0; i < PX_SLOTS; i++)
 		if (px->slot[i] != NULL && px->slot[i]->step == PX_RESOLVE)
@@ -342,9 +352,7 @@ start(struct px *px, const struct net_start *m, const int *fds, struct err *e)
 	if (read_text(fds[1], TRUST_MAX, &trust, e) < 0)
 		return err_wrap(e, "read the trust bundle");
 	px_io_trust(px->io, buf_view(&trust));
-	if (servers.n > 0 &&
-	    resolver_new(&px->loop, servers, &px->resolver, e) < 0)
-		return err_wrap(e, "name servers");
+	set_resolver(px, servers);
 	if (selfbox_enter(m->drop_uid, m->drop_gid, e) < 0)
 		return err_wrap(e, "confine the proxy");
 	return load_policy(fds[0], m->generation, &px->snap, e);
@@ -404,7 +412,8 @@ release(struct px *px)
 	for (unsigned i = 0; i < PX_SLOTS; i++)
 		if (px->slot[i] != NULL)
 			px_close(px->slot[i], true);
-	resolver_free(px->resolver);
+	if (px->resolver != NULL)
+		resolver_free(px->resolver);
 	uv_walk(&px->loop, close_handle, NULL);
 	(void)uv_run(&px->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&px->loop);

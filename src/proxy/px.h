@@ -190,7 +190,8 @@ struct px {
 	union net_msg *received;
 	struct px_io *io;
 	struct buf scratch; /* for writing one head; empty between uses */
-	struct resolver *resolver;
+	struct resolver *resolver; /* NULL: resolver_err says why */
+	struct err resolver_err;
 	struct dest_own own[2];
 	size_t n_own;
 	char proxy_addr[48];

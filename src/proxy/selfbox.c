@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -246,6 +247,22 @@ enter_seccomp(struct err *e)
 	return 0;
 }
 
+/*
+ * A user namespace with one id has nobody else to become.  Its root is the
+ * ordinary user outside; without capabilities it is no more than that inside.
+ */
+static int
+drop_capabilities(struct err *e)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3,
+		0 };
+	struct __user_cap_data_struct none[2] = { { 0 } };
+
+	if (syscall(SYS_capset, &head, none) < 0)
+		return err_sys(e, "drop every capability");
+	return 0;
+}
+
 static int
 drop_root(uint32_t uid, uint32_t gid, struct err *e)
 {
@@ -254,7 +271,7 @@ drop_root(uint32_t uid, uint32_t gid, struct err *e)
 	if (geteuid() != 0 && getuid() != 0)
 		return 0;
 	if (uid == 0 || gid == 0)
-		return err_set(e, ERR_INVALID, "the proxy may not stay root");
+		return drop_capabilities(e);
 	for (unsigned cap = 0; cap < 64; cap++)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL)
 			return err_sys(e, "drop capability %u", cap);

@@ -70,6 +70,9 @@ px_resolve(struct px_conn *c)
 	if (!c->have_answer && c->resolving == NULL && c->dst.literal) {
 		c->have_answer = true;
 		c->n_addrs = addr_parse(host, &c->addrs[0]) ? 1 : 0;
+	} else if (!c->have_answer && c->px->resolver == NULL) {
+		c->have_answer = true;
+		c->async_err = c->px->resolver_err;
 	} else if (!c->have_answer && c->resolving == NULL) {
 		c->resolving = resolve_start(c->px->resolver, host,
 		    on_resolved, c);

@@ -12,4 +12,4 @@ NETPROXY_EVENTS=$dir/events.json NETPROXY_POLICY=$dir/policy.yaml \
 "$here/script/testnet" --add banner.example.test -- "$harness" \
 	--policy "$dir/policy.yaml" --trust /etc/ssl/certs/ca-certificates.crt \
 	--servers 127.0.0.53 --ca "$dir/ca.pem" --events "$dir/events.json" \
-	--user 65534 -- /usr/bin/python3 "$here/tests/integration/netproxy.py" "$@"
+	--user ${NETPROXY_USER:-65534} -- /usr/bin/python3 "$here/tests/integration/netproxy.py" "$@"
