@@ -52,20 +52,30 @@ exited(struct ctl_command *k, enum session_end end, unsigned status,
 	ctl_to_owner(c, SESSION_EXITED, NULL, 0);
 }
 
+/*
+ * `detail` is init's "step: reason".  Only a program that is not there is "not
+ * found", as in a shell; a directory that is not there is not.
+ */
 static void
 not_run(struct ctl_command *k, int sys, const char *detail)
 {
+	static const char exec_step[] = "exec:";
+	bool at_exec = detail[0] == '\0' ||
+	    strncmp(detail, exec_step, sizeof(exec_step) - 1) == 0;
+	bool missing = at_exec && sys == ENOENT;
 	char text[256];
-	bool missing = sys == ENOENT;
 
-	if (detail[0] != '\0')
-		(void)snprintf(text, sizeof(text), "%.80s: %.160s", k->name,
-		    detail);
+	if (missing)
+		(void)snprintf(text, sizeof(text),
+		    "%.80s: not found in the sandbox (the program, or what its "
+		    "first line names); --ro PATH shows more of the machine",
+		    k->name);
+	else if (at_exec)
+		(void)snprintf(text, sizeof(text), "%.80s: cannot be run: %s",
+		    k->name, strerrordesc_np(sys));
 	else
-		(void)snprintf(text, sizeof(text), "%.80s: %s", k->name,
-		    missing ? "not found in the sandbox; --ro PATH shows more "
-			      "of the machine"
-			    : strerrordesc_np(sys));
+		(void)snprintf(text, sizeof(text), "%.80s: cannot be run: "
+		    "%.140s", k->name, detail);
 	exited(k, missing ? SESSION_END_NOT_FOUND : SESSION_END_NOT_EXECUTABLE,
 	    missing ? 127 : 126, false, text);
 }

@@ -1,0 +1,115 @@
+/*
+ * Any bytes with any number of descriptors: a message between ctl and the proxy is taken
+ * only if its table has it, from the side that sends it, and what is taken is
+ * what our own sender would send.  Nothing that is refused leaves a descriptor
+ * open.
+ */
+#include <assert.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sandbox/netmsg.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+static int pair[2] = { -1, -1 }, null_fd = -1;
+
+static void
+open_once(void)
+{
+	if (null_fd >= 0)
+		return;
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null_fd < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		0, pair) < 0)
+		abort();
+}
+
+/* The type may come from the other side than `self`, whatever the table says. */
+static bool
+is_known(enum net_side self, unsigned type)
+{
+	return self == NET_SIDE_NET
+	    ? type >= NET_START && type <= NET_RESOLVER
+	    : type >= NET_CA && type <= NET_FAILED;
+}
+
+static void
+check_taken(enum net_side self, union net_msg *m, size_t got,
+    unsigned nfds)
+{
+	enum net_side other = self == NET_SIDE_CTL ? NET_SIDE_NET
+							: NET_SIDE_CTL;
+	static union net_msg again;
+	struct err e;
+
+	assert(is_known(self, m->hdr.type));
+	assert(m->hdr.version == NET_VERSION && m->hdr.size == got);
+	assert(net_size(m->hdr.type, m) == got);
+	again = *m;
+	assert(net_check(other, &again, got, nfds, &e) < 0);
+	assert(net_check(self, &again, got, nfds, &e) == 0);
+	assert(memcmp(&again, m, got) == 0);
+	if (m->hdr.type == NET_FAILED)
+		assert(strlen(m->failed.text) < sizeof(m->failed.text));
+	if (m->hdr.type == NET_EVENTS)
+		assert(m->events.n <= NET_EVENTS_MAX && m->events.n > 0);
+	if (m->hdr.type == NET_CA)
+		assert(m->ca.n <= NET_PEM_MAX && m->ca.n > 0);
+	if (m->hdr.type == NET_IDENTITY) {
+		assert(m->identity.n_ancestors <= NET_ANCESTORS);
+		for (unsigned i = 0; i < m->identity.n_ancestors; i++)
+			assert(strlen(m->identity.ancestors[i]) < NET_PATH_MAX);
+	}
+	if (m->hdr.type == NET_LISTEN)
+		assert(nfds == 1u + m->listen.capture);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	static union net_msg m, got;
+	int fds[FD_MSG_MAX], out[FD_MSG_MAX], lowest, after;
+	enum net_side self;
+	unsigned nfds, n_out;
+	struct err e;
+	bool taken;
+	int rc;
+
+	open_once();
+	if (n < 2 || n - 1 > sizeof(m) + 64)
+		return 0;
+	self = p[0] & 1 ? NET_SIDE_CTL : NET_SIDE_NET;
+	nfds = (p[0] >> 1) % (FD_MSG_MAX + 1);
+	for (unsigned i = 0; i < nfds; i++)
+		fds[i] = null_fd;
+	memset(&m, 0, sizeof(m));
+	memcpy(&m, p + 1, n - 1 < sizeof(m) ? n - 1 : sizeof(m));
+	taken = n - 1 <= sizeof(m) &&
+	    net_check(self, &m, n - 1, nfds, &e) == 0;
+	if (taken)
+		check_taken(self, &m, n - 1, nfds);
+
+	/* Over a real socket the verdict is the same. */
+	lowest = dup(null_fd);
+	(void)close(lowest);
+	rc = fd_send(pair[0], p + 1, n - 1, fds, nfds, &e);
+	assert(rc == 0);
+	rc = net_recv(pair[1], self, &got, out, &n_out, &e);
+	assert((rc == 1) == taken);
+	assert(rc == 1 ? n_out == nfds : n_out == 0);
+	if (taken)
+		assert(memcmp(&got, &m, n - 1) == 0);
+	while (n_out > 0)
+		(void)close(out[--n_out]);
+	after = dup(null_fd);
+	assert(after == lowest);
+	(void)close(after);
+	return 0;
+}
