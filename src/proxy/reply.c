@@ -211,8 +211,6 @@ px_fail(struct px_conn *c, unsigned status, enum audit_kind kind,
 		.detail = view_of(shown), .host = view_of(c->dst.host),
 		.port = c->dst.port, .method = view_of(c->hx.method) };
 
-	if (kind == AUDIT_NKINDS) /* recorded by the caller */
-		return px_reply(c, &d);
 	px_event(c, kind, AUDIT_DENY, stage, view_of(recorded->text), VIEW(""));
 	return px_reply(c, &d);
 }

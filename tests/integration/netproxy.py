@@ -6,7 +6,8 @@ Runs in the test internet as the command of tests/integration/netharness:
     script/testnet -- netharness ... -- tests/integration/netproxy.py
 
 NETPROXY_EVENTS and NETPROXY_POLICY name the harness's files.  Each check_*
-function is a test; prints one line a test and exits 1 when one failed.
+function is a test, or those named as arguments; prints one line a test and
+exits 1 when one failed.
 """
 import json
 import os
@@ -152,6 +153,9 @@ def check_bad_first_heads_are_answered_and_not_dialled():
         b"CONNECT\tfiles.example.test:443 HTTP/1.1\r\nHost: a\r\n\r\n": b"400",
         b"GET / HTTP/1.1\r\nHost: files.example.test\r\n\r\n": b"400",
         b"GET https://files.example.test/ HTTP/1.1\r\nHost: files.example.test\r\n\r\n": b"400",
+        b"GET files.example.test/path HTTP/1.1\r\nHost: files.example.test\r\n\r\n": b"400",
+        b"GET http:///path HTTP/1.1\r\nHost: files.example.test\r\n\r\n": b"400",
+        b"GET http://files.example.test/#a HTTP/1.1\r\nHost: files.example.test\r\n\r\n": b"400",
         b"GET ftp://files.example.test/ HTTP/1.1\r\nHost: files.example.test\r\n\r\n": b"400",
         b"GET http://files.example.test@evil.example.test/ HTTP/1.1\r\nHost: a\r\n\r\n": b"400",
         b"GET http://files.example.test/ HTTP/1.1\r\nHost : files.example.test\r\n\r\n": b"400",
@@ -419,6 +423,15 @@ def check_forward_is_one_rewritten_request():
     assert "x-kept" in names and "1.1 openshell-sandbox" in names, seen
 
 
+def check_forward_keeps_a_via_and_an_odd_query():
+    got = answer(b"GET http://files.example.test?key=val&foo=bar HTTP/1.1\r\nVia: 1.0 upstream\r\n"
+                 b"Host: files.example.test\r\n\r\n")
+    assert got.startswith(b"HTTP/1.1 "), got
+    seen = requests("files.example.test", "/?key=val&foo=bar")[-1]
+    via = [v for k, v in seen["headers"] if k.lower() == "via"]
+    assert via == ["1.0 upstream"], seen
+
+
 def check_forward_rules_hold():
     got = answer(b"GET http://redirect.example.test/evil HTTP/1.1\r\nHost: redirect.example.test\r\n\r\n")
     assert got.startswith(b"HTTP/1.1 403") and body_of(got)["layer"] == "l7", got
@@ -470,13 +483,40 @@ def check_withdrawn_rule_cuts_what_is_open():
     rest = read_all(slow)
     # Python 3.11 takes a reset under TLS for the end; it came before 60 s.
     assert rest.strip(b".") in (b"", b"<RST>") and len(rest) < 20, rest
-    assert len(event(kind="REVOKED", host="chaos.example.test")) == 1
+    assert event(kind="REVOKED", host="chaos.example.test")
     put_policy(lambda p: "version: 1\nbogus: 1\n")
     got = event(kind="POLICY", action="deny")
     assert "bogus" in got[0]["reason"], got
     s, head = connect("files.example.test", 80)
     assert head.startswith(b"HTTP/1.1 200")
     put_policy(lambda p: old)
+
+
+def check_audit_forwards_and_records():
+    host = "registry.npm.example.test"
+    t = tls(host)
+    t.sendall(f"POST /x HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode())
+    assert read_head(t)
+    got = event(kind="L7_REQUEST", host=host, action="audit")
+    assert len(got) == 1 and "not permitted" in got[0]["reason"], got
+    assert requests(host, "/x")
+
+
+# ---- identity: with other owners of the client's socket ---------------------------
+
+
+def owners_must_all_be_allowed():
+    s, head = connect("files.example.test", 80)
+    assert head.startswith(b"HTTP/1.1 403"), head
+    assert json.loads(read_all(s))["binary"] == "/usr/bin/python3"
+    assert len(event(kind="CONNECT", action="deny", binary="/usr/bin/python3")) == 1
+
+
+def unknown_programs_are_refused():
+    s, head = connect("files.example.test", 80)
+    assert head.startswith(b"HTTP/1.1 403"), head
+    assert "failed to resolve peer binary" in json.loads(read_all(s))["detail"]
+    assert len(event(kind="CONNECT", action="deny", host="files.example.test")) == 1
 
 
 # ---- many ------------------------------------------------------------------------------
@@ -504,16 +544,15 @@ def check_too_many_connections_are_told():
 
 def main():
     failed = 0
-    only = sys.argv[1:]
-    for name, fn in list(globals().items()):
-        if not name.startswith("check_") or (only and name[6:] not in only):
-            continue
+    names = sys.argv[1:] or [n for n in globals() if n.startswith("check_")]
+    for name in names:
+        fn = globals()[name]
         try:
             fn()
-            print("[       OK ] netproxy:", name[6:], flush=True)
+            print("[       OK ] netproxy:", name, flush=True)
         except Exception:
             failed += 1
-            print("[  FAILED  ] netproxy:", name[6:], flush=True)
+            print("[  FAILED  ] netproxy:", name, flush=True)
             traceback.print_exc(file=sys.stdout)
     return 1 if failed else 0
 

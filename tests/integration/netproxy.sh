@@ -1,15 +1,33 @@
 #!/bin/sh
-# netproxy.sh HARNESS: the proxy alone, in the test internet.
+# netproxy.sh HARNESS [CHECK...]: the proxy alone, in the test internet; then
+# with a second owner of each socket, and with owners that nobody knows.
 set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 chmod 755 "$dir"
-cp "$here/tests/integration/netproxy.yaml" "$dir/policy.yaml"
 harness=$1
 shift
-NETPROXY_EVENTS=$dir/events.json NETPROXY_POLICY=$dir/policy.yaml \
-"$here/script/testnet" --add banner.example.test -- "$harness" \
-	--policy "$dir/policy.yaml" --trust /etc/ssl/certs/ca-certificates.crt \
-	--servers 127.0.0.53 --ca "$dir/ca.pem" --events "$dir/events.json" \
-	--user ${NETPROXY_USER:-65534} -- /usr/bin/python3 "$here/tests/integration/netproxy.py" "$@"
+
+# run "HARNESS OPTIONS" [CHECK...]
+run() {
+	options=$1
+	shift
+	cp "$here/tests/integration/netproxy.yaml" "$dir/policy.yaml"
+	# shellcheck disable=SC2086  # options are words
+	NETPROXY_EVENTS=$dir/events.json NETPROXY_POLICY=$dir/policy.yaml \
+	"$here/script/testnet" --add banner.example.test -- "$harness" \
+		--policy "$dir/policy.yaml" --servers 127.0.0.53 \
+		--trust /etc/ssl/certs/ca-certificates.crt --ca "$dir/ca.pem" \
+		--events "$dir/events.json" --user "${NETPROXY_USER:-65534}" \
+		$options -- /usr/bin/python3 \
+		"$here/tests/integration/netproxy.py" "$@"
+}
+
+if [ $# -gt 0 ]; then
+	run "" "$@"
+	exit
+fi
+run ""
+run "--exe /usr/bin/curl --exe /usr/bin/python3" owners_must_all_be_allowed
+run "--deny-identity" unknown_programs_are_refused
