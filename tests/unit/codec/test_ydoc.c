@@ -204,8 +204,7 @@ TEST(ydoc, written_strings_read_back)
 		"\x01", "\\", "[a]", "{a}", "yes", "0777", "12:30",
 		"2026-01-01", "...", "---", "<<", "a,b", "!x", "&a", "%a", "@a",
 		"`a", "|", ">", "?", "=", "null", "x: y: z", "#c",
-		"\xef\xbb\xbf"
-		"x",
+		"\xef\xbb\xbfx",
 		"0x1F" };
 
 	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
