@@ -24,12 +24,12 @@ static void
 arm(struct px *px, bool on)
 {
 	if (px->listening)
-		(void)(on ? uv_poll_start(&px->listener_poll, UV_READABLE,
-				on_listener)
+		(void)(on ? uv_poll_start(
+				&px->listener_poll, UV_READABLE, on_listener)
 			  : uv_poll_stop(&px->listener_poll));
 	if (px->capturing)
-		(void)(on ? uv_poll_start(&px->capture_poll, UV_READABLE,
-				on_listener)
+		(void)(on ? uv_poll_start(
+				&px->capture_poll, UV_READABLE, on_listener)
 			  : uv_poll_stop(&px->capture_poll));
 	px->accept_paused = !on;
 }
@@ -55,8 +55,8 @@ too_many(struct px_conn *c)
 	(void)err_set(&e, ERR_LIMIT, "more than %d connections of this sandbox",
 	    PX_CONNS_MAX);
 	/* Not read, so nothing is judged: the answer comes at once. */
-	if (px_fail(c, 503, AUDIT_HTTP_REFUSED, "accept", "too_many_connections",
-		e.text, &e) == PX_CLOSE)
+	if (px_fail(c, 503, AUDIT_HTTP_REFUSED, "accept",
+		"too_many_connections", e.text, &e) == PX_CLOSE)
 		px_close(c, true);
 	else
 		px_run(c);
@@ -87,10 +87,11 @@ on_listener(uv_poll_t *p, int status UNUSED, int events UNUSED)
 	for (unsigned i = 0; i < ACCEPT_BATCH; i++) {
 		int fd;
 
-		if (px->n_conns >= PX_SLOTS - 1 || px_events_full(&px->events)) {
+		if (px->n_conns >= PX_SLOTS - 1 ||
+		    px_events_full(&px->events)) {
 			px_accept_pause(px, true);
-			(void)uv_timer_start(&px->accept_timer, on_backoff,
-			    BACKOFF_MS, 0);
+			(void)uv_timer_start(
+			    &px->accept_timer, on_backoff, BACKOFF_MS, 0);
 			return;
 		}
 		fd = accept4(capture ? px->capture : px->listener, NULL, NULL,
@@ -103,11 +104,11 @@ on_listener(uv_poll_t *p, int status UNUSED, int events UNUSED)
 		if (errno == EINTR || errno == ECONNABORTED)
 			continue;
 		if (errno != EAGAIN && errno != EWOULDBLOCK) {
-			LOG_WARN("ACCEPT_PAUSED", KV_STR("reason",
-			    strerror(errno)));
+			LOG_WARN(
+			    "ACCEPT_PAUSED", KV_STR("reason", strerror(errno)));
 			px_accept_pause(px, true);
-			(void)uv_timer_start(&px->accept_timer, on_backoff,
-			    BACKOFF_MS, 0);
+			(void)uv_timer_start(
+			    &px->accept_timer, on_backoff, BACKOFF_MS, 0);
 		}
 		return;
 	}

@@ -100,14 +100,14 @@ report(struct px_conn *c)
 		return;
 	(void)snprintf(reason, sizeof(reason),
 	    "direct connection bypassed HTTP CONNECT proxy; set HTTPS_PROXY="
-	    "http://%s:%u in the program's environment%s", c->px->proxy_addr,
-	    c->px->proxy_port, c->identity_err.code != ERR_NONE
-		? " (program unknown)" : "");
+	    "http://%s:%u in the program's environment%s",
+	    c->px->proxy_addr, c->px->proxy_port,
+	    c->identity_err.code != ERR_NONE ? " (program unknown)" : "");
 	if (held > 0)
 		(void)snprintf(reason + strlen(reason),
 		    sizeof(reason) - strlen(reason), "; %u like it", held);
-	px_event(c, AUDIT_BYPASS, AUDIT_DENY, "bypass", view_of(reason),
-	    VIEW(""));
+	px_event(
+	    c, AUDIT_BYPASS, AUDIT_DENY, "bypass", view_of(reason), VIEW(""));
 }
 
 enum px_next

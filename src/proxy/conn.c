@@ -41,8 +41,8 @@ static const struct px_step {
 	[PX_RESOLVE] = { "resolve", px_resolve, 10000, 504, false,
 	    AUDIT_UPSTREAM_FAILED, "upstream_failed",
 	    "the name was not resolved within 10 seconds" },
-	[PX_DIAL] = { "dial", px_dial, 30000, 504, false,
-	    AUDIT_UPSTREAM_FAILED, "upstream_failed",
+	[PX_DIAL] = { "dial", px_dial, 30000, 504, false, AUDIT_UPSTREAM_FAILED,
+	    "upstream_failed",
 	    "no connection to the destination within 30 seconds" },
 	[PX_ANSWER] = { "answer", px_answer, 15000, 0, false, AUDIT_NKINDS,
 	    NULL, NULL },
@@ -58,10 +58,10 @@ static const struct px_step {
 	    AUDIT_NKINDS, NULL, NULL },
 	[PX_L7] = { "l7", px_l7, 0, 0, false, AUDIT_NKINDS, NULL, NULL },
 	[PX_RAW] = { "raw", px_raw, 0, 0, false, AUDIT_NKINDS, NULL, NULL },
-	[PX_LINGER] = { "linger", px_linger, 2000, 0, false, AUDIT_NKINDS,
+	[PX_LINGER] = { "linger", px_linger, 2000, 0, false, AUDIT_NKINDS, NULL,
+	    NULL },
+	[PX_CAPTURED] = { "captured", px_captured, 5000, 0, false, AUDIT_NKINDS,
 	    NULL, NULL },
-	[PX_CAPTURED] = { "captured", px_captured, 5000, 0, false,
-	    AUDIT_NKINDS, NULL, NULL },
 };
 _Static_assert(ARRAY_LEN(steps) == PX_NSTEPS, "a row per step");
 
@@ -135,8 +135,8 @@ too_late(struct px_conn *c)
 		return PX_CLOSE;
 	(void)err_set(&e, ERR_LIMIT, "%s", s->late);
 	if (s->status != 0)
-		return px_fail(c, s->status, s->kind, s->name, s->error,
-		    s->late, &e);
+		return px_fail(
+		    c, s->status, s->kind, s->name, s->error, s->late, &e);
 	px_event(c, s->kind, AUDIT_DENY, s->name, view_of(s->late), VIEW(""));
 	if (!s->alert)
 		return PX_CLOSE;

@@ -9,13 +9,14 @@
 #include "base/mem.h"
 
 enum px_next
-px_refuse_head(struct px_conn *c, unsigned status, const char *stage,
-    const struct err *e)
+px_refuse_head(
+    struct px_conn *c, unsigned status, const char *stage, const struct err *e)
 {
 	c->dst = c->mode == PX_MODE_CONNECT && c->step == PX_READ_HEAD
-	    ? (struct authority) { 0 } : c->dst;
-	return px_fail(c, status, AUDIT_HTTP_REFUSED, stage, "bad_request",
-	    e->text, e);
+		     ? (struct authority) { 0 }
+		     : c->dst;
+	return px_fail(
+	    c, status, AUDIT_HTTP_REFUSED, stage, "bad_request", e->text, e);
 }
 
 static enum px_next
@@ -32,8 +33,8 @@ start_connect(struct px_conn *c, const struct h1_head *h, size_t head_n)
 	if (h->n_host == 1 && h->host.n > 0 &&
 	    (authority_parse(h->host, c->dst.port, &host, &e) < 0 ||
 		strcmp(host.host, c->dst.host) != 0)) {
-		(void)err_set(&e, ERR_INVALID,
-		    "Host differs from the CONNECT target");
+		(void)err_set(
+		    &e, ERR_INVALID, "Host differs from the CONNECT target");
 		return px_refuse_head(c, 400, "connect", &e);
 	}
 	if (h->framing != H1_BODY_NONE && h->content_length > 0) {
@@ -70,12 +71,13 @@ px_read_head(struct px_conn *c)
 	ssize_t n;
 
 	for (;;) {
-		n = px_in(&c->client).n == 0 ? 0
-		    : h1_head_end(px_in(&c->client), H1_REQUEST_HEAD_MAX,
-			&c->scanned, &e);
+		n = px_in(&c->client).n == 0
+			? 0
+			: h1_head_end(px_in(&c->client), H1_REQUEST_HEAD_MAX,
+			      &c->scanned, &e);
 		if (n < 0)
-			return px_refuse_head(c,
-			    e.code == ERR_LIMIT ? 431 : 400, "parse", &e);
+			return px_refuse_head(
+			    c, e.code == ERR_LIMIT ? 431 : 400, "parse", &e);
 		if (n > 0)
 			break;
 		switch (px_fill(&c->client, &e)) {
@@ -101,8 +103,8 @@ px_read_head(struct px_conn *c)
 void
 px_set_policy(struct px_conn *c, const char *key)
 {
-	(void)snprintf(c->policy, sizeof(c->policy), "%s",
-	    key != NULL ? key : "");
+	(void)snprintf(
+	    c->policy, sizeof(c->policy), "%s", key != NULL ? key : "");
 }
 
 enum px_next

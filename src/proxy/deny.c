@@ -147,8 +147,10 @@ deny_response(const struct deny *d, struct buf *out)
 	deny_body(d, &body);
 	buf_printf(out, "HTTP/1.1 %u %s\r\n", d->status,
 	    deny_reason_phrase(d->status));
-	buf_printf(out, "Content-Type: application/json\r\n"
-			"Content-Length: %zu\r\n", body.n);
+	buf_printf(out,
+	    "Content-Type: application/json\r\n"
+	    "Content-Length: %zu\r\n",
+	    body.n);
 	if (d->layer != NULL) {
 		buf_puts(out, "X-OpenShell-Policy: ");
 		buf_put(out, field_safe(d->policy) ? d->policy : VIEW("-"));

@@ -11,8 +11,8 @@
 
 struct deny {
 	unsigned status;
-	const char *error;  /* "policy_denied", "ssrf_denied", "bad_request" */
-	const char *layer;  /* "l4" or "l7"; NULL when no policy spoke */
+	const char *error; /* "policy_denied", "ssrf_denied", "bad_request" */
+	const char *layer; /* "l4" or "l7"; NULL when no policy spoke */
 	const char *protocol; /* "connect", "http", "rest" */
 	struct view policy; /* key; empty: none */
 	struct view detail;

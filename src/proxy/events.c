@@ -58,8 +58,8 @@ int
 px_events_flush(struct px_events *q, int sock, struct err *e)
 {
 	while (q->at < q->lines.n) {
-		struct view rest = view_slice(buf_view(&q->lines), q->at,
-		    q->lines.n);
+		struct view rest =
+		    view_slice(buf_view(&q->lines), q->at, q->lines.n);
 		size_t n = whole_lines(rest);
 
 		if (n == 0)

@@ -27,8 +27,8 @@ enum {
 
 struct px_events {
 	struct buf lines; /* whole JSON lines not yet sent */
-	size_t at;	  /* of them, sent */
-	bool all;	  /* level: every decision, not only denials */
+	size_t at; /* of them, sent */
+	bool all; /* level: every decision, not only denials */
 	union net_msg *msg; /* for sending; one, as it is large */
 };
 

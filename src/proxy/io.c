@@ -68,8 +68,7 @@ px_io_tls(struct px_io *io, struct err *e)
 		return -1;
 	if (io->mint == NULL && mint_new(io->ca, &io->mint, e) < 0)
 		return -1;
-	if (io->server == NULL &&
-	    tls_server_new(io->mint, &io->server, e) < 0)
+	if (io->server == NULL && tls_server_new(io->mint, &io->server, e) < 0)
 		return -1;
 	return tls_client_new(io->trust, &io->client, e);
 }
@@ -156,8 +155,8 @@ px_end_close(struct px_end *end, bool reset, uv_close_cb closed)
 	end->poll_open = false;
 	uv_close((uv_handle_t *)&end->poll, closed);
 	if (reset)
-		(void)setsockopt(end->fd, SOL_SOCKET, SO_LINGER, &now,
-		    sizeof(now));
+		(void)setsockopt(
+		    end->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	stream_free(take_ptr(end->s));
 	end->fd = -1;
 	block_give(end->io, &end->in);
@@ -196,7 +195,7 @@ px_fill(struct px_end *end, struct err *e)
 	if (got > 0) {
 		b->n += (uint32_t)got;
 		end->ready = (size_t)got == room || got >= BULK ||
-		    stream_pending(end->s);
+			     stream_pending(end->s);
 		return PX_IO_OK;
 	}
 	if (b->n == b->at)
@@ -260,8 +259,8 @@ px_flush(struct px_end *end, struct err *e)
 	while (px_out_pending(end) > 0) {
 		struct px_block *b = &end->out;
 		size_t n;
-		enum px_io_result r = write_some(end,
-		    (struct view) { b->p + b->at, b->n - b->at }, &n, e);
+		enum px_io_result r = write_some(
+		    end, (struct view) { b->p + b->at, b->n - b->at }, &n, e);
 
 		if (r != PX_IO_OK)
 			return r;
@@ -306,8 +305,8 @@ px_tls_accept(struct px_end *end, const char *host, struct err *e)
 }
 
 int
-px_tls_connect(struct px_end *end, const char *host, uint16_t port,
-    struct err *e)
+px_tls_connect(
+    struct px_end *end, const char *host, uint16_t port, struct err *e)
 {
 	if (px_io_tls(end->io, e) < 0)
 		return -1;

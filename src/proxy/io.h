@@ -47,14 +47,14 @@ struct px_end {
 	struct stream *s;
 	uv_poll_t poll;
 	bool poll_open;
-	int mask;	/* what libuv was asked for */
+	int mask; /* what libuv was asked for */
 	struct px_block in, out;
-	bool reading;	/* wake when there is something to read */
-	bool ready;	/* a read may give something */
-	bool eof;	/* nothing more will come */
-	bool fin;	/* nothing more will be sent */
-	bool failed;	/* writing failed; reading may still give something */
-	bool blocked;	/* a write waits for room although out may be empty */
+	bool reading; /* wake when there is something to read */
+	bool ready; /* a read may give something */
+	bool eof; /* nothing more will come */
+	bool fin; /* nothing more will be sent */
+	bool failed; /* writing failed; reading may still give something */
+	bool blocked; /* a write waits for room although out may be empty */
 	unsigned budget; /* reads left before others get their turn */
 	bool tls_write; /* a TLS read or handshake waits for room to write */
 };
@@ -72,7 +72,8 @@ void px_end_close(struct px_end *end, bool reset, uv_close_cb closed);
 static inline struct view
 px_in(const struct px_end *end)
 {
-	return (struct view) { end->in.p != NULL ? end->in.p + end->in.at : NULL,
+	return (
+	    struct view) { end->in.p != NULL ? end->in.p + end->in.at : NULL,
 		end->in.n - end->in.at };
 }
 static inline size_t
@@ -92,8 +93,8 @@ void px_put(struct px_end *end, struct view v);
 /* OK: out is empty; AGAIN: waits for room; FAIL: the peer takes no more. */
 enum px_io_result px_flush(struct px_end *end, struct err *e);
 /* Writes past the empty `out`; *n is how much was taken. */
-enum px_io_result px_write_through(struct px_end *end, struct view v,
-    size_t *n, struct err *e);
+enum px_io_result px_write_through(
+    struct px_end *end, struct view v, size_t *n, struct err *e);
 /* FIN (and close_notify): nothing more will be sent. */
 void px_end_fin(struct px_end *end);
 

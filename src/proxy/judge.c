@@ -50,8 +50,8 @@ px_judge_conn(struct px_conn *c, struct snapshot *s, struct policy_conn *out,
 	for (unsigned i = 0; i < c->n_owners; i++) {
 		struct policy_conn one;
 
-		policy_decide_conn(s, &c->owners[i].who, host, c->dst.port,
-		    &one, why);
+		policy_decide_conn(
+		    s, &c->owners[i].who, host, c->dst.port, &one, why);
 		if (!one.allow) {
 			c->denied_owner = &c->owners[i];
 			*out = one;
@@ -82,8 +82,8 @@ px_judge_request(struct px_conn *c, struct snapshot *s,
 	c->denied_owner = NULL;
 	*out = (struct policy_verdict) { 0 };
 	for (unsigned i = 0; i < c->n_owners; i++) {
-		policy_decide_request(s, &c->owners[i].who, host, c->dst.port,
-		    r, out, why);
+		policy_decide_request(
+		    s, &c->owners[i].who, host, c->dst.port, r, out, why);
 		if (!out->allow) {
 			c->denied_owner = &c->owners[i];
 			return false;

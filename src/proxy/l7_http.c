@@ -22,7 +22,7 @@ enum {
 	HEAD_MS = 15000,
 	QUIET_BODY_MS = 300000,
 	DIRECT_MIN = 4096, /* from here copying costs more than a write */
-	CHUNK_ROOM = 32	   /* size line and line ends around one piece */
+	CHUNK_ROOM = 32 /* size line and line ends around one piece */
 };
 
 static void
@@ -31,7 +31,7 @@ body_start(struct hx_body *b, const struct h1_head *h)
 	b->framing = h->framing;
 	b->left = h->content_length;
 	b->done = h->framing == H1_BODY_NONE ||
-	    (h->framing == H1_BODY_LENGTH && h->content_length == 0);
+		  (h->framing == H1_BODY_LENGTH && h->content_length == 0);
 	h1_chunk_init(&b->chunk);
 }
 
@@ -75,8 +75,8 @@ move_chunked(struct hx_body *b, struct px_end *from, struct px_end *to,
 
 /* One piece of a body whose bytes are its data. */
 static enum px_io_result
-move_plain(struct hx_body *b, struct px_end *from, struct px_end *to,
-    struct err *e)
+move_plain(
+    struct hx_body *b, struct px_end *from, struct px_end *to, struct err *e)
 {
 	struct view v = px_in(from);
 	enum px_io_result r = PX_IO_OK;
@@ -121,8 +121,8 @@ move_body(struct hx_body *b, struct px_end *from, struct px_end *to,
 				return r;
 		}
 		r = b->framing == H1_BODY_CHUNKED
-		    ? move_chunked(b, from, to, rechunk, e)
-		    : move_plain(b, from, to, e);
+			? move_chunked(b, from, to, rechunk, e)
+			: move_plain(b, from, to, e);
 		if (r != PX_IO_OK)
 			return r;
 		*progress = true;
@@ -135,26 +135,32 @@ move_body(struct hx_body *b, struct px_end *from, struct px_end *to,
 static enum px_next
 refuse(struct px_conn *c, unsigned status, const struct err *e)
 {
-	return px_fail(c, status, AUDIT_HTTP_REFUSED, "parse", "bad_request",
-	    e->text, e);
+	return px_fail(
+	    c, status, AUDIT_HTTP_REFUSED, "parse", "bad_request", e->text, e);
 }
 
 static enum px_next
-deny(struct px_conn *c, const char *shown_policy, const struct policy_reason *why)
+deny(struct px_conn *c, const char *shown_policy,
+    const struct policy_reason *why)
 {
 	bool forward = c->mode == PX_MODE_FORWARD;
 	AUTO_BUF struct buf hint = BUF_INIT(4096);
-	struct deny d = { .status = 403, .error = "policy_denied",
-		.layer = "l7", .protocol = "rest",
-		.policy = view_of(shown_policy), .detail = view_of(why->text),
-		.method = view_of(c->hx.method), .path = buf_view(&c->hx.path),
-		.host = view_of(c->dst.host), .port = c->dst.port,
+	struct deny d = { .status = 403,
+		.error = "policy_denied",
+		.layer = "l7",
+		.protocol = "rest",
+		.policy = view_of(shown_policy),
+		.detail = view_of(why->text),
+		.method = view_of(c->hx.method),
+		.path = buf_view(&c->hx.path),
+		.host = view_of(c->dst.host),
+		.port = c->dst.port,
 		.binary = px_binary(c) };
 	const struct px_owner *o =
 	    c->denied_owner != NULL ? c->denied_owner : &c->owners[0];
 
-	policy_suggest(c->snap, &o->who, d.host, d.port, d.method, d.path,
-	    &hint);
+	policy_suggest(
+	    c->snap, &o->who, d.host, d.port, d.method, d.path, &hint);
 	d.suggestion = buf_view(&hint);
 	px_event_request(c, forward ? AUDIT_FORWARD_L7 : AUDIT_L7_REQUEST,
 	    AUDIT_DENY, forward ? "forward-l7-deny" : "l7", d.method, d.path,
@@ -169,9 +175,9 @@ under_way(struct px_conn *c)
 		buf_view(&c->hx.path), { 0 } };
 
 	if (c->hx.has_query)
-		r.query = (struct view) { c->hx.query.p != NULL ? c->hx.query.p
-								: "",
-			c->hx.query.n };
+		r.query =
+		    (struct view) { c->hx.query.p != NULL ? c->hx.query.p : "",
+			    c->hx.query.n };
 	return r;
 }
 
@@ -267,7 +273,8 @@ check_authority(struct px_conn *c, const struct h1_head *h, struct view *rest,
 			*status = 421;
 			return err_set(e, ERR_DENIED,
 			    "Host %s:%u is not the destination of this tunnel, "
-			    "%s:%u", a.host, a.port, c->dst.host, c->dst.port);
+			    "%s:%u",
+			    a.host, a.port, c->dst.host, c->dst.port);
 		}
 	}
 	if (h->target.n == 0 || h->target.p[0] == '/' ||
@@ -297,8 +304,8 @@ check_request(struct px_conn *c, const struct h1_head *h, struct view *rest,
 	*status = 400;
 	if (h1_find(h, VIEW("http2-settings")) != NULL ||
 	    (up != NULL && view_eq_nocase(up->value, VIEW("h2c"))))
-		return err_set(e, ERR_DENIED,
-		    "an upgrade to HTTP/2 is not supported");
+		return err_set(
+		    e, ERR_DENIED, "an upgrade to HTTP/2 is not supported");
 	if (check_authority(c, h, rest, status, e) < 0)
 		return -1;
 	*status = 400;
@@ -332,8 +339,8 @@ hx_send(struct px_conn *c, const struct h1_head *h, size_t head_n,
     bool asterisk, struct err *e)
 {
 	struct buf *out = &c->px->scratch;
-	AUTO_BUF struct buf parts = BUF_INIT(TARGET_PATH_MAX * 3 + TARGET_MAX +
-	    HOST_MAX + 64);
+	AUTO_BUF struct buf parts =
+	    BUF_INIT(TARGET_PATH_MAX * 3 + TARGET_MAX + HOST_MAX + 64);
 	struct h1_field via = { VIEW("Via"), VIEW("1.1 openshell-sandbox") };
 	struct h1_write w = { .upgrade = c->hx.want_upgrade };
 	size_t cut;
@@ -383,12 +390,13 @@ hx_begin(struct px_conn *c, const struct h1_head *h)
 	    h->method.p);
 	x->active = true;
 	x->head_begun = false;
-	x->client_keeps = h->keep_alive && h->minor == 1 &&
-	    c->mode == PX_MODE_CONNECT;
+	x->client_keeps =
+	    h->keep_alive && h->minor == 1 && c->mode == PX_MODE_CONNECT;
 	x->client_minor0 = h->minor == 0;
 	x->want_websocket = up != NULL && h->upgrade &&
-	    view_eq_nocase(up->value, VIEW("websocket"));
-	x->want_upgrade = h->upgrade && h->framing == H1_BODY_NONE &&
+			    view_eq_nocase(up->value, VIEW("websocket"));
+	x->want_upgrade =
+	    h->upgrade && h->framing == H1_BODY_NONE &&
 	    c->mode == PX_MODE_CONNECT &&
 	    (x->want_websocket || c->conn.protocol == POLICY_PROTO_NONE);
 	x->sent_continue = x->started = false;
@@ -459,8 +467,8 @@ idle(struct px_conn *c, bool *progress)
 		c->hx.head_begun = true;
 		px_deadline(c, HEAD_MS);
 	}
-	n = h1_head_end(px_in(&c->client), H1_REQUEST_HEAD_MAX, &c->hx.scanned,
-	    &e);
+	n = h1_head_end(
+	    px_in(&c->client), H1_REQUEST_HEAD_MAX, &c->hx.scanned, &e);
 	if (n < 0)
 		return refuse(c, e.code == ERR_LIMIT ? 431 : 400, &e);
 	if (n == 0) {
@@ -472,8 +480,8 @@ idle(struct px_conn *c, bool *progress)
 		c->waits_events = c->px->events_waited = true;
 		return PX_WAIT;
 	}
-	return on_head(c, view_slice(px_in(&c->client), 0, (size_t)n),
-	    progress);
+	return on_head(
+	    c, view_slice(px_in(&c->client), 0, (size_t)n), progress);
 }
 
 /* ---- responses --------------------------------------------------------- */
@@ -490,8 +498,7 @@ cut(struct px_conn *c)
 
 	if (px_flush(&c->client, &e) != PX_IO_OK)
 		LOG_DEBUG("CUT", KV_STR("reason", e.text));
-	px_close(c,
-	    !c->tls && c->hx.resp.framing == H1_BODY_UNTIL_CLOSE);
+	px_close(c, !c->tls && c->hx.resp.framing == H1_BODY_UNTIL_CLOSE);
 }
 
 /* The upstream broke off or talks nonsense. */
@@ -514,16 +521,16 @@ static enum px_next
 interim(struct px_conn *c, const struct h1_head *h, size_t n)
 {
 	struct err e;
-	bool skip = c->hx.client_minor0 ||
-	    (h->status == 100 && c->hx.sent_continue);
+	bool skip =
+	    c->hx.client_minor0 || (h->status == 100 && c->hx.sent_continue);
 
 	px_eat(&c->up, n);
 	c->hx.scanned_up = 0;
 	if (++c->hx.interim > PX_INTERIM_MAX) {
 		(void)err_set(&e, ERR_LIMIT, "more than %d interim responses",
 		    PX_INTERIM_MAX);
-		return upstream_lost(c, "the upstream's answer is not valid",
-		    &e);
+		return upstream_lost(
+		    c, "the upstream's answer is not valid", &e);
 	}
 	if (!skip)
 		px_put(&c->client, buf_view(&c->px->scratch));
@@ -538,10 +545,11 @@ switch_protocols(struct px_conn *c, const struct h1_head *h, size_t n)
 	struct err e;
 
 	if (!c->hx.want_upgrade || up == NULL ||
-	    (c->hx.inspected && !view_eq_nocase(up->value, VIEW("websocket")))) {
+	    (c->hx.inspected &&
+		!view_eq_nocase(up->value, VIEW("websocket")))) {
 		(void)err_set(&e, ERR_PROTO, "101 that was not asked for");
-		return upstream_lost(c, "the upstream's answer is not valid",
-		    &e);
+		return upstream_lost(
+		    c, "the upstream's answer is not valid", &e);
 	}
 	px_eat(&c->up, n);
 	px_put(&c->client, buf_view(&c->px->scratch));
@@ -563,17 +571,17 @@ on_response(struct px_conn *c, struct view bytes, bool *progress)
 	struct err e;
 
 	if (h1_parse_response(bytes, view_of(x->method), &h, &e) < 0)
-		return upstream_lost(c, "the upstream's answer is not valid",
-		    &e);
-	x->upstream_keeps = h.keep_alive &&
-	    h.framing != H1_BODY_UNTIL_CLOSE && x->req.done;
+		return upstream_lost(
+		    c, "the upstream's answer is not valid", &e);
+	x->upstream_keeps =
+	    h.keep_alive && h.framing != H1_BODY_UNTIL_CLOSE && x->req.done;
 	w.upgrade = h.status == 101;
 	w.bare = h.framing == H1_BODY_CHUNKED && x->client_minor0;
 	w.close = h.status >= 200 && (!x->client_keeps || !x->upstream_keeps);
 	buf_reset(&c->px->scratch);
 	if (h1_write_response(&h, &w, &c->px->scratch, &e) < 0)
-		return upstream_lost(c, "the upstream's answer is not valid",
-		    &e);
+		return upstream_lost(
+		    c, "the upstream's answer is not valid", &e);
 	if (c->px->scratch.n > px_out_room(&c->client))
 		return PX_WAIT; /* until the client takes what is there */
 	*progress = true;
@@ -597,16 +605,16 @@ response_head(struct px_conn *c, bool *progress)
 {
 	struct err e;
 	ssize_t n = px_in(&c->up).n == 0
-	    ? 0
-	    : h1_head_end(px_in(&c->up), H1_RESPONSE_HEAD_MAX,
-		&c->hx.scanned_up, &e);
+			? 0
+			: h1_head_end(px_in(&c->up), H1_RESPONSE_HEAD_MAX,
+			      &c->hx.scanned_up, &e);
 
 	if (n < 0)
-		return upstream_lost(c, "the upstream's answer is not valid",
-		    &e);
+		return upstream_lost(
+		    c, "the upstream's answer is not valid", &e);
 	if (n > 0)
-		return on_response(c, view_slice(px_in(&c->up), 0, (size_t)n),
-		    progress);
+		return on_response(
+		    c, view_slice(px_in(&c->up), 0, (size_t)n), progress);
 	switch (px_fill(&c->up, &e)) {
 	case PX_IO_OK:
 		*progress = true;
@@ -628,8 +636,8 @@ response_body(struct px_conn *c, bool *progress)
 	struct hx *x = &c->hx;
 	struct err e;
 
-	switch (move_body(&x->resp, &c->up, &c->client, x->rechunk, progress,
-	    &e)) {
+	switch (
+	    move_body(&x->resp, &c->up, &c->client, x->rechunk, progress, &e)) {
 	case PX_IO_OK:
 		x->resp_state = HX_RESP_DONE;
 		*progress = true;

@@ -37,12 +37,12 @@ read_text(int fd, size_t max, struct buf *out, struct err *e)
 	for (;;) {
 		ssize_t n;
 
-		if (out->n > max || !buf_reserve(out, MIN((size_t)PIECE,
-					max + 1 - out->n)))
-			return err_set(e, ERR_LIMIT, "longer than %zu bytes",
-			    max);
-		n = pread(fd, out->p + out->n, MIN((size_t)PIECE,
-		    max + 1 - out->n), (off_t)out->n);
+		if (out->n > max ||
+		    !buf_reserve(out, MIN((size_t)PIECE, max + 1 - out->n)))
+			return err_set(
+			    e, ERR_LIMIT, "longer than %zu bytes", max);
+		n = pread(fd, out->p + out->n,
+		    MIN((size_t)PIECE, max + 1 - out->n), (off_t)out->n);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -96,7 +96,8 @@ record_policy(struct px *px, bool loaded, struct view why)
 {
 	struct audit_event ev = { .kind = AUDIT_POLICY,
 		.action = loaded ? AUDIT_INFO : AUDIT_DENY,
-		.stage = VIEW("policy"), .reason = why,
+		.stage = VIEW("policy"),
+		.reason = why,
 		.generation = px->generation };
 
 	px_events_add(&px->events, &ev);
@@ -154,22 +155,22 @@ set_resolver(struct px *px, struct view servers)
 	if (servers.n == 0)
 		(void)err_set(&px->resolver_err, ERR_NOT_FOUND,
 		    "the host's /etc/resolv.conf names no name server");
-	else if (resolver_new(&px->loop, servers, &px->resolver,
-		     &px->resolver_err) < 0)
-		LOG_WARN("NO_RESOLVER", KV_STR("reason",
-		    px->resolver_err.text));
+	else if (resolver_new(
+		     &px->loop, servers, &px->resolver, &px->resolver_err) < 0)
+		LOG_WARN(
+		    "NO_RESOLVER", KV_STR("reason", px->resolver_err.text));
 }
 
 static int
-on_resolver(struct px *px, const union net_msg *m, int *fds UNUSED,
-    struct err *e)
+on_resolver(
+    struct px *px, const union net_msg *m, int *fds UNUSED, struct err *e)
 {
 	(void)e;
 	for (unsigned i = 0; i < PX_SLOTS; i++)
 		if (px->slot[i] != NULL && px->slot[i]->resolving != NULL)
 			resolve_cancel(take_ptr(px->slot[i]->resolving));
 	set_resolver(px, (struct view) { m->resolver.servers,
-	    strnlen(m->resolver.servers, NET_SERVERS_MAX) });
+			     strnlen(m->resolver.servers, NET_SERVERS_MAX) });
 	/* What was being asked is asked again, of the new servers. */
 	for (unsigned i = 0; i < PX_SLOTS; i++)
 		if (px->slot[i] != NULL && px->slot[i]->step == PX_RESOLVE)
@@ -197,8 +198,8 @@ on_message(struct px *px, const union net_msg *m, int *fds, unsigned nfds,
 		if (ctl_rules[i].type == m->hdr.type &&
 		    nfds >= ctl_rules[i].nfds_min)
 			return ctl_rules[i].run(px, m, fds, e);
-	return err_set(e, ERR_PROTO, "ctl: message %u is not expected now",
-	    m->hdr.type);
+	return err_set(
+	    e, ERR_PROTO, "ctl: message %u is not expected now", m->hdr.type);
 }
 
 static void
@@ -221,15 +222,15 @@ read_ctl(struct px *px)
 	while (!px->ending) {
 		int fds[FD_MSG_MAX] = { -1, -1, -1, -1, -1, -1, -1, -1 };
 		unsigned nfds = 0;
-		int got = net_recv(px->ctl, NET_SIDE_NET, px->received, fds,
-		    &nfds, &e);
+		int got = net_recv(
+		    px->ctl, NET_SIDE_NET, px->received, fds, &nfds, &e);
 
 		if (got < 0 && e.code == ERR_AGAIN)
 			return;
 		if (got == 0)
 			end(px, 0, NULL);
 		else if (got < 0 ||
-		    on_message(px, px->received, fds, nfds, &e) < 0)
+			 on_message(px, px->received, fds, nfds, &e) < 0)
 			end(px, 1, &e);
 		for (unsigned i = 0; i < FD_MSG_MAX; i++)
 			fd_close(&fds[i]);
@@ -246,8 +247,8 @@ watch_ctl(struct px *px, bool write)
 	if (px->ctl_wants_write == write)
 		return;
 	px->ctl_wants_write = write;
-	(void)uv_poll_start(&px->ctl_poll,
-	    UV_READABLE | (write ? UV_WRITABLE : 0), on_ctl);
+	(void)uv_poll_start(
+	    &px->ctl_poll, UV_READABLE | (write ? UV_WRITABLE : 0), on_ctl);
 }
 
 /* Connections that stopped because records could not be sent go on. */
@@ -341,8 +342,8 @@ start(struct px *px, const struct net_start *m, const int *fds, struct err *e)
 	px_events_init(&px->events, m->event_level != 0);
 	px->generation = m->generation;
 	px->proxy_port = m->proxy_port;
-	(void)snprintf(px->proxy_addr, sizeof(px->proxy_addr), "%.47s",
-	    m->proxy_addr);
+	(void)snprintf(
+	    px->proxy_addr, sizeof(px->proxy_addr), "%.47s", m->proxy_addr);
 	if (addr_parse(view_of(px->proxy_addr), &px->own[0].addr)) {
 		px->own[0].port = m->proxy_port;
 		px->n_own = 1;

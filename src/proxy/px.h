@@ -29,10 +29,10 @@
 
 enum {
 	PX_CONNS_MAX = 1024, /* of one sandbox; beyond it 503 */
-	PX_SLOTS = 1280,     /* those, the refused ones and captured ones */
-	PX_OWNERS_MAX = 8,   /* programs sharing one socket */
-	PX_ADDRS_MAX = 16,   /* of one name */
-	PX_INTERIM_MAX = 8   /* 1xx before a final response */
+	PX_SLOTS = 1280, /* those, the refused ones and captured ones */
+	PX_OWNERS_MAX = 8, /* programs sharing one socket */
+	PX_ADDRS_MAX = 16, /* of one name */
+	PX_INTERIM_MAX = 8 /* 1xx before a final response */
 };
 
 /* One program that holds the client's socket. */
@@ -45,9 +45,9 @@ struct px_owner {
 
 /* What a step tells the driver. */
 enum px_next {
-	PX_MORE,  /* the step changed, or there is more to do: run again */
-	PX_WAIT,  /* an event, a timer or an answer will wake it */
-	PX_CLOSE  /* the end: release everything, politely (FIN) */
+	PX_MORE, /* the step changed, or there is more to do: run again */
+	PX_WAIT, /* an event, a timer or an answer will wake it */
+	PX_CLOSE /* the end: release everything, politely (FIN) */
 };
 
 enum px_step_id {
@@ -98,9 +98,9 @@ struct hx {
 	bool client_minor0; /* HTTP/1.0 cannot read the chunked coding */
 	bool want_websocket, want_upgrade;
 	bool sent_continue;
-	bool started;	/* response bytes went to the client */
+	bool started; /* response bytes went to the client */
 	bool head_begun; /* part of the next head is there */
-	bool rechunk;	/* the response goes on in chunks */
+	bool rechunk; /* the response goes on in chunks */
 	unsigned interim;
 	enum hx_resp resp_state;
 	struct hx_body req, resp;
@@ -108,7 +108,7 @@ struct hx {
 	size_t scanned_up;
 	uint64_t requests;
 	char method[H1_METHOD_MAX + 1];
-	struct buf path;  /* canonical, of the request under way */
+	struct buf path; /* canonical, of the request under way */
 	struct buf query; /* raw, of the same */
 	bool has_query;
 };
@@ -117,14 +117,14 @@ struct px;
 
 struct px_conn {
 	struct px *px;
-	uint32_t id;	 /* on the wire to ctl: serial * PX_SLOTS + slot */
+	uint32_t id; /* on the wire to ctl: serial * PX_SLOTS + slot */
 	uint32_t serial; /* number of the connection in this sandbox */
 	enum px_step_id step;
 	enum px_mode mode;
-	bool running;	/* inside px_run: do not enter it again */
+	bool running; /* inside px_run: do not enter it again */
 	bool closing;
-	bool judged;	/* conn and policy below hold */
-	bool counted;	/* against PX_CONNS_MAX */
+	bool judged; /* conn and policy below hold */
+	bool counted; /* against PX_CONNS_MAX */
 	bool waits_events; /* stopped until ctl takes records */
 	unsigned uv_open; /* handles that must close before it is freed */
 
@@ -158,14 +158,14 @@ struct px_conn {
 
 	/* Inside the tunnel. */
 	const struct l7_proto *l7;
-	bool tls;	/* terminated: both sides speak TLS */
-	bool spoke;	/* the client sent something after the 200 */
+	bool tls; /* terminated: both sides speak TLS */
+	bool spoke; /* the client sent something after the 200 */
 	bool raw_after; /* silence: raw, whatever comes */
 	uint64_t quiet_at; /* when silence is decided, loop ms */
 	bool event_done; /* the verdict over the connection is recorded */
 	struct hx hx;
 
-	size_t scanned;	/* of the first head */
+	size_t scanned; /* of the first head */
 	size_t forward_n; /* length of that head, which stays in client.in */
 	uint64_t forward_generation; /* that judged the request */
 
@@ -215,8 +215,8 @@ struct px {
 const char *px_step_name(enum px_step_id step);
 struct px_conn *px_conn_new(struct px *px, int fd, enum px_mode mode);
 /* Gives the connection the socket of one side; it is closed on failure. */
-int px_conn_attach(struct px_conn *c, struct px_end *end, int fd,
-    struct err *e) MUST_USE;
+int px_conn_attach(
+    struct px_conn *c, struct px_end *end, int fd, struct err *e) MUST_USE;
 void px_go(struct px_conn *c, enum px_step_id step);
 void px_run(struct px_conn *c);
 void px_deadline(struct px_conn *c, uint64_t ms_from_now);
@@ -239,19 +239,19 @@ struct view px_binary(const struct px_conn *c);
 bool px_judge_conn(struct px_conn *c, struct snapshot *s,
     struct policy_conn *out, struct policy_reason *why);
 bool px_judge_request(struct px_conn *c, struct snapshot *s,
-    const struct policy_request *r,
-    struct policy_verdict *out, struct policy_reason *why);
+    const struct policy_request *r, struct policy_verdict *out,
+    struct policy_reason *why);
 void px_pin(struct px_conn *c);
 
 /* connect.c, forward.c: dispatch of the first head; upstream.c: the way out */
 enum px_next px_read_head(struct px_conn *c);
 enum px_next px_decide(struct px_conn *c);
 enum px_next px_answer(struct px_conn *c);
-enum px_next px_refuse_head(struct px_conn *c, unsigned status,
-    const char *stage, const struct err *e);
+enum px_next px_refuse_head(
+    struct px_conn *c, unsigned status, const char *stage, const struct err *e);
 void px_set_policy(struct px_conn *c, const char *key);
-enum px_next px_forward_start(struct px_conn *c, const struct h1_head *h,
-    size_t head_n);
+enum px_next px_forward_start(
+    struct px_conn *c, const struct h1_head *h, size_t head_n);
 enum px_next px_forward_judge(struct px_conn *c);
 enum px_next px_forward_send(struct px_conn *c);
 enum px_next px_resolve(struct px_conn *c);
@@ -293,8 +293,8 @@ void px_rejudge(struct px *px);
 
 /* capture.c */
 enum px_next px_captured(struct px_conn *c);
-int capture_original(int fd, struct addr *out, uint16_t *port, struct err *e)
-    MUST_USE;
+int capture_original(
+    int fd, struct addr *out, uint16_t *port, struct err *e) MUST_USE;
 void capture_seen_free(struct capture_seen *s);
 
 #endif

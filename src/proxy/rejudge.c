@@ -19,8 +19,8 @@ has_up(const struct px_conn *c)
 static void
 cut(struct px_conn *c, const char *why)
 {
-	px_event(c, AUDIT_REVOKED, AUDIT_DENY, "revoked", view_of(why),
-	    VIEW(""));
+	px_event(
+	    c, AUDIT_REVOKED, AUDIT_DENY, "revoked", view_of(why), VIEW(""));
 	px_close(c, true);
 }
 
@@ -55,9 +55,8 @@ rejudge_one(struct px_conn *c)
 		return;
 	}
 	px_set_policy(c, c->conn.policy);
-	if (has_up(c) &&
-	    dest_check(view_of(c->dst.host), c->dst.port, &c->conn, &c->chosen,
-		1, &rules, &e) < 0) {
+	if (has_up(c) && dest_check(view_of(c->dst.host), c->dst.port, &c->conn,
+			     &c->chosen, 1, &rules, &e) < 0) {
 		cut(c, e.text);
 		return;
 	}

@@ -64,8 +64,8 @@ record(struct px_conn *c, struct audit_event *ev)
 	ev->host = view_of(c->dst.host);
 	ev->port = c->dst.port;
 	ev->policy = c->policy[0] != '\0' ? view_of(c->policy) : VIEW("-");
-	ev->generation = c->snap != NULL ? snapshot_generation(c->snap)
-					 : c->px->generation;
+	ev->generation =
+	    c->snap != NULL ? snapshot_generation(c->snap) : c->px->generation;
 	ev->connection = c->serial;
 	px_events_add(&c->px->events, ev);
 }
@@ -74,8 +74,10 @@ void
 px_event(struct px_conn *c, enum audit_kind kind, enum audit_action action,
     const char *stage, struct view reason, struct view suggestion)
 {
-	struct audit_event ev = { .kind = kind, .action = action,
-		.stage = view_of(stage), .reason = reason,
+	struct audit_event ev = { .kind = kind,
+		.action = action,
+		.stage = view_of(stage),
+		.reason = reason,
 		.suggestion = suggestion };
 
 	record(c, &ev);
@@ -89,8 +91,8 @@ put_query_names(struct view query, struct buf *out)
 
 	while (query.n > 0) {
 		struct view rest, value;
-		struct view name = view_cut(view_cut(query, '&', &rest), '=',
-		    &value);
+		struct view name =
+		    view_cut(view_cut(query, '&', &rest), '=', &value);
 
 		if (name.n > 0) {
 			if (!first)
@@ -109,9 +111,13 @@ px_event_request(struct px_conn *c, enum audit_kind kind,
     struct view suggestion)
 {
 	AUTO_BUF struct buf names = BUF_INIT(NAMES_MAX);
-	struct audit_event ev = { .kind = kind, .action = action,
-		.stage = view_of(stage), .method = method, .path = path,
-		.reason = reason, .suggestion = suggestion };
+	struct audit_event ev = { .kind = kind,
+		.action = action,
+		.stage = view_of(stage),
+		.method = method,
+		.path = path,
+		.reason = reason,
+		.suggestion = suggestion };
 
 	if (!px_events_wants(&c->px->events, action))
 		return;
@@ -174,10 +180,15 @@ px_deny_conn(struct px_conn *c, const struct policy_reason *why)
 	bool forward = c->mode == PX_MODE_FORWARD;
 	struct view method = forward ? view_of(c->hx.method) : VIEW("CONNECT");
 	AUTO_BUF struct buf target = BUF_INIT(HOST_MAX + 16);
-	struct deny d = { .status = 403, .error = "policy_denied",
-		.layer = "l4", .protocol = forward ? "http" : "connect",
-		.detail = view_of(why->text), .host = view_of(c->dst.host),
-		.port = c->dst.port, .binary = px_binary(c), .method = method };
+	struct deny d = { .status = 403,
+		.error = "policy_denied",
+		.layer = "l4",
+		.protocol = forward ? "http" : "connect",
+		.detail = view_of(why->text),
+		.host = view_of(c->dst.host),
+		.port = c->dst.port,
+		.binary = px_binary(c),
+		.method = method };
 	const struct px_owner *o = asker(c);
 
 	if (o != NULL)
@@ -207,9 +218,12 @@ px_fail(struct px_conn *c, unsigned status, enum audit_kind kind,
     const char *stage, const char *error, const char *shown,
     const struct err *recorded)
 {
-	struct deny d = { .status = status, .error = error,
-		.detail = view_of(shown), .host = view_of(c->dst.host),
-		.port = c->dst.port, .method = view_of(c->hx.method) };
+	struct deny d = { .status = status,
+		.error = error,
+		.detail = view_of(shown),
+		.host = view_of(c->dst.host),
+		.port = c->dst.port,
+		.method = view_of(c->hx.method) };
 
 	px_event(c, kind, AUDIT_DENY, stage, view_of(recorded->text), VIEW(""));
 	return px_reply(c, &d);

@@ -41,9 +41,9 @@ static const struct ll_abi {
 	[1] = { 13, false, false }, /* kernel 5.13 */
 	[2] = { 14, false, false }, /* 5.19, REFER */
 	[3] = { 15, false, false }, /* 6.2, TRUNCATE */
-	[4] = { 15, true, false },  /* 6.7, TCP */
-	[5] = { 16, true, false },  /* 6.10, IOCTL_DEV */
-	[6] = { 16, true, true },   /* 6.12, scopes */
+	[4] = { 15, true, false }, /* 6.7, TCP */
+	[5] = { 16, true, false }, /* 6.10, IOCTL_DEV */
+	[6] = { 16, true, true }, /* 6.12, scopes */
 };
 
 static int
@@ -95,31 +95,80 @@ enter_landlock(struct err *e)
  * 5.11), so the length of the list costs nothing at run time.
  */
 static const int always[] = {
-	__NR_read, __NR_write, __NR_readv, __NR_writev, __NR_recvfrom,
-	__NR_sendto, __NR_recvmsg, __NR_sendmsg, __NR_recvmmsg,
-	__NR_sendmmsg, __NR_close, __NR_shutdown, __NR_accept, __NR_accept4,
-	__NR_connect, __NR_bind, __NR_getsockname, __NR_getpeername,
-	__NR_setsockopt, __NR_getsockopt, __NR_epoll_ctl, __NR_epoll_pwait,
-	__NR_ppoll, __NR_pselect6, __NR_fcntl,
-	__NR_pread64, __NR_dup, __NR_munmap, __NR_mremap, __NR_madvise,
-	__NR_brk, __NR_futex, __NR_clock_gettime, __NR_clock_nanosleep,
-	__NR_nanosleep, __NR_gettimeofday, __NR_getrandom, __NR_getpid,
-	__NR_gettid, __NR_getppid, __NR_getuid, __NR_geteuid, __NR_getgid,
-	__NR_getegid, __NR_rt_sigreturn, __NR_rt_sigaction,
-	__NR_rt_sigprocmask, __NR_sigaltstack, __NR_sched_yield,
-	__NR_restart_syscall, __NR_uname, __NR_getrusage,
-	__NR_exit, __NR_exit_group,
+	__NR_read,
+	__NR_write,
+	__NR_readv,
+	__NR_writev,
+	__NR_recvfrom,
+	__NR_sendto,
+	__NR_recvmsg,
+	__NR_sendmsg,
+	__NR_recvmmsg,
+	__NR_sendmmsg,
+	__NR_close,
+	__NR_shutdown,
+	__NR_accept,
+	__NR_accept4,
+	__NR_connect,
+	__NR_bind,
+	__NR_getsockname,
+	__NR_getpeername,
+	__NR_setsockopt,
+	__NR_getsockopt,
+	__NR_epoll_ctl,
+	__NR_epoll_pwait,
+	__NR_ppoll,
+	__NR_pselect6,
+	__NR_fcntl,
+	__NR_pread64,
+	__NR_dup,
+	__NR_munmap,
+	__NR_mremap,
+	__NR_madvise,
+	__NR_brk,
+	__NR_futex,
+	__NR_clock_gettime,
+	__NR_clock_nanosleep,
+	__NR_nanosleep,
+	__NR_gettimeofday,
+	__NR_getrandom,
+	__NR_getpid,
+	__NR_gettid,
+	__NR_getppid,
+	__NR_getuid,
+	__NR_geteuid,
+	__NR_getgid,
+	__NR_getegid,
+	__NR_rt_sigreturn,
+	__NR_rt_sigaction,
+	__NR_rt_sigprocmask,
+	__NR_sigaltstack,
+	__NR_sched_yield,
+	__NR_restart_syscall,
+	__NR_uname,
+	__NR_getrusage,
+	__NR_exit,
+	__NR_exit_group,
 #if defined(__x86_64__)
-	__NR_epoll_wait, __NR_poll, __NR_select, __NR_time,
+	__NR_epoll_wait,
+	__NR_poll,
+	__NR_select,
+	__NR_time,
 #endif
 };
 
 /* An attempt is proof of compromise: the process ends, and so the sandbox. */
 static const int fatal[] = {
-	__NR_execve, __NR_execveat, __NR_ptrace, __NR_process_vm_readv,
-	__NR_process_vm_writev, __NR_io_uring_setup, __NR_bpf,
+	__NR_execve,
+	__NR_execveat,
+	__NR_ptrace,
+	__NR_process_vm_readv,
+	__NR_process_vm_writev,
+	__NR_io_uring_setup,
+	__NR_bpf,
 #if defined(__x86_64__)
-	__NR_fork, __NR_vfork,
+	__NR_fork,
+	__NR_vfork,
 #endif
 };
 

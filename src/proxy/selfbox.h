@@ -12,9 +12,10 @@
 
 /*
  * When running as uid 0, becomes uid:gid first, or, when those are 0 as well
- * (a user namespace with a single id), drops every capability.  Then non-dumpable, no_new_privs, rlimits, Landlock without any path
- * (landlock(7)), and a seccomp allow-list (seccomp(2)).  Cannot be undone.
- * Anything that cannot be put in place is an error: the caller must end.
+ * (a user namespace with a single id), drops every capability.  Then
+ * non-dumpable, no_new_privs, rlimits, Landlock without any path (landlock(7)),
+ * and a seccomp allow-list (seccomp(2)).  Cannot be undone. Anything that
+ * cannot be put in place is an error: the caller must end.
  */
 int selfbox_enter(uint32_t uid, uint32_t gid, struct err *e) MUST_USE;
 

@@ -11,7 +11,7 @@
 #include "tls/sniff.h"
 
 enum {
-	QUIET_MS = 250,	  /* then the server may speak first */
+	QUIET_MS = 250, /* then the server may speak first */
 	DECIDE_MS = 5000, /* for the first bytes, once some are there */
 	SILENT_MS = 75000,
 	ALERT_HANDSHAKE_FAILURE = 40,
@@ -143,7 +143,8 @@ px_sniff(struct px_conn *c)
 	if (!inspected(c))
 		return start_raw(c);
 	return kind == SNIFF_H2 ? refuse(c, AUDIT_CONNECT_L7, "l7",
-		"HTTP/2 with prior knowledge on an L7-inspected endpoint")
+				      "HTTP/2 with prior knowledge on an "
+				      "L7-inspected endpoint")
 				: not_http(c);
 }
 
@@ -161,8 +162,8 @@ px_tls_upstream(struct px_conn *c)
 	if (r == PX_IO_AGAIN)
 		return PX_WAIT;
 	if (r == PX_IO_FAIL) {
-		(void)err_wrap(&e, "upstream TLS of %s:%u", c->dst.host,
-		    c->dst.port);
+		(void)err_wrap(
+		    &e, "upstream TLS of %s:%u", c->dst.host, c->dst.port);
 		return refuse_tls(c, ALERT_BAD_CERTIFICATE, e.text);
 	}
 	c->up.reading = false;

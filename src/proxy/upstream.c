@@ -10,8 +10,7 @@
 #include "base/fd.h"
 
 static enum px_next
-failed(struct px_conn *c, unsigned status, const char *stage,
-    const char *shown)
+failed(struct px_conn *c, unsigned status, const char *stage, const char *shown)
 {
 	return px_fail(c, status, AUDIT_UPSTREAM_FAILED, stage,
 	    "upstream_failed", shown, &c->async_err);
@@ -22,10 +21,14 @@ check(struct px_conn *c)
 {
 	struct dest_rules rules = { c->px->own, c->px->n_own };
 	struct view host = view_of(c->dst.host);
-	struct deny d = { .status = 403, .error = "ssrf_denied", .layer = "l4",
+	struct deny d = { .status = 403,
+		.error = "ssrf_denied",
+		.layer = "l4",
 		.protocol = c->mode == PX_MODE_FORWARD ? "http" : "connect",
-		.policy = view_of(c->policy), .host = host,
-		.port = c->dst.port, .binary = px_binary(c),
+		.policy = view_of(c->policy),
+		.host = host,
+		.port = c->dst.port,
+		.binary = px_binary(c),
 		.method = view_of(c->hx.method),
 		.detail = VIEW("the destination's address is not one that this "
 			       "policy lets the sandbox reach") };
@@ -74,14 +77,14 @@ px_resolve(struct px_conn *c)
 		c->have_answer = true;
 		c->async_err = c->px->resolver_err;
 	} else if (!c->have_answer && c->resolving == NULL) {
-		c->resolving = resolve_start(c->px->resolver, host,
-		    on_resolved, c);
+		c->resolving =
+		    resolve_start(c->px->resolver, host, on_resolved, c);
 		/* Time that is there anyway. */
 		if (c->conn.tls == POLICY_TLS_AUTO &&
 		    px_io_tls(c->px->io, &e) < 0) {
 			c->async_err = e;
-			return failed(c, 502, "tls",
-			    "the trust bundle is not usable");
+			return failed(
+			    c, 502, "tls", "the trust bundle is not usable");
 		}
 	}
 	if (!c->have_answer)
@@ -120,8 +123,7 @@ px_dial(struct px_conn *c)
 	if (c->dialed_fd < 0)
 		return failed(c, c->async_err.code == ERR_LIMIT ? 504 : 502,
 		    "dial", "the destination does not accept the connection");
-	if (px_conn_attach(c, &c->up, take_fd(c->dialed_fd),
-		&c->async_err) < 0)
+	if (px_conn_attach(c, &c->up, take_fd(c->dialed_fd), &c->async_err) < 0)
 		return failed(c, 502, "dial", "cannot use the connection");
 	px_go(c, PX_ANSWER);
 	return PX_MORE;

@@ -148,7 +148,7 @@ on_message(void)
 		break;
 	case NET_EVENTS:
 		if (h.ev_fd >= 0 && fd_write_all(h.ev_fd, h.m.events.json,
-				h.m.events.n, &e) < 0)
+					h.m.events.n, &e) < 0)
 			die("events", &e);
 		break;
 	case NET_POLICY_STATUS:
@@ -206,8 +206,8 @@ start(void)
 	fprintf(stderr, "ca after %llu us\n",
 	    (unsigned long long)(clock_mono_ns() - t0) / 1000);
 	if (h.ca != NULL) {
-		AUTO_CLOSE int fd = open(h.ca, O_WRONLY | O_CREAT | O_TRUNC |
-		    O_CLOEXEC, 0644);
+		AUTO_CLOSE int fd =
+		    open(h.ca, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 		if (fd < 0 || fd_write_all(fd, h.m.ca.pem, h.m.ca.n, &e) < 0)
 			die(h.ca, NULL);
@@ -276,13 +276,11 @@ loop(int signals)
 	}
 }
 
-static const struct option options[] = {
-	{ "policy", 1, NULL, 'p' }, { "trust", 1, NULL, 't' },
-	{ "servers", 1, NULL, 's' }, { "exe", 1, NULL, 'e' },
-	{ "ca", 1, NULL, 'c' }, { "events", 1, NULL, 'v' },
-	{ "port", 1, NULL, 'n' }, { "deny-identity", 0, NULL, 'd' },
-	{ "user", 1, NULL, 'u' }, { 0 }
-};
+static const struct option options[] = { { "policy", 1, NULL, 'p' },
+	{ "trust", 1, NULL, 't' }, { "servers", 1, NULL, 's' },
+	{ "exe", 1, NULL, 'e' }, { "ca", 1, NULL, 'c' },
+	{ "events", 1, NULL, 'v' }, { "port", 1, NULL, 'n' },
+	{ "deny-identity", 0, NULL, 'd' }, { "user", 1, NULL, 'u' }, { 0 } };
 
 static void
 parse(int argc, char **argv)
@@ -291,19 +289,36 @@ parse(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1)
 		switch (c) {
-		case 'p': h.policy = optarg; break;
-		case 't': h.trust = optarg; break;
-		case 's': h.servers = optarg; break;
-		case 'c': h.ca = optarg; break;
-		case 'v': h.events = optarg; break;
-		case 'n': h.port = (unsigned)strtoul(optarg, NULL, 10); break;
-		case 'u': h.user = (unsigned)strtoul(optarg, NULL, 10); break;
-		case 'd': h.deny_identity = true; break;
+		case 'p':
+			h.policy = optarg;
+			break;
+		case 't':
+			h.trust = optarg;
+			break;
+		case 's':
+			h.servers = optarg;
+			break;
+		case 'c':
+			h.ca = optarg;
+			break;
+		case 'v':
+			h.events = optarg;
+			break;
+		case 'n':
+			h.port = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'u':
+			h.user = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'd':
+			h.deny_identity = true;
+			break;
 		case 'e':
 			if (h.n_exe < EXES_MAX)
 				h.exe[h.n_exe++] = optarg;
 			break;
-		default: exit(125);
+		default:
+			exit(125);
 		}
 	if (h.n_exe == 0)
 		h.exe[h.n_exe++] = "/usr/bin/curl";
@@ -328,8 +343,8 @@ main(int argc, char **argv)
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	signals = signalfd(-1, &set, SFD_CLOEXEC);
 	if (h.events != NULL)
-		h.ev_fd = open(h.events, O_WRONLY | O_CREAT | O_APPEND |
-		    O_TRUNC | O_CLOEXEC, 0644);
+		h.ev_fd = open(h.events,
+		    O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0644);
 	start();
 	run_child(argv + optind);
 	status = loop(signals);
@@ -343,8 +358,8 @@ main(int argc, char **argv)
 		if (net_recv(h.sock, NET_SIDE_CTL, &h.m, fds, &nfds, &e) <= 0)
 			break;
 		if (h.m.hdr.type == NET_EVENTS && h.ev_fd >= 0 &&
-		    fd_write_all(h.ev_fd, h.m.events.json, h.m.events.n,
-			&e) < 0)
+		    fd_write_all(h.ev_fd, h.m.events.json, h.m.events.n, &e) <
+			0)
 			break;
 	}
 	(void)close(h.sock);

@@ -11,6 +11,7 @@ exits 1 when one failed.
 """
 import json
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -544,6 +545,8 @@ def check_too_many_connections_are_told():
 
 def main():
     failed = 0
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     names = sys.argv[1:] or [n for n in globals() if n.startswith("check_")]
     for name in names:
         fn = globals()[name]

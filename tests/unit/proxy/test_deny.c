@@ -7,11 +7,16 @@
 static struct deny
 sample(void)
 {
-	return (struct deny) { .status = 403, .error = "policy_denied",
-		.layer = "l7", .protocol = "rest", .policy = VIEW("github"),
+	return (struct deny) { .status = 403,
+		.error = "policy_denied",
+		.layer = "l7",
+		.protocol = "rest",
+		.policy = VIEW("github"),
 		.detail = VIEW("POST /a not permitted by policy"),
-		.method = VIEW("POST"), .path = VIEW("/a"),
-		.host = VIEW("api.github.com"), .port = 443,
+		.method = VIEW("POST"),
+		.path = VIEW("/a"),
+		.host = VIEW("api.github.com"),
+		.port = 443,
 		.binary = VIEW("/usr/bin/curl"),
 		.suggestion = VIEW("github:\n  x: 1\n") };
 }
@@ -71,7 +76,8 @@ TEST(deny, head_has_fixed_fields_and_the_length)
 	(void)snprintf(want, sizeof(want),
 	    "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n"
 	    "Content-Length: %zu\r\nX-OpenShell-Policy: github\r\n"
-	    "Connection: close\r\n\r\n", body.n);
+	    "Connection: close\r\n\r\n",
+	    body.n);
 	CHECK(view_starts(buf_view(&all), view_of(want)));
 	CHECK_INT(all.n, ==, strlen(want) + body.n);
 	buf_fini(&all);
@@ -109,7 +115,8 @@ TEST(deny, hostile_bytes_stay_inside_their_string)
 
 TEST(deny, refusals_without_policy_name_none)
 {
-	struct deny d = { .status = 431, .error = "bad_request",
+	struct deny d = { .status = 431,
+		.error = "bad_request",
 		.detail = VIEW("too long") };
 	struct buf all = BUF_INIT(DENY_MAX);
 	json_t *o = parse(&d);
@@ -118,8 +125,8 @@ TEST(deny, refusals_without_policy_name_none)
 	CHECK(json_object_get(o, "layer") == NULL);
 	json_decref(o);
 	deny_response(&d, &all);
-	CHECK_HAS(buf_str(&all),
-	    "HTTP/1.1 431 Request Header Fields Too Large\r\n");
+	CHECK_HAS(
+	    buf_str(&all), "HTTP/1.1 431 Request Header Fields Too Large\r\n");
 	CHECK(strstr(buf_str(&all), "X-OpenShell-Policy") == NULL);
 	buf_fini(&all);
 }

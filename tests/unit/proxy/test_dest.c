@@ -57,8 +57,8 @@ one(const char *host, const char *nets, const char *answer)
 
 TEST(dest, default_mode_refuses_internal_addresses)
 {
-	static const char *const bad[] = { "127.0.0.1", "127.0.0.2",
-		"10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.0.1",
+	static const char *const bad[] = { "127.0.0.1", "127.0.0.2", "10.0.0.1",
+		"172.16.0.1", "172.31.255.255", "192.168.0.1",
 		"169.254.169.254", "0.0.0.0", "::1", "::", "fe80::1",
 		"fdc4:f303:9324::254", "::ffff:169.254.169.254", "100.64.0.1",
 		"198.18.0.1", "224.0.0.1", "255.255.255.255", "ff02::1",
@@ -76,8 +76,8 @@ TEST(dest, default_mode_refuses_internal_addresses)
 
 TEST(dest, default_mode_accepts_public_addresses)
 {
-	static const char *const good[] = { "8.8.8.8", "1.1.1.1",
-		"172.32.0.1", "::ffff:8.8.8.8", "2001:4860:4860::8888" };
+	static const char *const good[] = { "8.8.8.8", "1.1.1.1", "172.32.0.1",
+		"::ffff:8.8.8.8", "2001:4860:4860::8888" };
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		if (one("h.example", NULL, good[i]).r != 0)
@@ -139,8 +139,8 @@ TEST(dest, control_plane_ports_are_blocked_in_both_modes)
 	const char *to = "8.8.8.8";
 
 	for (size_t i = 0; i < ARRAY_LEN(ports); i++) {
-		struct verdict v = check("h", ports[i], "0.0.0.0/0", false,
-		    &to, 1);
+		struct verdict v =
+		    check("h", ports[i], "0.0.0.0/0", false, &to, 1);
 
 		CHECK_INT(v.r, ==, -1);
 		CHECK_HAS(v.e.text, "blocked control-plane port");
@@ -167,10 +167,10 @@ TEST(dest, the_proxy_itself_is_never_a_destination)
 	struct addr to = addr("20.0.0.1");
 	struct err e;
 
-	CHECK_INT(dest_check(VIEW("h"), 3128, &conn, &to, 1, &rules, &e), ==,
-	    -1);
-	CHECK_INT(dest_check(VIEW("h"), 19999, &conn, &to, 1, &rules, &e), ==,
-	    0);
+	CHECK_INT(
+	    dest_check(VIEW("h"), 3128, &conn, &to, 1, &rules, &e), ==, -1);
+	CHECK_INT(
+	    dest_check(VIEW("h"), 19999, &conn, &to, 1, &rules, &e), ==, 0);
 }
 
 TEST(dest, an_empty_answer_is_refused)

@@ -19,8 +19,8 @@ rig_new(bool all)
 	struct rig r = { .m = NEW(union net_msg) };
 	int pair[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0,
-	    pair), 0);
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	r.ctl = pair[0];
 	r.net = pair[1];
 	px_events_init(&r.q, all);
@@ -40,8 +40,10 @@ static void
 add(struct rig *r, enum audit_action action, unsigned n)
 {
 	char host[64];
-	struct audit_event ev = { .kind = AUDIT_L7_REQUEST, .action = action,
-		.host = { host, 0 }, .connection = n };
+	struct audit_event ev = { .kind = AUDIT_L7_REQUEST,
+		.action = action,
+		.host = { host, 0 },
+		.connection = n };
 
 	ev.host.n = (size_t)snprintf(host, sizeof(host), "host-%u.example", n);
 	px_events_add(&r->q, &ev);

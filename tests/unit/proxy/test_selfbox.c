@@ -47,8 +47,8 @@ act_exec_memory(void)
 {
 	return mmap(NULL, 4096, PROT_READ | PROT_EXEC,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED
-	    ? -1
-	    : 0;
+		   ? -1
+		   : 0;
 }
 
 static int
@@ -88,8 +88,7 @@ try(int (*act)(void), bool boxed)
 		_exit(act() < 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status)
-				 : 200 + WTERMSIG(status);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 200 + WTERMSIG(status);
 }
 
 TEST(selfbox, takes_away_what_the_proxy_does_not_need)
