@@ -23,7 +23,13 @@
 #include "base/mem.h"
 #include "cli/watch.h"
 
-enum { GRACE_MS = 10000, HANGUP_MS = 2000, END_MS = 15000, COMMAND_ID = 1 };
+enum {
+	GRACE_MS = 10000,
+	HANGUP_MS = 2000,
+	END_MS = 15000,
+	IDLE_MS = 2000,
+	COMMAND_ID = 1
+};
 enum phase { STARTING, RUNNING, ENDING, GONE };
 enum { IN, OUT, ERR, NSTREAMS };
 
@@ -188,16 +194,39 @@ stop_for_signal(struct run *r, int signo)
 	stop(r);
 }
 
+/*
+ * With the sandbox everything that wrote is dead, so a stream that gives
+ * nothing for a while gives nothing more; one that waits for its reader does.
+ */
+static void
+stop_idle_relays(struct run *r)
+{
+	for (size_t i = 0; i < NSTREAMS; i++)
+		if (r->relays[i].active && r->relays[i].n == 0)
+			relay_stop(&r->relays[i]);
+	(void)uv_timer_start(&r->timer, on_timer, IDLE_MS, 0);
+}
+
 static void
 on_timer(uv_timer_t *t)
 {
 	struct run *r = t->data;
 
-	if (r->phase == RUNNING)
+	switch (r->phase) {
+	case STARTING:
+		return;
+	case RUNNING:
 		stop_for_signal(r, r->asked_to_end);
-	else if (r->phase == ENDING && !r->reaped)
+		return;
+	case ENDING:
 		/* Our child, not yet waited for: the number is still its. */
-		(void)kill(r->pid, SIGKILL);
+		if (!r->reaped)
+			(void)kill(r->pid, SIGKILL);
+		return;
+	case GONE:
+		stop_idle_relays(r);
+		return;
+	}
 }
 
 static bool
@@ -277,6 +306,8 @@ gone(struct run *r)
 		fd_close(&r->inner[i]);
 	if (!relays_active(r))
 		close_rest(r);
+	else
+		(void)uv_timer_start(&r->timer, on_timer, IDLE_MS, 0);
 }
 
 /* --- signals --- */
@@ -642,7 +673,8 @@ on_exited(struct run *r, const union session_msg *m, int *fds UNUSED,
 	end = &endings[x->end];
 	buf_puts(&text, x->text);
 	if (x->end == SESSION_END_TIMEOUT)
-		buf_printf(&text, "%sended after %u s (--timeout)",
+		buf_printf(&text,
+		    "%sthe command was ended after %u s (--timeout)",
 		    text.n > 0 ? "\n" : "", r->o->timeout_s);
 	if (x->oom && text.n == 0)
 		buf_puts(&text, "out of memory\nraise --memory");
@@ -669,7 +701,12 @@ static void
 on_failed(struct run *r, const union session_msg *m, int *fds UNUSED,
     unsigned nfds UNUSED)
 {
-	set_result(r, CLI_NO_SANDBOX, "failed", 0, view_of(m->failed.text));
+	AUTO_BUF struct buf b = BUF_INIT(2 * SESSION_TEXT);
+
+	if (r->phase == STARTING)
+		buf_puts(&b, "the sandbox could not be made\n");
+	buf_puts(&b, m->failed.text);
+	set_result(r, CLI_NO_SANDBOX, "failed", 0, buf_view(&b));
 }
 
 static void
