@@ -131,7 +131,9 @@ px_end_arm(struct px_end *end, uv_poll_cb cb)
 
 	if (!end->poll_open)
 		return;
-	if (end->reading && !end->eof)
+	/* Not while a read would give something that nobody wants yet: the
+	 * event would come again and again. */
+	if (end->reading && !end->ready && !end->eof)
 		mask |= UV_READABLE;
 	if (!end->failed &&
 	    (end->blocked || end->tls_write || px_out_pending(end) > 0))
@@ -327,6 +329,7 @@ px_tls_handshake(struct px_end *end, struct err *e)
 	if (e->code != ERR_AGAIN)
 		return PX_IO_FAIL;
 	wants = stream_wants(end->s);
+	end->ready = false;
 	end->reading = (wants & STREAM_READ) != 0;
 	end->tls_write = (wants & STREAM_WRITE) != 0;
 	return PX_IO_AGAIN;

@@ -455,7 +455,7 @@ idle(struct px_conn *c, bool *progress)
 		return PX_MORE;
 	}
 	if (px_out_pending(&c->client) > 0)
-		return PX_WAIT;
+		return PX_WAIT; /* answers are read before more is asked */
 	if (px_in(&c->client).n == 0) {
 		r = px_fill(&c->client, &e);
 		if (r == PX_IO_EOF || r == PX_IO_FAIL)

@@ -81,7 +81,9 @@ first_bytes(struct px_conn *c, bool *late)
 		return PX_CLOSE;
 	if (c->quiet_at == 0)
 		c->quiet_at = now + (inspected(c) ? SILENT_MS : QUIET_MS);
-	r = px_fill(&c->client, &e);
+	do
+		r = px_fill(&c->client, &e);
+	while (r == PX_IO_OK);
 	if (r == PX_IO_FAIL || (r == PX_IO_EOF && px_in(&c->client).n == 0))
 		return PX_CLOSE;
 	if (px_in(&c->client).n > 0 && !c->spoke) {

@@ -315,6 +315,32 @@ def ask(path, host="chaos.example.test"):
     return t
 
 
+def net_cpu_ns():
+    with open(f"/proc/{HARNESS}/task/{HARNESS}/children") as f:
+        net = [int(pid) for pid in f.read().split() if int(pid) != os.getpid()][0]
+    with open(f"/proc/{net}/schedstat") as f:
+        return int(f.read().split()[0])
+
+
+def check_a_client_that_does_not_read_costs_no_cpu():
+    t = ask("/bytes/50000000", "files.example.test")
+    assert read_head(t).startswith(b"HTTP/1.1 200")
+    last = [net_cpu_ns()]
+
+    def settled():
+        """Once every buffer on the way is full: none in a span of 100 ms."""
+        before, last[0] = last[0], net_cpu_ns()
+        threading.Event().wait(0.1)
+        return net_cpu_ns() - before < 1_000_000
+
+    wait_for("rest", settled)
+    got = 0
+    while got < 50_000_000:
+        more = t.recv(1 << 20)
+        assert more, got
+        got += len(more)
+
+
 def check_invalid_responses_become_502():
     for path in ("/cl-te", "/two-cl", "/bad-cl", "/te-unknown", "/obs-fold", "/nul-header",
                  "/space-colon", "/bare-lf", "/bad-status", "/bad-version", "/garbage",
