@@ -1,4 +1,4 @@
-#include "box.h"
+#include "sandbox/box.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "box.h"
+#include "sandbox/box.h"
 #include "test.h"
 
 #include "base/fd.h"

@@ -1,0 +1,354 @@
+/*
+ * The filter by a BPF interpreter, over the whole table, and by the kernel in
+ * real children.
+ */
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#include "sandbox/seccomp.h"
+
+#if defined(__x86_64__)
+#define ARCH AUDIT_ARCH_X86_64
+#else
+#define ARCH AUDIT_ARCH_AARCH64
+#endif
+
+enum { STEPS_MAX = 64 };
+
+/* Verdict of the program; counts steps.  Every path must end. */
+static uint32_t
+run(const struct seccomp_prog *p, const struct seccomp_data *d, unsigned *steps)
+{
+	uint32_t acc = 0;
+	size_t pc = 0;
+
+	for (*steps = 0; pc < p->n; ++*steps) {
+		const struct sock_filter *f = &p->insn[pc++];
+
+		switch (f->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			CHECK(f->k + 4 <= sizeof(*d));
+			memcpy(&acc, (const char *)d + f->k, 4);
+			break;
+		case BPF_ALU | BPF_AND | BPF_K:
+			acc &= f->k;
+			break;
+		case BPF_JMP | BPF_JA:
+			pc += f->k;
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			pc += acc == f->k ? f->jt : f->jf;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			pc += acc >= f->k ? f->jt : f->jf;
+			break;
+		case BPF_JMP | BPF_JSET | BPF_K:
+			pc += (acc & f->k) != 0 ? f->jt : f->jf;
+			break;
+		case BPF_RET | BPF_K:
+			return f->k;
+		default:
+			fail_msg("instruction %#x", f->code);
+		}
+	}
+	fail_msg("ran off the end");
+	return 0;
+}
+
+static uint32_t
+judge(uint32_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
+    uint64_t a4)
+{
+	static struct seccomp_prog p;
+	struct seccomp_data d = { .nr = (int)nr, .arch = ARCH,
+		.args = { a0, a1, a2, a3, a4 } };
+	unsigned steps;
+	uint32_t verdict;
+
+	if (p.n == 0)
+		seccomp_build(&p);
+	verdict = run(&p, &d, &steps);
+	CHECK_INT(steps, <, STEPS_MAX);
+	return verdict;
+}
+
+#define ALLOWED SECCOMP_RET_ALLOW
+#define REFUSED(n) (SECCOMP_RET_ERRNO | (n))
+#define JUDGE(nr, ...) judge((uint32_t)(nr), __VA_ARGS__)
+
+TEST(seccomp, refuses_the_table)
+{
+	static const struct {
+		int nr, err;
+	} rows[] = { { __NR_mount, EPERM }, { __NR_umount2, EPERM },
+		{ __NR_pivot_root, EPERM }, { __NR_chroot, EPERM },
+		{ __NR_setns, EPERM }, { __NR_clone3, ENOSYS },
+		{ __NR_ptrace, EPERM }, { __NR_process_vm_readv, EPERM },
+		{ __NR_process_vm_writev, EPERM }, { __NR_kcmp, EPERM },
+		{ __NR_pidfd_getfd, EPERM }, { __NR_bpf, EPERM },
+		{ __NR_perf_event_open, EPERM }, { __NR_userfaultfd, EPERM },
+		{ __NR_io_uring_setup, ENOSYS },
+		{ __NR_io_uring_register, ENOSYS }, { __NR_keyctl, ENOSYS },
+		{ __NR_add_key, ENOSYS }, { __NR_open_by_handle_at, EPERM },
+		{ __NR_name_to_handle_at, EPERM },
+		{ __NR_init_module, EPERM }, { __NR_kexec_load, EPERM },
+		{ __NR_fsopen, EPERM }, { __NR_open_tree, EPERM },
+		{ __NR_move_mount, EPERM }, { 457, EPERM }, { 467, EPERM } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK_INT(JUDGE(rows[i].nr, 0, 0, 0, 0, 0), ==,
+		    REFUSED(rows[i].err));
+}
+
+TEST(seccomp, allows_what_programs_live_by)
+{
+	static const int rows[] = { __NR_read, __NR_write, __NR_openat,
+		__NR_mmap, __NR_execve, __NR_exit_group, __NR_futex,
+		__NR_connect, __NR_memfd_create, __NR_pidfd_open,
+		__NR_pidfd_send_signal, __NR_seccomp,
+		__NR_landlock_restrict_self, __NR_epoll_pwait2, __NR_statx,
+		__NR_close_range, 500, 0x3fffffff };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK_INT(JUDGE(rows[i], 0, 0, 0, 0, 0), ==, ALLOWED);
+}
+
+TEST(seccomp, is_short_for_every_call)
+{
+	struct seccomp_prog p;
+	unsigned steps, worst = 0;
+
+	seccomp_build(&p);
+	CHECK_INT(p.n, <, SECCOMP_INSNS_MAX);
+	for (int nr = 0; nr < 600; nr++) {
+		struct seccomp_data d = { .nr = nr, .arch = ARCH };
+
+		(void)run(&p, &d, &steps);
+		worst = MAX(worst, steps);
+	}
+	CHECK_INT(worst, <=, 40);
+}
+
+TEST(seccomp, kills_foreign_architectures_and_misses_no_x32)
+{
+	struct seccomp_prog p;
+	struct seccomp_data d = { .nr = 1, .arch = AUDIT_ARCH_I386 };
+	unsigned steps;
+
+	seccomp_build(&p);
+	CHECK_INT(run(&p, &d, &steps), ==, SECCOMP_RET_KILL_PROCESS);
+#if defined(__x86_64__)
+	CHECK_INT(JUDGE(0x40000000 | __NR_mount, 0, 0, 0, 0, 0), ==,
+	    REFUSED(ENOSYS));
+	CHECK_INT(JUDGE(0x40000000 | __NR_read, 0, 0, 0, 0, 0), ==,
+	    REFUSED(ENOSYS));
+	CHECK_INT(JUDGE(0xffffffffU, 0, 0, 0, 0, 0), ==, REFUSED(ENOSYS));
+#endif
+}
+
+TEST(seccomp, makes_threads_but_no_namespaces)
+{
+	/* What pthread_create and fork pass. */
+	CHECK_INT(JUDGE(__NR_clone, 0x3d0f00, 0, 0, 0, 0), ==, ALLOWED);
+	CHECK_INT(JUDGE(__NR_clone, SIGCHLD, 0, 0, 0, 0), ==, ALLOWED);
+	for (int bit = 0; bit < 32; bit++) {
+		uint64_t flag = UINT64_C(1) << bit;
+		bool ns = (flag & 0x7E020000) != 0;
+
+		CHECK_INT(JUDGE(__NR_clone, flag | SIGCHLD, 0, 0, 0, 0), ==,
+		    ns ? REFUSED(EPERM) : ALLOWED);
+		CHECK_INT(JUDGE(__NR_unshare, flag, 0, 0, 0, 0), ==,
+		    ns || flag == 0x80 ? REFUSED(EPERM) : ALLOWED);
+	}
+}
+
+TEST(seccomp, compares_ioctl_as_the_kernel_does)
+{
+	CHECK_INT(JUDGE(__NR_ioctl, 0, 0x5412, 0, 0, 0), ==, REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_ioctl, 0, 0x541c, 0, 0, 0), ==, REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_ioctl, 0, UINT64_C(0x100005412), 0, 0, 0), ==,
+	    REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_ioctl, 0, 0x5413, 0, 0, 0), ==, ALLOWED);
+}
+
+TEST(seccomp, lets_only_plain_sockets_be_made)
+{
+	static const struct {
+		int family, type, proto;
+		bool ok;
+	} rows[] = { { AF_UNIX, SOCK_STREAM, 0, true },
+		{ AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, true },
+		{ AF_INET, SOCK_STREAM, 0, true },
+		{ AF_INET, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_TCP, true },
+		{ AF_INET6, SOCK_DGRAM, IPPROTO_UDP, true },
+		{ AF_INET6, SOCK_STREAM, IPPROTO_TCP, true },
+		{ AF_NETLINK, SOCK_RAW, 0, true },
+		{ AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, 0, true },
+		{ AF_NETLINK, SOCK_RAW, 12, false },
+		{ AF_NETLINK, SOCK_RAW, 4, false },
+		{ AF_INET, SOCK_STREAM, 262, false },
+		{ AF_INET6, SOCK_STREAM, 262, false },
+		{ AF_INET, SOCK_RAW, IPPROTO_TCP, false },
+		{ AF_INET, SOCK_DGRAM, IPPROTO_ICMP, false },
+		{ AF_INET, SOCK_STREAM, IPPROTO_SCTP, false },
+		{ AF_INET, SOCK_PACKET, 0, false },
+		{ AF_UNIX, SOCK_RAW, 0, false },
+		{ AF_PACKET, SOCK_RAW, 3, false },
+		{ AF_PACKET, SOCK_DGRAM, 0, false },
+		{ AF_VSOCK, SOCK_STREAM, 0, false },
+		{ AF_ALG, SOCK_SEQPACKET, 0, false },
+		{ AF_BLUETOOTH, SOCK_RAW, 0, false },
+		{ AF_KEY, SOCK_RAW, 2, false }, { 0, SOCK_STREAM, 0, false },
+		{ 44, SOCK_RAW, 0, false } /* AF_XDP */ };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint32_t want = rows[i].ok ? ALLOWED : REFUSED(EPERM);
+
+		CHECK_INT(JUDGE(__NR_socket, (uint64_t)rows[i].family,
+			      (uint64_t)rows[i].type,
+			      (uint64_t)rows[i].proto, 0, 0), ==, want);
+		/* The upper half is not looked at, here nor in the kernel. */
+		CHECK_INT(JUDGE(__NR_socket,
+			      (uint64_t)rows[i].family | UINT64_C(1) << 40,
+			      (uint64_t)rows[i].type,
+			      (uint64_t)rows[i].proto, 0, 0), ==, want);
+	}
+	CHECK_INT(JUDGE(__NR_socketpair, AF_UNIX, SOCK_STREAM, 0, 0, 0), ==,
+	    ALLOWED);
+	CHECK_INT(JUDGE(__NR_socketpair, 30, SOCK_STREAM, 0, 0, 0), ==,
+	    REFUSED(EPERM));
+}
+
+TEST(seccomp, refuses_fast_open)
+{
+	CHECK_INT(JUDGE(__NR_sendto, 3, 0, 1, MSG_FASTOPEN, 0), ==,
+	    REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_sendto, 3, 0, 1, MSG_NOSIGNAL, 0), ==, ALLOWED);
+	CHECK_INT(JUDGE(__NR_sendmsg, 3, 0, MSG_FASTOPEN, 0, 0), ==,
+	    REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_sendmmsg, 3, 0, 1, MSG_FASTOPEN, 0), ==,
+	    REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_setsockopt, 3, 6, 30, 0, 0), ==, REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_setsockopt, 3, 6, 1, 0, 0), ==, ALLOWED);
+	CHECK_INT(JUDGE(__NR_setsockopt, 3, 1, 30, 0, 0), ==, ALLOWED);
+}
+
+TEST(seccomp, refuses_set_user_id_files)
+{
+	CHECK_INT(JUDGE(__NR_fchmodat, 3, 0, 04755, 0, 0), ==, REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_fchmodat, 3, 0, 02755, 0, 0), ==, ALLOWED);
+	CHECK_INT(JUDGE(__NR_fchmod, 3, 04755, 0, 0, 0), ==, REFUSED(EPERM));
+	CHECK_INT(JUDGE(452, 3, 0, 04755, 0, 0), ==, REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_openat, 3, 0, 0x41, 04755, 0), ==,
+	    REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_openat, 3, 0, 0x41, 0644, 0), ==, ALLOWED);
+	CHECK_INT(JUDGE(__NR_mknodat, 3, 0, 0104755, 0, 0), ==,
+	    REFUSED(EPERM));
+}
+
+TEST(seccomp, allows_five_personalities)
+{
+	static const uint32_t ok[] = { 0, 8, 0x20000, 0x20008, 0xffffffff };
+
+	for (size_t i = 0; i < ARRAY_LEN(ok); i++)
+		CHECK_INT(JUDGE(__NR_personality, ok[i], 0, 0, 0, 0), ==,
+		    ALLOWED);
+	CHECK_INT(JUDGE(__NR_personality, 0x0040000, 0, 0, 0, 0), ==,
+	    REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_execveat, 3, 0, 0, 0, 0x1000), ==,
+	    REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_execveat, 3, 0, 0, 0, 0x100), ==, ALLOWED);
+}
+
+/* Errno of a call made in a child, with the filter or without. */
+static int
+in_child(bool filtered, long (*call)(void))
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		struct seccomp_prog p;
+
+		seccomp_build(&p);
+		if (filtered &&
+		    (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+			seccomp_enter(&p) < 0))
+			_exit(255);
+		_exit(call() < 0 ? errno : 0);
+	}
+	CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
+}
+
+static long
+call_sctp(void)
+{
+	return socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+}
+
+static long
+call_unshare(void)
+{
+	return unshare(CLONE_NEWUSER);
+}
+
+static long
+call_keyctl(void)
+{
+	return syscall(__NR_keyctl, 0, -3, 0);
+}
+
+static long
+call_access(void)
+{
+	return access("/", F_OK);
+}
+
+static long
+call_vm_read(void)
+{
+	return syscall(__NR_process_vm_readv, getpid(), NULL, 0, NULL, 0, 0);
+}
+
+TEST(seccomp, holds_in_the_kernel)
+{
+	CHECK_INT(in_child(true, call_sctp), ==, EPERM);
+	CHECK_INT(in_child(false, call_unshare), ==, 0);
+	CHECK_INT(in_child(true, call_unshare), ==, EPERM);
+	CHECK_INT(in_child(false, call_keyctl), ==, 0);
+	CHECK_INT(in_child(true, call_keyctl), ==, ENOSYS);
+	CHECK_INT(in_child(false, call_vm_read), ==, 0);
+	CHECK_INT(in_child(true, call_vm_read), ==, EPERM);
+	CHECK_INT(in_child(true, call_access), ==, 0);
+}
+
+#if defined(__x86_64__)
+static long
+call_i386(void)
+{
+	long rc;
+
+	/* getpid of the i386 ABI. */
+	__asm__ volatile("int $0x80" : "=a"(rc) : "a"(20L) : "memory", "r8",
+	    "r9", "r10", "r11");
+	return rc < 0 ? -1 : 0;
+}
+
+TEST(seccomp, kills_the_i386_abi_in_the_kernel)
+{
+	CHECK_INT(in_child(true, call_i386), ==, 1000);
+}
+#endif
