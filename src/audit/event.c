@@ -64,11 +64,11 @@ audit_action_find(struct view name, enum audit_action *out)
 	return false;
 }
 
-#define FIELD_STR(name, bound)                                                 \
-	{ #name, sizeof(#name) - 1, AUDIT_F_STR,                               \
+#define FIELD_STR(name, bound) \
+	{ #name, sizeof(#name) - 1, AUDIT_F_STR, \
 		offsetof(struct audit_event, name), bound },
-#define FIELD_NUM(name, kind)                                                  \
-	{ #name, sizeof(#name) - 1, kind, offsetof(struct audit_event, name),  \
+#define FIELD_NUM(name, kind) \
+	{ #name, sizeof(#name) - 1, kind, offsetof(struct audit_event, name), \
 		20 },
 const struct audit_field audit_fields[] = {
 #include "audit/fields.def"
@@ -86,8 +86,8 @@ enum {
 };
 #undef FIELD_STR
 #undef FIELD_NUM
-static_assert((int)LINE_MAX_BYTES <= (int)AUDIT_JSON_MAX,
-    "field bounds exceed a line");
+static_assert(
+    (int)LINE_MAX_BYTES <= (int)AUDIT_JSON_MAX, "field bounds exceed a line");
 
 /* What a byte is inside a JSON string. */
 enum { C_PLAIN, C_ESCAPE, C_WIDE };
@@ -99,7 +99,7 @@ class_of(unsigned char c)
 	if (c >= 0x80)
 		return C_WIDE;
 	return c < 0x20 || c == 0x7f || c == '"' || c == '\\' ? C_ESCAPE
-							       : C_PLAIN;
+							      : C_PLAIN;
 }
 
 /* Some byte of the eight is not C_PLAIN (or may not be: false positives). */
@@ -148,8 +148,8 @@ static bool
 deceives(uint32_t c)
 {
 	return c < 0xa0 || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
-	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
-	    c == 0xfeff;
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
+	       c == 0xfeff;
 }
 
 static char *
@@ -239,9 +239,9 @@ put_string(char *at, struct view v, size_t bound, bool *cut)
 			used = 1;
 			continue;
 		}
-		n = room > 0 ? (size_t)(put_unit(unit, p + i, v.n - i, &used) -
-				   unit)
-			     : UNIT_MAX;
+		n = room > 0
+			? (size_t)(put_unit(unit, p + i, v.n - i, &used) - unit)
+			: UNIT_MAX;
 		if (n > room) {
 			*cut = true;
 			break;
@@ -275,8 +275,8 @@ put_lit(char *at, const char *s, size_t n)
 
 /* The value of a numeric row; false when it is empty and left out. */
 static bool
-number_of(const struct audit_event *ev, const struct audit_field *f,
-    uint64_t *out)
+number_of(
+    const struct audit_event *ev, const struct audit_field *f, uint64_t *out)
 {
 	const char *at = (const char *)ev + f->offset;
 
@@ -303,8 +303,8 @@ number_of(const struct audit_event *ev, const struct audit_field *f,
 
 /* The text of a row that is one; false when it is empty and left out. */
 static bool
-text_of(const struct audit_event *ev, const struct audit_field *f,
-    struct view *out)
+text_of(
+    const struct audit_event *ev, const struct audit_field *f, struct view *out)
 {
 	const char *at = (const char *)ev + f->offset;
 

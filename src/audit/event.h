@@ -29,22 +29,22 @@ struct audit_event {
 	int64_t time_ms; /* wall clock */
 	enum audit_kind kind;
 	enum audit_action action;
-	struct view stage;  /* "connect", "forward", "ssrf", "l7", "bypass",
-			       "tls", "parse", "identity" ... when denied */
+	struct view stage; /* "connect", "forward", "ssrf", "l7", "bypass",
+			      "tls", "parse", "identity" ... when denied */
 	struct view binary; /* executable inside the sandbox, "-" unknown */
-	uint32_t pid;	    /* inside the sandbox; 0 unknown */
+	uint32_t pid; /* inside the sandbox; 0 unknown */
 	struct view ancestors; /* " -> " joined */
 	struct view sha256;
 	struct view host; /* name or address asked for */
 	uint16_t port;
 	struct view method, path; /* path without query; names only: query */
-	struct view query_names;  /* ", " joined */
-	struct view policy;	  /* key, "-" when none */
+	struct view query_names; /* ", " joined */
+	struct view policy; /* key, "-" when none */
 	struct view reason;
 	struct view suggestion; /* smallest change that would allow it */
-	uint64_t generation;	/* of the policy that judged */
-	uint32_t connection;	/* number of the connection in this sandbox */
-	struct view detail;	/* kind-specific, free text, escaped */
+	uint64_t generation; /* of the policy that judged */
+	uint32_t connection; /* number of the connection in this sandbox */
+	struct view detail; /* kind-specific, free text, escaped */
 };
 
 const char *audit_kind_name(enum audit_kind k);
@@ -76,10 +76,11 @@ struct audit_summary_row {
 struct audit_summary *audit_summary_new(void) MUST_USE;
 void audit_summary_free(struct audit_summary *s);
 void audit_summary_add(struct audit_summary *s, const struct audit_event *ev);
-size_t audit_summary_rows(const struct audit_summary *s,
-    const struct audit_summary_row **rows);
+size_t audit_summary_rows(
+    const struct audit_summary *s, const struct audit_summary_row **rows);
 uint64_t audit_summary_others(const struct audit_summary *s);
 /* Totals by action, of every event added. */
-uint64_t audit_summary_total(const struct audit_summary *s, enum audit_action a);
+uint64_t audit_summary_total(
+    const struct audit_summary *s, enum audit_action a);
 
 #endif

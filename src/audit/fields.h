@@ -23,7 +23,7 @@ struct audit_field {
 	size_t name_n;
 	enum audit_field_kind kind;
 	size_t offset; /* in struct audit_event */
-	size_t bound;  /* most bytes in JSON, after escaping */
+	size_t bound; /* most bytes in JSON, after escaping */
 };
 
 extern const struct audit_field audit_fields[];

@@ -21,8 +21,8 @@ take_number(struct audit_event *ev, const struct audit_field *f,
 	json_int_t n;
 
 	if (!json_is_integer(v) || (n = json_integer_value(v)) < 0)
-		return err_set(e, ERR_PROTO, "audit record: %s is no count",
-		    f->name);
+		return err_set(
+		    e, ERR_PROTO, "audit record: %s is no count", f->name);
 	switch (f->kind) {
 	case AUDIT_F_TIME:
 		ev->time_ms = n;
@@ -57,8 +57,8 @@ take_text(struct audit_event *ev, const struct audit_field *f, const json_t *v,
 	bool known = true;
 
 	if (!json_is_string(v))
-		return err_set(e, ERR_PROTO, "audit record: %s is no string",
-		    f->name);
+		return err_set(
+		    e, ERR_PROTO, "audit record: %s is no string", f->name);
 	text = (struct view) { json_string_value(v), json_string_length(v) };
 	if (f->kind == AUDIT_F_KIND)
 		known = audit_kind_find(text, &ev->kind);
@@ -67,8 +67,8 @@ take_text(struct audit_event *ev, const struct audit_field *f, const json_t *v,
 	else
 		*(struct view *)(void *)at = text;
 	if (!known)
-		return err_set(e, ERR_PROTO, "audit record: unknown %s",
-		    f->name);
+		return err_set(
+		    e, ERR_PROTO, "audit record: unknown %s", f->name);
 	return 0;
 }
 
@@ -92,7 +92,7 @@ audit_record_parse(struct view line, struct audit_record **store,
 		const struct audit_field *f = &audit_fields[i];
 		const json_t *v = json_object_get(root, f->name);
 		bool text = f->kind == AUDIT_F_STR || f->kind == AUDIT_F_KIND ||
-		    f->kind == AUDIT_F_ACTION;
+			    f->kind == AUDIT_F_ACTION;
 
 		if (v == NULL && f->kind != AUDIT_F_KIND &&
 		    f->kind != AUDIT_F_ACTION)

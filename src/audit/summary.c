@@ -94,7 +94,7 @@ add_row(struct audit_summary *s, const struct audit_event *ev)
 {
 	struct audit_summary_row *r = &s->rows[s->n];
 	size_t extra = ev->binary.n + ev->host.n + ev->method.n + ev->path.n +
-	    ev->reason.n + ev->policy.n + ev->suggestion.n;
+		       ev->reason.n + ev->policy.n + ev->suggestion.n;
 	struct entry *it = mem_calloc(1, sizeof(*it) + s->key.n + extra);
 	char *at = it->text + s->key.n;
 
@@ -153,8 +153,8 @@ audit_summary_add(struct audit_summary *s, const struct audit_event *ev)
 }
 
 size_t
-audit_summary_rows(const struct audit_summary *s,
-    const struct audit_summary_row **rows)
+audit_summary_rows(
+    const struct audit_summary *s, const struct audit_summary_row **rows)
 {
 	*rows = s->rows;
 	return s->n;

@@ -9,7 +9,8 @@ static const char usage[] =
     "usage: openshell-sandbox ctl | --version | --help\n"
     "\n"
     "The supervisor of one sandbox.  openshell starts it; a person has no use\n"
-    "for it alone.  `ctl` expects the session with its owner as descriptor 3.\n";
+    "for it alone.  `ctl` expects the session with its owner as descriptor "
+    "3.\n";
 
 int
 main(int argc, char *argv[])

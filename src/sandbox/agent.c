@@ -37,7 +37,8 @@ below(const char *path, const char *dir)
 	size_t n = strlen(dir);
 
 	return strncmp(path, dir, n) == 0 &&
-	    (path[n] == '\0' || path[n] == '/' || (n > 0 && dir[n - 1] == '/'));
+	       (path[n] == '\0' || path[n] == '/' ||
+		   (n > 0 && dir[n - 1] == '/'));
 }
 
 static bool
@@ -61,8 +62,10 @@ add_bind(struct finder *f, const char *path, const char *target, struct err *e)
 	struct agent *a = f->out;
 
 	if (a->n_binds == AGENT_BINDS_MAX)
-		return err_set(e, ERR_LIMIT, "%s needs too many paths; name "
-		    "its installation with --ro", f->ask->command);
+		return err_set(e, ERR_LIMIT,
+		    "%s needs too many paths; name "
+		    "its installation with --ro",
+		    f->ask->command);
 	a->binds[a->n_binds++] = (struct agent_bind) { mem_strdup(path),
 		target != NULL ? mem_strdup(target) : NULL };
 	return 0;
@@ -73,8 +76,8 @@ add_dir(struct agent *a, const char *file)
 {
 	const char *slash = strrchr(file, '/');
 	AUTO_FREE char *dir = slash == NULL || slash == file
-	    ? mem_strdup("/")
-	    : mem_strndup(file, (size_t)(slash - file));
+				  ? mem_strdup("/")
+				  : mem_strndup(file, (size_t)(slash - file));
 
 	for (size_t i = 0; i < a->n_dirs; i++)
 		if (strcmp(a->dirs[i], dir) == 0)
@@ -89,7 +92,7 @@ runnable(const char *path)
 	struct stat st;
 
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-	    access(path, X_OK) == 0;
+	       access(path, X_OK) == 0;
 }
 
 /* `name` on the owner's PATH, or by its own path; false when nowhere. */
@@ -101,8 +104,8 @@ look_up(const struct agent_ask *ask, const char *name, char out[PATH_MAX])
 
 	if (strchr(name, '/') != NULL) {
 		n = name[0] == '/'
-		    ? snprintf(out, PATH_MAX, "%s", name)
-		    : snprintf(out, PATH_MAX, "%s/%s", ask->cwd, name);
+			? snprintf(out, PATH_MAX, "%s", name)
+			: snprintf(out, PATH_MAX, "%s/%s", ask->cwd, name);
 		return n > 0 && n < PATH_MAX && runnable(out);
 	}
 	while (rest.p != NULL && name[0] != '\0') {
@@ -167,7 +170,8 @@ show(struct finder *f, const char *found, const char *real, struct err *e)
 	    below(home, whole))
 		return err_set(e, ERR_DENIED,
 		    "%s lies in %s, which holds the home directory; install "
-		    "it elsewhere", f->ask->command, whole);
+		    "it elsewhere",
+		    f->ask->command, whole);
 	return add_bind(f, whole, NULL, e);
 }
 
@@ -187,8 +191,7 @@ shebang(const char *file, char prog[SHEBANG_MAX], char arg[SHEBANG_MAX])
 	word = view_cut(v, ' ', &v);
 	(void)snprintf(prog, SHEBANG_MAX, "%.*s", (int)word.n, word.p);
 	v = view_trim(v);
-	(void)snprintf(arg, SHEBANG_MAX, "%.*s", (int)v.n,
-	    v.n > 0 ? v.p : "");
+	(void)snprintf(arg, SHEBANG_MAX, "%.*s", (int)v.n, v.n > 0 ? v.p : "");
 	return prog[0] == '/';
 }
 
@@ -223,6 +226,8 @@ add_program(struct finder *f, const char *name, unsigned depth, struct err *e)
 	if (!visible(f, found) && add_bind(f, found, real, e) < 0)
 		return -1;
 	add_dir(f->out, found);
+	if (depth == 0)
+		f->out->program = mem_strdup(real);
 	if (depth == DEPTH_MAX || !shebang(real, prog, arg))
 		return 0;
 	base = strrchr(prog, '/') + 1;
@@ -256,4 +261,5 @@ agent_fini(struct agent *a)
 	}
 	while (a->n_dirs > 0)
 		free(a->dirs[--a->n_dirs]);
+	free(take_ptr(a->program));
 }

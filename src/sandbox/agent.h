@@ -14,16 +14,16 @@ enum { AGENT_BINDS_MAX = 16, AGENT_DIRS_MAX = 16 };
 
 struct agent_ask {
 	const char *command; /* argv[0] as the person typed it */
-	const char *path;    /* the owner's PATH */
-	const char *cwd;     /* for a command with a '/' in it */
-	const char *home;    /* the owner's; never shown as a whole */
+	const char *path; /* the owner's PATH */
+	const char *cwd; /* for a command with a '/' in it */
+	const char *home; /* the owner's; never shown as a whole */
 	/* The host path is there inside already, at the same path. */
 	bool (*visible)(const void *ctx, const char *path);
 	const void *ctx;
 };
 
 struct agent_bind {
-	char *path;   /* to be shown, read-only; or the place of a link */
+	char *path; /* to be shown, read-only; or the place of a link */
 	char *target; /* not NULL: a symbolic link with this text */
 };
 
@@ -32,6 +32,7 @@ struct agent {
 	size_t n_binds;
 	char *dirs[AGENT_DIRS_MAX]; /* for PATH inside, in order */
 	size_t n_dirs;
+	char *program; /* the file itself; NULL when it was not found */
 };
 
 /*
@@ -39,8 +40,8 @@ struct agent {
  * it is there but cannot be shown safely, with the fix.  *out is the caller's
  * to release with agent_fini.
  */
-int agent_find(const struct agent_ask *ask, struct agent *out, struct err *e)
-    MUST_USE;
+int agent_find(
+    const struct agent_ask *ask, struct agent *out, struct err *e) MUST_USE;
 void agent_fini(struct agent *a);
 
 #endif

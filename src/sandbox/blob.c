@@ -27,7 +27,7 @@ enum {
 	SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE,
 	KEY_MAX = 31,
 	VALUE_MAX = 128 << 10, /* MAX_ARG_STRLEN of the kernel */
-	HEAD = 8,	       /* magic and count */
+	HEAD = 8, /* magic and count */
 	ITEM_HEAD = 8
 };
 static const char magic[4] = { 'O', 'S', 'B', '1' };
@@ -89,8 +89,8 @@ blob_add(struct blob *b, const char *key, const char *value)
 int
 memfd_seal(struct view bytes, int *fd, struct err *e)
 {
-	AUTO_CLOSE int m = memfd_create("openshell",
-	    MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	AUTO_CLOSE int m = memfd_create(
+	    "openshell", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 
 	if (m < 0 && errno == EINVAL) /* before 6.3 */
 		m = memfd_create("openshell", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -116,8 +116,8 @@ sealed_size(int fd, size_t max, struct err *e)
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, "stat sealed memory");
 	if (st.st_size < 0 || (uint64_t)st.st_size > max)
-		return err_set(e, ERR_LIMIT,
-		    "larger than the limit of %zu bytes", max);
+		return err_set(
+		    e, ERR_LIMIT, "larger than the limit of %zu bytes", max);
 	return (ssize_t)st.st_size;
 }
 
@@ -132,15 +132,16 @@ memfd_read(int fd, size_t max, char **text, size_t *n, struct err *e)
 		return -1;
 	p = mem_calloc(1, (size_t)size + 1);
 	while (done < (size_t)size) {
-		ssize_t got = pread(fd, p + done, (size_t)size - done,
-		    (off_t)done);
+		ssize_t got =
+		    pread(fd, p + done, (size_t)size - done, (off_t)done);
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return err_sys(e, "read sealed memory");
 		if (got == 0)
-			return err_set(e, ERR_PROTO, "sealed memory ends early");
+			return err_set(
+			    e, ERR_PROTO, "sealed memory ends early");
 		done += (size_t)got;
 	}
 	*n = done;
@@ -190,8 +191,8 @@ rd_string(struct rd *r, uint32_t n, size_t max)
 	struct view v = rd_view(r, (size_t)n + 1);
 
 	return v.p != NULL && n <= max && view_find(v, '\0') == (ssize_t)n
-	    ? v.p
-	    : NULL;
+		   ? v.p
+		   : NULL;
 }
 
 /* Fills items from the bytes; all of them must be used. */
@@ -214,8 +215,8 @@ parse(struct blob *b, struct view bytes, struct err *e)
 
 		if (key == NULL || value == NULL ||
 		    !key_ok((struct view) { key, kn }))
-			return err_set(e, ERR_PROTO,
-			    "malformed item %u of a blob", i);
+			return err_set(
+			    e, ERR_PROTO, "malformed item %u of a blob", i);
 		b->items[i] = (struct item) { key, value };
 	}
 	if (!rd_end(&r))

@@ -68,8 +68,8 @@ drain(struct ctl *c)
 	spawn_free(take_ptr(c->spawn));
 	if (c->net_sock >= 0) {
 		(void)shutdown(c->net_sock, SHUT_WR);
-		(void)uv_timer_start(&c->deadline, on_flush_late, CTL_FLUSH_MS,
-		    0);
+		(void)uv_timer_start(
+		    &c->deadline, on_flush_late, CTL_FLUSH_MS, 0);
 	}
 	ctl_watch(c);
 }
@@ -332,9 +332,11 @@ ctl_main(net_main_fn *net_main)
 	shed();
 	if (getsockopt(CTL_SOCK, SOL_SOCKET, SO_TYPE, &type, &n) < 0 ||
 	    type != SOCK_SEQPACKET) {
-		(void)fprintf(stderr, "openshell-sandbox: ctl is started by "
-				      "openshell, not by hand: descriptor %d "
-				      "is no session\n", (int)CTL_SOCK);
+		(void)fprintf(stderr,
+		    "openshell-sandbox: ctl is started by "
+		    "openshell, not by hand: descriptor %d "
+		    "is no session\n",
+		    (int)CTL_SOCK);
 		return 2;
 	}
 	c->sock = CTL_SOCK;

@@ -36,8 +36,8 @@ command_release(struct ctl_command *k)
 /* --- the end of a command ----------------------------------------------- */
 
 static void
-exited(struct ctl_command *k, enum session_end end, unsigned status,
-    bool oom, const char *text)
+exited(struct ctl_command *k, enum session_end end, unsigned status, bool oom,
+    const char *text)
 {
 	struct ctl *c = k->c;
 	struct session_exited *m = &c->m.exited;
@@ -61,7 +61,7 @@ not_run(struct ctl_command *k, int sys, const char *detail)
 {
 	static const char exec_step[] = "exec:";
 	bool at_exec = detail[0] == '\0' ||
-	    strncmp(detail, exec_step, sizeof(exec_step) - 1) == 0;
+		       strncmp(detail, exec_step, sizeof(exec_step) - 1) == 0;
 	bool missing = at_exec && sys == ENOENT;
 	char text[256];
 
@@ -74,8 +74,10 @@ not_run(struct ctl_command *k, int sys, const char *detail)
 		(void)snprintf(text, sizeof(text), "%.80s: cannot be run: %s",
 		    k->name, strerrordesc_np(sys));
 	else
-		(void)snprintf(text, sizeof(text), "%.80s: cannot be run: "
-		    "%.140s", k->name, detail);
+		(void)snprintf(text, sizeof(text),
+		    "%.80s: cannot be run: "
+		    "%.140s",
+		    k->name, detail);
 	exited(k, missing ? SESSION_END_NOT_FOUND : SESSION_END_NOT_EXECUTABLE,
 	    missing ? 127 : 126, false, text);
 }
@@ -98,11 +100,11 @@ on_exited(struct ctl *c, const struct spawn_event *ev)
 		    "--memory raises it",
 		    (unsigned long long)(plan_sbx(c->plan)->memory_max >> 20));
 	if (WIFSIGNALED(ev->wstatus))
-		exited(k, SESSION_END_SIGNAL,
-		    (unsigned)WTERMSIG(ev->wstatus), ev->oom, text);
+		exited(k, SESSION_END_SIGNAL, (unsigned)WTERMSIG(ev->wstatus),
+		    ev->oom, text);
 	else
-		exited(k, SESSION_END_EXIT,
-		    (unsigned)WEXITSTATUS(ev->wstatus), ev->oom, text);
+		exited(k, SESSION_END_EXIT, (unsigned)WEXITSTATUS(ev->wstatus),
+		    ev->oom, text);
 }
 
 /* --- time --------------------------------------------------------------- */
@@ -162,16 +164,18 @@ list_of(const struct blob *b, const char *key, size_t *n)
 }
 
 static int
-run(struct ctl_command *k, const struct blob *b, struct lists *l,
-    struct err *e)
+run(struct ctl_command *k, const struct blob *b, struct lists *l, struct err *e)
 {
 	struct ctl *c = k->c;
 	char url[64];
 	struct environ_base base = { SBX_HOME, SBX_USER, plan_shell(c->plan),
 		plan_path(c->plan), url, k->tty };
 	struct environ_list env = { NULL, 0 };
-	struct spawn_exec x = { .id = k->id, .tty = k->tty, .rows = k->rows,
-		.cols = k->cols, .cwd = blob_get(b, "cwd", 0) };
+	struct spawn_exec x = { .id = k->id,
+		.tty = k->tty,
+		.rows = k->rows,
+		.cols = k->cols,
+		.cwd = blob_get(b, "cwd", 0) };
 	int rc;
 
 	(void)snprintf(url, sizeof(url), "http://%s:%d", SBX_PROXY_ADDR,
@@ -213,8 +217,8 @@ start(struct ctl_command *k)
 		return;
 	}
 	if (k->timeout_s > 0)
-		(void)uv_timer_start(&k->timer, on_timeout,
-		    (uint64_t)k->timeout_s * 1000, 0);
+		(void)uv_timer_start(
+		    &k->timer, on_timeout, (uint64_t)k->timeout_s * 1000, 0);
 }
 
 void
@@ -357,6 +361,20 @@ on_ready(struct ctl *c, const struct spawn_event *ev)
 		ctl_try_isolate(c);
 }
 
+/* While the agent starts, the other core reads it. */
+static void
+warm(struct ctl *c)
+{
+	const char *program = plan_program(c->plan);
+	int fd = program != NULL && !c->warmed && c->identity != NULL
+		     ? open(program, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+		     : -1;
+
+	c->warmed = true;
+	if (fd >= 0)
+		identity_warm(c->identity, fd);
+}
+
 static void
 on_started(struct ctl *c, const struct spawn_event *ev)
 {
@@ -369,6 +387,7 @@ on_started(struct ctl *c, const struct spawn_event *ev)
 		c->m.started.id = ev->id;
 		c->m.started.pid = (uint32_t)ev->pid;
 		ctl_to_owner(c, SESSION_STARTED, &pty, pty >= 0);
+		warm(c);
 	}
 	fd_close(&pty);
 }

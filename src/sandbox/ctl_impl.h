@@ -18,13 +18,13 @@
 
 enum {
 	CTL_COMMANDS_MAX = 64,
-	CTL_POLICIES_MAX = 16,	      /* sent to net, not acknowledged */
-	CTL_EVENTS_MAX = 1 << 20,     /* bytes held for a slow owner */
-	CTL_OUT_MAX = 256,	      /* messages; then its own are not read */
-	CTL_WHO_MAX = 64,	      /* questions of net at a time */
-	CTL_START_MS = 30000,	      /* from SPEC to isolated */
-	CTL_FLUSH_MS = 2000,	      /* net, to send its last records */
-	CTL_GRACE_MS = 10000	      /* default between TERM and KILL */
+	CTL_POLICIES_MAX = 16, /* sent to net, not acknowledged */
+	CTL_EVENTS_MAX = 1 << 20, /* bytes held for a slow owner */
+	CTL_OUT_MAX = 256, /* messages; then its own are not read */
+	CTL_WHO_MAX = 64, /* questions of net at a time */
+	CTL_START_MS = 30000, /* from SPEC to isolated */
+	CTL_FLUSH_MS = 2000, /* net, to send its last records */
+	CTL_GRACE_MS = 10000 /* default between TERM and KILL */
 };
 
 enum ctl_state {
@@ -58,7 +58,7 @@ struct ctl {
 	uv_loop_t loop;
 	enum ctl_state state;
 	bool watching; /* the loop stands */
-	int status;    /* of the process */
+	int status; /* of the process */
 
 	/* owner */
 	int sock;
@@ -77,6 +77,7 @@ struct ctl {
 	int listen_proxy, listen_capture, diag, proc;
 	struct sbx_report report;
 	struct identity *identity;
+	bool warmed; /* the program asked for is being hashed */
 	struct ctl_command commands[CTL_COMMANDS_MAX];
 
 	/* the proxy */
@@ -136,8 +137,8 @@ void ctl_net_gone(struct ctl *c);
 void ctl_read_spawn(struct ctl *c);
 /* When both stand: trust files, listeners, isolated, waiting commands. */
 void ctl_try_isolate(struct ctl *c);
-void ctl_exec(struct ctl *c, const struct session_exec *m, int *fds,
-    unsigned nfds);
+void ctl_exec(
+    struct ctl *c, const struct session_exec *m, int *fds, unsigned nfds);
 void ctl_signal(struct ctl *c, uint32_t id, int signo);
 void ctl_resize(struct ctl *c, uint32_t id, uint16_t rows, uint16_t cols);
 

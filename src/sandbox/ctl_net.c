@@ -75,8 +75,8 @@ on_who(struct ctl *c, const union net_msg *m)
 static void
 on_events(struct ctl *c, const union net_msg *m)
 {
-	_Static_assert((int)SESSION_EVENTS_MAX >= (int)NET_EVENTS_MAX,
-	    "records fit");
+	_Static_assert(
+	    (int)SESSION_EVENTS_MAX >= (int)NET_EVENTS_MAX, "records fit");
 	c->m.events.pad = 0;
 	c->m.events.n = m->events.n;
 	memcpy(c->m.events.json, m->events.json, m->events.n);
@@ -88,8 +88,8 @@ on_failed(struct ctl *c, const union net_msg *m)
 {
 	char text[SESSION_TEXT];
 
-	(void)snprintf(text, sizeof(text), "the proxy failed\n%.900s",
-	    m->failed.text);
+	(void)snprintf(
+	    text, sizeof(text), "the proxy failed\n%.900s", m->failed.text);
 	ctl_fail(c, text);
 }
 
@@ -106,13 +106,13 @@ void
 ctl_read_net(struct ctl *c)
 {
 	for (unsigned batch = 0; batch < 32 && c->net_sock >= 0 &&
-	     c->to_owner.bytes < CTL_EVENTS_MAX;
+				 c->to_owner.bytes < CTL_EVENTS_MAX;
 	     batch++) {
 		int fds[FD_MSG_MAX];
 		unsigned nfds = 0;
 		struct err e;
-		int rc = net_recv(c->net_sock, NET_SIDE_CTL, &c->from_net, fds,
-		    &nfds, &e);
+		int rc = net_recv(
+		    c->net_sock, NET_SIDE_CTL, &c->from_net, fds, &nfds, &e);
 
 		if (rc < 0 && e.code == ERR_AGAIN)
 			return;

@@ -9,8 +9,8 @@
 #include "sandbox/ctl_impl.h"
 
 void
-ctl_to_owner(struct ctl *c, enum session_type type, const int *fds,
-    unsigned nfds)
+ctl_to_owner(
+    struct ctl *c, enum session_type type, const int *fds, unsigned nfds)
 {
 	struct err e = { .code = ERR_AGAIN };
 
@@ -22,8 +22,7 @@ ctl_to_owner(struct ctl *c, enum session_type type, const int *fds,
 	if (c->to_owner.n > 0) {
 		/* Behind what waits: the header is what session_send fills. */
 		c->m.hdr = (struct session_hdr) { SESSION_VERSION,
-			(uint16_t)type,
-			(uint32_t)session_size(type, &c->m) };
+			(uint16_t)type, (uint32_t)session_size(type, &c->m) };
 	} else if (e.code != ERR_AGAIN) {
 		if (e.code == ERR_INTERNAL)
 			LOG_ERROR("SESSION_SEND", KV_STR("reason", e.text));
@@ -121,8 +120,8 @@ check_next(struct ctl *c, uint64_t revision, int fd, struct policy **out,
 
 /* A refused revision changes nothing: the last good policy stays. */
 static void
-on_policy(struct ctl *c, const union session_msg *m, int *fds,
-    unsigned nfds UNUSED)
+on_policy(
+    struct ctl *c, const union session_msg *m, int *fds, unsigned nfds UNUSED)
 {
 	struct policy *next = NULL;
 	struct err e;
@@ -190,8 +189,8 @@ on_stop(struct ctl *c, const union session_msg *m UNUSED, int *fds UNUSED,
 
 static const struct owner_rule {
 	unsigned when; /* enum ctl_state */
-	void (*run)(struct ctl *, const union session_msg *, int *fds,
-	    unsigned nfds);
+	void (*run)(
+	    struct ctl *, const union session_msg *, int *fds, unsigned nfds);
 } owner_rules[] = {
 	[SESSION_SPEC] = { 0, NULL }, /* only as the first message */
 	[SESSION_POLICY] = { CTL_STARTING | CTL_ISOLATED, on_policy },
@@ -205,8 +204,8 @@ static void
 dispatch(struct ctl *c, int *fds, unsigned nfds)
 {
 	const struct owner_rule *r = c->got.hdr.type < ARRAY_LEN(owner_rules)
-	    ? &owner_rules[c->got.hdr.type]
-	    : NULL;
+					 ? &owner_rules[c->got.hdr.type]
+					 : NULL;
 
 	/* While it ends, what was sent before the owner knew is no fault. */
 	if (c->state >= CTL_ENDING)
@@ -215,8 +214,7 @@ dispatch(struct ctl *c, int *fds, unsigned nfds)
 		char text[80];
 
 		(void)snprintf(text, sizeof(text),
-		    "session: message %u is not expected now",
-		    c->got.hdr.type);
+		    "session: message %u is not expected now", c->got.hdr.type);
 		ctl_fail(c, text);
 		return;
 	}
@@ -230,8 +228,8 @@ ctl_read_owner(struct ctl *c)
 		int fds[FD_MSG_MAX];
 		unsigned nfds = 0;
 		struct err e;
-		int rc = session_recv(c->sock, SESSION_SUPERVISOR, &c->got,
-		    fds, &nfds, &e);
+		int rc = session_recv(
+		    c->sock, SESSION_SUPERVISOR, &c->got, fds, &nfds, &e);
 
 		if (rc < 0 && e.code == ERR_AGAIN)
 			return;

@@ -22,8 +22,8 @@ static int
 receive_spec(struct ctl *c, int fds[FD_MSG_MAX], struct err *e)
 {
 	unsigned nfds = 0;
-	int rc = session_recv(c->sock, SESSION_SUPERVISOR, &c->got, fds, &nfds,
-	    e);
+	int rc =
+	    session_recv(c->sock, SESSION_SUPERVISOR, &c->got, fds, &nfds, e);
 
 	if (rc == 0) {
 		c->owner_gone = true;
@@ -34,8 +34,8 @@ receive_spec(struct ctl *c, int fds[FD_MSG_MAX], struct err *e)
 	if (c->got.hdr.type != SESSION_SPEC) {
 		while (nfds > 0)
 			fd_close(&fds[--nfds]);
-		return err_set(e, ERR_PROTO,
-		    "session: the first message is not SPEC");
+		return err_set(
+		    e, ERR_PROTO, "session: the first message is not SPEC");
 	}
 	return 0;
 }
@@ -59,8 +59,8 @@ read_system_roots(struct buf *out)
 		struct err ignored;
 		size_t n = 0;
 
-		if (file_read_path(places[i], false, TRUST_MAX, &text, &n,
-			&ignored) < 0 ||
+		if (file_read_path(
+			places[i], false, TRUST_MAX, &text, &n, &ignored) < 0 ||
 		    n == 0)
 			continue;
 		buf_put(out, (struct view) { text, n });
@@ -102,8 +102,8 @@ read_servers(char out[NET_SERVERS_MAX])
 	size_t n = 0, used = 0;
 
 	out[0] = '\0';
-	if (file_read_path("/etc/resolv.conf", false, 65536, &text, &n,
-		&ignored) < 0)
+	if (file_read_path(
+		"/etc/resolv.conf", false, 65536, &text, &n, &ignored) < 0)
 		return;
 	rest = (struct view) { text, n };
 	while (rest.p != NULL) {
@@ -208,8 +208,8 @@ start_net(struct ctl *c, int policy_fd, struct err *e)
 	m->event_level = c->event_level;
 	m->proxy_port = SBX_PROXY_PORT;
 	m->generation = c->revision;
-	(void)snprintf(m->proxy_addr, sizeof(m->proxy_addr), "%s",
-	    SBX_PROXY_ADDR);
+	(void)snprintf(
+	    m->proxy_addr, sizeof(m->proxy_addr), "%s", SBX_PROXY_ADDR);
 	read_servers(m->servers);
 	choose_ids(m);
 	if (memfd_seal(buf_view(&c->trust), &trust, e) < 0)

@@ -19,7 +19,7 @@ name_len(const char *item)
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)item[i];
 		bool letter = (c >= 'a' && c <= 'z') ||
-		    (c >= 'A' && c <= 'Z') || c == '_';
+			      (c >= 'A' && c <= 'Z') || c == '_';
 
 		if (!letter && !(i > 0 && c >= '0' && c <= '9'))
 			return 0;
@@ -83,9 +83,7 @@ int
 environ_build(const struct environ_base *base, const char *const *wanted,
     size_t n, struct environ_list *out, struct err *e)
 {
-	struct environ_list l = {
-		mem_calloc(n + OURS + 1, sizeof(*l.v)), 0
-	};
+	struct environ_list l = { mem_calloc(n + OURS + 1, sizeof(*l.v)), 0 };
 
 	put_base(&l, base);
 	for (size_t i = 0; i < n; i++) {

@@ -20,7 +20,7 @@
 struct environ_base {
 	const char *home, *user, *shell, *path;
 	const char *proxy_url; /* "http://10.200.0.1:3128" */
-	bool tty;	       /* TERM defaults to a real terminal */
+	bool tty; /* TERM defaults to a real terminal */
 };
 
 struct environ_list {

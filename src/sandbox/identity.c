@@ -20,8 +20,8 @@
 #include "sandbox/identity_proc.h"
 
 enum {
-	DIGESTS_MAX = 512,	/* files; beyond it the oldest unused goes */
-	TRUST_MAX = 4096,	/* paths; beyond it new ones are refused */
+	DIGESTS_MAX = 512, /* files; beyond it the oldest unused goes */
+	TRUST_MAX = 4096, /* paths; beyond it new ones are refused */
 	CHUNK = 256 << 10
 };
 static const uint64_t file_max = (uint64_t)2 << 30; /* bytes worth hashing */
@@ -68,8 +68,8 @@ struct identity {
 };
 
 struct identity *
-identity_new(uv_loop_t *loop, int diag, int proc, identity_answer_fn *answer,
-    void *ctx)
+identity_new(
+    uv_loop_t *loop, int diag, int proc, identity_answer_fn *answer, void *ctx)
 {
 	struct identity *id = NEW(struct identity);
 
@@ -112,8 +112,8 @@ static bool
 same_file(const struct id_file *a, const struct id_file *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	    a->mtime_s == b->mtime_s && a->mtime_ns == b->mtime_ns &&
-	    a->ctime_s == b->ctime_s && a->ctime_ns == b->ctime_ns;
+	       a->mtime_s == b->mtime_s && a->mtime_ns == b->mtime_ns &&
+	       a->ctime_s == b->ctime_s && a->ctime_ns == b->ctime_ns;
 }
 
 static struct digest *
@@ -136,8 +136,7 @@ hash_file(int fd, const struct id_file *file, char hex[65])
 	unsigned char out[EVP_MAX_MD_SIZE];
 	struct id_file now;
 	uint64_t at = 0;
-	bool ok = md != NULL &&
-	    EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
+	bool ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
 
 	while (ok && at < file->size) {
 		ssize_t n = pread(fd, chunk, CHUNK, (off_t)at);
@@ -148,7 +147,7 @@ hash_file(int fd, const struct id_file *file, char hex[65])
 			at += (uint64_t)n;
 	}
 	ok = ok && at == file->size && id_file_of(fd, &now) &&
-	    same_file(&now, file) && EVP_DigestFinal_ex(md, out, NULL) == 1;
+	     same_file(&now, file) && EVP_DigestFinal_ex(md, out, NULL) == 1;
 	EVP_MD_CTX_free(md);
 	for (size_t i = 0; ok && i < 32; i++)
 		(void)snprintf(hex + 2 * i, 3, "%02x", out[i]);
@@ -160,8 +159,8 @@ work_hash(uv_work_t *w)
 {
 	struct digest *g = CONTAINER_OF(w, struct digest, work);
 
-	g->state = hash_file(g->fd, &g->file, g->hex) ? DIGEST_READY
-						      : DIGEST_BAD;
+	g->state =
+	    hash_file(g->fd, &g->file, g->hex) ? DIGEST_READY : DIGEST_BAD;
 }
 
 static void settle(struct job *j);
@@ -202,37 +201,60 @@ digest_place(struct identity *id)
 	return oldest;
 }
 
+/*
+ * The digest of a file, known or being made; NULL when it cannot be.  Takes
+ * *fd.
+ */
+static struct digest *
+digest_start(struct identity *id, const struct id_file *file, int *fd)
+{
+	AUTO_CLOSE int mine = fd_take(fd);
+	struct digest *g = digest_of(id, file);
+
+	if (g != NULL && g->state != DIGEST_BAD)
+		return g;
+	if (file->size > file_max)
+		return NULL;
+	if (g == NULL)
+		g = digest_place(id);
+	if (g == NULL)
+		return NULL;
+	*g = (struct digest) { .id = id,
+		.file = *file,
+		.state = DIGEST_RUNNING,
+		.fd = take_fd(mine),
+		.used = ++id->tick };
+	if (uv_queue_work(id->loop, &g->work, work_hash, done_hash) < 0) {
+		fd_close(&g->fd);
+		g->state = DIGEST_BAD;
+		return NULL;
+	}
+	return g;
+}
+
+void
+identity_warm(struct identity *id, int fd)
+{
+	struct id_file file;
+
+	if (id_file_of(fd, &file))
+		(void)digest_start(id, &file, &fd);
+	fd_close(&fd);
+}
+
 /* Makes sure that the digest of `p` is known, or waits for it. */
 static void
 want_digest(struct job *j, struct id_prog *p)
 {
-	struct identity *id = j->id;
-	struct digest *g = digest_of(id, &p->file);
+	struct digest *g;
 
 	if (p->fd < 0)
 		return;
-	if (g == NULL || g->state == DIGEST_BAD) {
-		if (p->file.size > file_max)
-			return;
-		if (g == NULL)
-			g = digest_place(id);
-		if (g == NULL)
-			return;
-		*g = (struct digest) { .id = id, .file = p->file,
-			.state = DIGEST_RUNNING, .fd = fd_take(&p->fd),
-			.used = ++id->tick };
-		if (uv_queue_work(id->loop, &g->work, work_hash, done_hash) <
-		    0) {
-			fd_close(&g->fd);
-			g->state = DIGEST_BAD;
-			return;
-		}
-	}
-	fd_close(&p->fd);
-	if (g->state != DIGEST_RUNNING)
+	g = digest_start(j->id, &p->file, &p->fd);
+	if (g == NULL || g->state != DIGEST_RUNNING)
 		return;
-	g->waiting = mem_realloc(g->waiting, g->n_waiting + 1,
-	    sizeof(struct job *));
+	g->waiting =
+	    mem_realloc(g->waiting, g->n_waiting + 1, sizeof(struct job *));
 	g->waiting[g->n_waiting++] = j;
 	j->missing++;
 }
@@ -252,8 +274,7 @@ trust_add(struct identity *id, const char *path, const char *hex)
 
 	if (id->n_trust == TRUST_MAX)
 		return false;
-	id->trust = mem_realloc(id->trust, id->n_trust + 1,
-	    sizeof(*id->trust));
+	id->trust = mem_realloc(id->trust, id->n_trust + 1, sizeof(*id->trust));
 	while (at < id->n_trust && strcmp(id->trust[at].path, path) < 0)
 		at++;
 	memmove(&id->trust[at + 1], &id->trust[at],
@@ -271,9 +292,9 @@ check_prog(struct identity *id, const struct id_prog *p, const char **hex,
 {
 	const struct digest *g = digest_of(id, &p->file);
 	const struct trust *t = id->n_trust > 0
-	    ? bsearch(p->path, id->trust, id->n_trust, sizeof(*t),
-		  trust_compare)
-	    : NULL;
+				    ? bsearch(p->path, id->trust, id->n_trust,
+					  sizeof(*t), trust_compare)
+				    : NULL;
 
 	if (g == NULL || g->state != DIGEST_READY) {
 		(void)snprintf(why, 256, "%.120s could not be hashed (%s)",
@@ -302,8 +323,8 @@ check_prog(struct identity *id, const struct id_prog *p, const char **hex,
 /* --- answers ------------------------------------------------------------ */
 
 static void
-fill_owner(struct identity *id, const struct id_owner *o,
-    struct net_identity *m)
+fill_owner(
+    struct identity *id, const struct id_owner *o, struct net_identity *m)
 {
 	const char *hex = "", *ignored, *why;
 	char text[256];
@@ -397,8 +418,8 @@ done_find(uv_work_t *w, int status)
 		(void)snprintf(j->found.reason, sizeof(j->found.reason),
 		    "the look-up was cancelled");
 	j->missing = 1; /* ours, until all are asked for */
-	for (unsigned i = 0;
-	     j->found.reason[0] == '\0' && i < j->found.n; i++) {
+	for (unsigned i = 0; j->found.reason[0] == '\0' && i < j->found.n;
+	     i++) {
 		struct id_owner *o = &j->found.owners[i];
 
 		if (o->reason[0] != '\0')

@@ -31,6 +31,11 @@ struct identity *identity_new(uv_loop_t *loop, int diag, int proc,
     identity_answer_fn *answer, void *ctx) MUST_USE;
 /* Answers in turn, later.  /proc is read and files are hashed by workers. */
 void identity_ask(struct identity *id, const struct net_who *who);
+/*
+ * Hashes a file now that is likely to be asked about: agents are programs of
+ * hundreds of megabytes.  Fills the digests, gives no trust.  Takes fd.
+ */
+void identity_warm(struct identity *id, int fd);
 /* Questions not answered yet. */
 unsigned identity_pending(const struct identity *id);
 /* Files hashed so far (for tests: what is unchanged is hashed once). */

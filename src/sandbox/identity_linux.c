@@ -42,7 +42,8 @@ struct tuple {
 static struct tuple
 tuple_of(const struct net_who *w)
 {
-	struct tuple t = { .v4 = w->family == 4, .peer_port = w->peer_port,
+	struct tuple t = { .v4 = w->family == 4,
+		.peer_port = w->peer_port,
 		.local_port = w->local_port };
 
 	memcpy(t.peer, w->peer, 16);
@@ -65,10 +66,12 @@ id_inode_diag(int diag, const struct net_who *who)
 		struct nlmsghdr h;
 		struct inet_diag_req_v2 r;
 	} ask = {
-		.h = { .nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		.h = { .nlmsg_len = sizeof(ask),
+		    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 		    .nlmsg_flags = NLM_F_REQUEST },
 		.r = { .sdiag_family = t.v4 ? AF_INET : AF_INET6,
-		    .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0U,
+		    .sdiag_protocol = IPPROTO_TCP,
+		    .idiag_states = ~0U,
 		    .id = { .idiag_sport = htons(t.peer_port),
 			.idiag_dport = htons(t.local_port),
 			.idiag_cookie = { INET_DIAG_NOCOOKIE,
@@ -137,15 +140,14 @@ row_inode(const char *line, size_t bytes, const uint8_t peer[16],
 	a += 2;
 	if (!hex_addr(a, bytes, la) || !hex_addr(a + hex + 6, bytes, ra) ||
 	    sscanf(a + hex, ":%4X", &lport) != 1 ||
-	    sscanf(a + hex + 6 + hex,
-		":%4X %2X %*s %*s %*s %*u %*u %llu", &rport, &state,
-		&inode) != 3)
+	    sscanf(a + hex + 6 + hex, ":%4X %2X %*s %*s %*s %*u %*u %llu",
+		&rport, &state, &inode) != 3)
 		return 0;
 	return state != TCP_LISTEN && lport == t->peer_port &&
-		rport == t->local_port && memcmp(la, peer, bytes) == 0 &&
-		memcmp(ra, local, bytes) == 0
-	    ? inode
-	    : 0;
+		       rport == t->local_port && memcmp(la, peer, bytes) == 0 &&
+		       memcmp(ra, local, bytes) == 0
+		   ? inode
+		   : 0;
 }
 
 static uint64_t
@@ -185,8 +187,8 @@ id_inode_proc(int proc, const struct net_who *who)
 		memcpy(local, t.local, 16);
 	}
 	return inode != 0
-	    ? inode
-	    : table_inode(proc, "1/net/tcp6", 16, peer, local, &t);
+		   ? inode
+		   : table_inode(proc, "1/net/tcp6", 16, peer, local, &t);
 }
 
 /* --- one process -------------------------------------------------------- */
@@ -248,21 +250,28 @@ read_exe(int dir, struct id_prog *out, char reason[256])
 	}
 	if ((size_t)n == sizeof(out->path)) {
 		out->path[n - 1] = '\0';
-		(void)snprintf(reason, 256, "the path of its executable is "
-		    "longer than %d bytes", (int)NET_PATH_MAX);
+		(void)snprintf(reason, 256,
+		    "the path of its executable is "
+		    "longer than %d bytes",
+		    (int)NET_PATH_MAX);
 		return false;
 	}
 	out->path[n] = '\0';
 	if (out->path[0] != '/' ||
-	    view_ends((struct view) { out->path, (size_t)n }, VIEW(" (deleted)"))) {
-		(void)snprintf(reason, 256, "its executable %.150s has no "
-		    "file any more", out->path);
+	    view_ends(
+		(struct view) { out->path, (size_t)n }, VIEW(" (deleted)"))) {
+		(void)snprintf(reason, 256,
+		    "its executable %.150s has no "
+		    "file any more",
+		    out->path);
 		return false;
 	}
 	out->fd = openat(dir, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (out->fd < 0 || !id_file_of(out->fd, &out->file)) {
-		(void)snprintf(reason, 256, "cannot open its executable "
-		    "%.150s: %s", out->path, strerrordesc_np(errno));
+		(void)snprintf(reason, 256,
+		    "cannot open its executable "
+		    "%.150s: %s",
+		    out->path, strerrordesc_np(errno));
 		fd_close(&out->fd);
 		return false;
 	}
@@ -281,7 +290,7 @@ static const struct {
 	{ "LD_PRELOAD", { NULL } },
 	{ "LD_AUDIT", { NULL } },
 	{ "NODE_OPTIONS", { "--require", "-r ", "--import", "--loader",
-	    "--experimental-loader" } },
+			      "--experimental-loader" } },
 	{ "BUN_OPTIONS", { "--preload", "-r ", "--require", "--import" } },
 	{ "PYTHONSTARTUP", { NULL } },
 	{ "GIT_SSH_COMMAND", { NULL } },
@@ -503,14 +512,15 @@ id_find(int proc, uint64_t inode, struct id_found *out)
 	*out = (struct id_found) {
 		mem_calloc(ID_OWNERS_MAX, sizeof(struct id_owner)), 0, ""
 	};
-	(void)snprintf(want, sizeof(want), "socket:[%llu]",
-	    (unsigned long long)inode);
+	(void)snprintf(
+	    want, sizeof(want), "socket:[%llu]", (unsigned long long)inode);
 	while (d != NULL && (at = readdir(d)) != NULL) {
 		uint32_t pid = (uint32_t)strtoul(at->d_name, NULL, 10);
 		AUTO_CLOSE int dir = pid > 0 ? open_pid(proc, pid) : -1;
-		AUTO_CLOSE int fds = dir >= 0
-		    ? openat(dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-		    : -1;
+		AUTO_CLOSE int fds =
+		    dir >= 0
+			? openat(dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+			: -1;
 		int fd = fds >= 0 ? find_fd(fds, want, &looked) : -1;
 
 		if (looked >= ID_FDS_MAX) {
@@ -527,8 +537,8 @@ id_find(int proc, uint64_t inode, struct id_found *out)
 			    (int)ID_OWNERS_MAX);
 			break;
 		}
-		read_owner(proc, pid, dir, fds, fd, want,
-		    &out->owners[out->n++]);
+		read_owner(
+		    proc, pid, dir, fds, fd, want, &out->owners[out->n++]);
 	}
 	if (d != NULL)
 		(void)closedir(d);

@@ -12,9 +12,9 @@
 #include "sandbox/netmsg.h"
 
 enum {
-	ID_OWNERS_MAX = 8,    /* programs sharing one socket */
+	ID_OWNERS_MAX = 8, /* programs sharing one socket */
 	ID_ANCESTORS_MAX = 64, /* then the chain is cut */
-	ID_FDS_MAX = 200000   /* descriptors looked at for one question */
+	ID_FDS_MAX = 200000 /* descriptors looked at for one question */
 };
 
 /* A file as its content is known by. */

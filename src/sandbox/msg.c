@@ -6,8 +6,8 @@ static const struct msg_rule *
 rule_of(const struct msg_proto *p, unsigned type)
 {
 	return type < p->n_rules && p->rules[type].name != NULL
-	    ? &p->rules[type]
-	    : NULL;
+		   ? &p->rules[type]
+		   : NULL;
 }
 
 /* The size this message must have; 0 when its own count is absurd. */
@@ -33,8 +33,8 @@ check_row(const struct msg_proto *p, const struct msg_rule *r, const void *msg,
 		return err_set(e, ERR_PROTO, "%s: %s has the wrong size",
 		    p->name, r->name);
 	if (nfds < r->fds_min || nfds > r->fds_max)
-		return err_set(e, ERR_PROTO,
-		    "%s: %s with %u descriptors", p->name, r->name, nfds);
+		return err_set(e, ERR_PROTO, "%s: %s with %u descriptors",
+		    p->name, r->name, nfds);
 	if (r->ok != NULL && !r->ok(msg, nfds))
 		return err_set(e, ERR_PROTO, "%s: %s contradicts itself",
 		    p->name, r->name);
@@ -49,8 +49,8 @@ msg_check(const struct msg_proto *p, unsigned self, void *msg, size_t got,
 	struct msg_hdr h;
 
 	if (got < sizeof(h))
-		return err_set(e, ERR_PROTO, "%s: message without a header",
-		    p->name);
+		return err_set(
+		    e, ERR_PROTO, "%s: message without a header", p->name);
 	memcpy(&h, msg, sizeof(h));
 	if (h.version != p->version)
 		return err_set(e, ERR_PROTO,
@@ -58,8 +58,8 @@ msg_check(const struct msg_proto *p, unsigned self, void *msg, size_t got,
 		    h.version, p->version);
 	r = rule_of(p, h.type);
 	if (r == NULL || r->from == self || h.size != got)
-		return err_set(e, ERR_PROTO, "%s: type %u refused", p->name,
-		    h.type);
+		return err_set(
+		    e, ERR_PROTO, "%s: type %u refused", p->name, h.type);
 	if (check_row(p, r, msg, got, nfds, e) < 0)
 		return -1;
 	for (const struct msg_text *t = r->text; t->count > 0; t++)
@@ -84,8 +84,8 @@ msg_send(const struct msg_proto *p, int sock, void *msg, unsigned type,
 	struct msg_hdr h = { p->version, (uint16_t)type, 0 };
 
 	if (r == NULL)
-		return err_set(e, ERR_INTERNAL, "%s: no type %u", p->name,
-		    type);
+		return err_set(
+		    e, ERR_INTERNAL, "%s: no type %u", p->name, type);
 	h.size = (uint32_t)size_of(r, msg);
 	memcpy(msg, &h, sizeof(h));
 	if (check_row(p, r, msg, h.size, nfds, e) < 0) {
@@ -103,8 +103,7 @@ msg_recv(const struct msg_proto *p, unsigned self, int sock, void *msg,
 {
 	ssize_t got = fd_recv(sock, msg, max, fds, nfds, e);
 
-	if (got > 0 &&
-	    msg_check(p, self, msg, (size_t)got, *nfds, e) == 0)
+	if (got > 0 && msg_check(p, self, msg, (size_t)got, *nfds, e) == 0)
 		return 1;
 	while (*nfds > 0)
 		fd_close(&fds[--*nfds]);

@@ -26,11 +26,17 @@ struct msg_hdr {
 struct msg_text {
 	size_t at, size, count;
 };
-#define MSG_TEXT(st, member)                                                   \
-	{ offsetof(struct st, member), sizeof(((struct st *)0)->member), 1 }
-#define MSG_TEXTS(st, member)                                                  \
-	{ offsetof(struct st, member), sizeof(((struct st *)0)->member[0]),    \
-		ARRAY_LEN(((struct st *)0)->member) }
+#define MSG_TEXT(st, member) \
+	{ \
+		offsetof(struct st, member), sizeof(((struct st *)0)->member), \
+		    1 \
+	}
+#define MSG_TEXTS(st, member) \
+	{ \
+		offsetof(struct st, member), \
+		    sizeof(((struct st *)0)->member[0]), \
+		    ARRAY_LEN(((struct st *)0)->member) \
+	}
 
 enum { MSG_TEXTS_MAX = 6 }; /* the last stays empty */
 

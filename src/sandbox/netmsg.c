@@ -6,8 +6,8 @@
 #include "sandbox/msg.h"
 
 static_assert(sizeof(struct net_hdr) == sizeof(struct msg_hdr), "one header");
-static_assert(offsetof(struct net_hdr, type) ==
-	    offsetof(struct msg_hdr, type) &&
+static_assert(
+    offsetof(struct net_hdr, type) == offsetof(struct msg_hdr, type) &&
 	offsetof(struct net_hdr, size) == offsetof(struct msg_hdr, size),
     "one header");
 

@@ -52,7 +52,7 @@ struct plan {
 	struct sbx_rule *rules;
 	size_t n_rules;
 	const char *protect[64];
-	const char *path, *shell, *cwd, *workdir, *home;
+	const char *path, *shell, *cwd, *workdir, *home, *program;
 	const char *states[STATES_MAX];
 	size_t n_states;
 };
@@ -69,7 +69,7 @@ below(const char *path, const char *dir)
 	size_t n = strlen(dir);
 
 	return strncmp(path, dir, n) == 0 &&
-	    (path[n] == '\0' || path[n] == '/' || (n == 1 && dir[0] == '/'));
+	       (path[n] == '\0' || path[n] == '/' || (n == 1 && dir[0] == '/'));
 }
 
 static struct entry *
@@ -318,8 +318,8 @@ static const struct {
 };
 
 static int
-check_place(const struct plan *p, const char *path, const char *what,
-    struct err *e)
+check_place(
+    const struct plan *p, const char *path, const char *what, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
 		if (refused[i].inside_too ? below(path, refused[i].path)
@@ -330,12 +330,14 @@ check_place(const struct plan *p, const char *path, const char *what,
 	if (fnmatch("/run/user/*", path, FNM_PATHNAME) == 0)
 		return err_set(e, ERR_DENIED,
 		    "%s %s holds the sockets of the session; name a directory "
-		    "below it", what, path);
+		    "below it",
+		    what, path);
 	for (size_t i = 0; i < p->n_states; i++)
 		if (below(path, p->states[i]))
 			return err_set(e, ERR_DENIED,
 			    "%s %s lies in OpenShell's own state (%s), which "
-			    "no sandbox sees", what, path, p->states[i]);
+			    "no sandbox sees",
+			    what, path, p->states[i]);
 	return 0;
 }
 
@@ -345,9 +347,9 @@ check_breadth(const struct plan *p, const char *path, const char *what,
     const char *fix, struct err *e)
 {
 	if (p->home != NULL && below(p->home, path))
-		return err_set(e, ERR_DENIED,
-		    "%s %s %s the home directory; %s", what, path,
-		    strcmp(p->home, path) == 0 ? "is" : "contains", fix);
+		return err_set(e, ERR_DENIED, "%s %s %s the home directory; %s",
+		    what, path, strcmp(p->home, path) == 0 ? "is" : "contains",
+		    fix);
 	for (size_t i = 0; i < p->n_states; i++)
 		if (below(p->states[i], path))
 			return err_set(e, ERR_DENIED,
@@ -376,7 +378,8 @@ resolve(const char *path, const char *what, char out[PATH_MAX], struct err *e)
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 		return err_set(e, ERR_DENIED,
 		    "%s %s is neither a directory nor a file (sockets and "
-		    "devices are not shown)", what, path);
+		    "devices are not shown)",
+		    what, path);
 	return 0;
 }
 
@@ -408,8 +411,8 @@ is_own_place(const char *path)
 }
 
 static int
-add_policy_path(struct plan *p, const char *path, bool write, bool hard,
-    struct err *e)
+add_policy_path(
+    struct plan *p, const char *path, bool write, bool hard, struct err *e)
 {
 	char real[PATH_MAX];
 	struct stat st;
@@ -440,8 +443,8 @@ add_policy_path(struct plan *p, const char *path, bool write, bool hard,
 	at = seen_through(p, path);
 	if (at != NULL && at->m.kind == SBX_SYMLINK)
 		return 0; /* /lib and the like: what it leads to is there */
-	return add(p, POLICY, write ? SBX_OVERLAY : SBX_BIND_RO, real, path, 0,
-	    e);
+	return add(
+	    p, POLICY, write ? SBX_OVERLAY : SBX_BIND_RO, real, path, 0, e);
 }
 
 static int
@@ -489,8 +492,8 @@ add_options(struct plan *p, const struct blob *wish, struct err *e)
 }
 
 static int
-add_workdir(struct plan *p, const struct blob *wish, bool writable,
-    struct err *e)
+add_workdir(
+    struct plan *p, const struct blob *wish, bool writable, struct err *e)
 {
 	static const char fix[] = "run from a project directory, or name it "
 				  "with --workdir";
@@ -541,8 +544,9 @@ protect_as(struct plan *p, const char *name)
 	if (n < 0 || (size_t)n >= sizeof(path) || lstat(path, &st) < 0 ||
 	    S_ISDIR(st.st_mode))
 		return name;
-	return arena_view(&p->mem,
-	    (struct view) { name, (size_t)(slash - name) }).p;
+	return arena_view(
+	    &p->mem, (struct view) { name, (size_t)(slash - name) })
+	    .p;
 }
 
 static void
@@ -584,8 +588,8 @@ add_agent(struct plan *p, const struct blob *wish, struct err *e)
 		const struct agent_bind *b = &a.binds[i];
 
 		rc = b->target != NULL
-		    ? add(p, AGENT, SBX_SYMLINK, b->target, b->path, 0, e)
-		    : check_place(p, b->path, "the program's", e);
+			 ? add(p, AGENT, SBX_SYMLINK, b->target, b->path, 0, e)
+			 : check_place(p, b->path, "the program's", e);
 		if (rc == 0 && b->target == NULL)
 			rc = bind_ro(p, AGENT, b->path, e);
 	}
@@ -603,6 +607,8 @@ add_agent(struct plan *p, const struct blob *wish, struct err *e)
 		}
 	}
 	buf_puts(&dirs, standard);
+	if (a.n_binds > 0 && a.program != NULL)
+		p->program = keep(p, a.program);
 	p->path = keep(p, buf_str(&dirs));
 	agent_fini(&a);
 	return rc;
@@ -631,7 +637,7 @@ redundant(const struct plan *p, size_t i)
 
 		if (below(m->dst, o->dst))
 			return o->kind == SBX_BIND_RO &&
-			    strcmp(o->src, o->dst) == 0;
+			       strcmp(o->src, o->dst) == 0;
 	}
 	return false;
 }
@@ -655,8 +661,10 @@ add_rules(struct plan *p, const struct policy_fs *fs)
 		"/dev/full", "/dev/random", "/dev/urandom", "/dev/tty",
 		"/dev/ptmx", "/dev/pts", "/dev/shm" };
 
-	p->rules = ARENA_ARRAY(&p->mem, p->sbx.n_mounts + ARRAY_LEN(read) +
-		ARRAY_LEN(write) + fs->n_read_write, struct sbx_rule);
+	p->rules = ARENA_ARRAY(&p->mem,
+	    p->sbx.n_mounts + ARRAY_LEN(read) + ARRAY_LEN(write) +
+		fs->n_read_write,
+	    struct sbx_rule);
 	for (size_t i = 0; i < p->sbx.n_mounts; i++) {
 		const struct sbx_mount *m = &p->mounts[i];
 
@@ -707,8 +715,8 @@ set_limits(struct sbx_plan *s, const struct session_spec *l)
 	s->nofile_max = l->nofile_max > 0 ? l->nofile_max : 65536;
 	s->memory_max = l->memory_max > 0 ? l->memory_max : ram / 4 * 3;
 	/* Private space lies in memory: what is written there is not free. */
-	s->disk_max = l->disk_max > 0 ? l->disk_max
-				      : MAX(ram / 4, (uint64_t)512 << 20);
+	s->disk_max =
+	    l->disk_max > 0 ? l->disk_max : MAX(ram / 4, (uint64_t)512 << 20);
 }
 
 /* What the owner says about itself: home and our own directories. */
@@ -721,11 +729,11 @@ set_owner(struct plan *p, const struct blob *wish)
 	if (home != NULL && home[0] == '/' && home[1] != '\0')
 		p->home = keep(p, realpath(home, real) != NULL ? real : home);
 	for (size_t i = 0; p->n_states < STATES_MAX &&
-	     (state = blob_get(wish, "state", i)) != NULL;
+			   (state = blob_get(wish, "state", i)) != NULL;
 	     i++)
 		if (state[0] == '/' && state[1] != '\0')
-			p->states[p->n_states++] = keep(p,
-			    realpath(state, real) != NULL ? real : state);
+			p->states[p->n_states++] = keep(
+			    p, realpath(state, real) != NULL ? real : state);
 }
 
 static int
@@ -804,6 +812,12 @@ const char *
 plan_shell(const struct plan *p)
 {
 	return p->shell;
+}
+
+const char *
+plan_program(const struct plan *p)
+{
+	return p->program;
 }
 
 const char *

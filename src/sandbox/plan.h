@@ -30,8 +30,10 @@ void plan_free(struct plan *p);
 
 /* Valid as long as the plan. */
 const struct sbx_plan *plan_sbx(const struct plan *p);
-const char *plan_path(const struct plan *p);  /* PATH inside */
+const char *plan_path(const struct plan *p); /* PATH inside */
 const char *plan_shell(const struct plan *p); /* SHELL inside */
-const char *plan_cwd(const struct plan *p);   /* where commands start */
+const char *plan_cwd(const struct plan *p); /* where commands start */
+/* The program asked for, when it was bound for this sandbox; else NULL. */
+const char *plan_program(const struct plan *p);
 
 #endif

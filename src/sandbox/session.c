@@ -5,10 +5,10 @@
 
 #include "sandbox/msg.h"
 
-static_assert(sizeof(struct session_hdr) == sizeof(struct msg_hdr),
-    "one header");
-static_assert(offsetof(struct session_hdr, type) ==
-	    offsetof(struct msg_hdr, type) &&
+static_assert(
+    sizeof(struct session_hdr) == sizeof(struct msg_hdr), "one header");
+static_assert(
+    offsetof(struct session_hdr, type) == offsetof(struct msg_hdr, type) &&
 	offsetof(struct session_hdr, size) == offsetof(struct msg_hdr, size),
     "one header");
 
@@ -51,7 +51,7 @@ exited_ok(const void *msg, unsigned nfds UNUSED)
 	const struct session_exited *m = msg;
 
 	return m->end >= SESSION_END_EXIT &&
-	    m->end <= SESSION_END_NOT_EXECUTABLE && m->status <= 255;
+	       m->end <= SESSION_END_NOT_EXECUTABLE && m->status <= 255;
 }
 
 /* Whole lines. */
@@ -77,8 +77,7 @@ static const struct msg_rule session_rules[] = {
 	[SESSION_SIGNAL] = { ROW(session_signal), FROM_OWNER, .ok = signal_ok },
 	[SESSION_RESIZE] = { ROW(session_resize), FROM_OWNER },
 	[SESSION_STOP] = { ROW(session_stop), FROM_OWNER },
-	[SESSION_STATE] = { ROW(session_state), FROM_SUPERVISOR,
-	    .ok = state_ok,
+	[SESSION_STATE] = { ROW(session_state), FROM_SUPERVISOR, .ok = state_ok,
 	    .text = { MSG_TEXT(session_state, cgroup),
 		MSG_TEXT(session_state, id), MSG_TEXT(session_state, limits),
 		MSG_TEXT(session_state, missing) } },
@@ -90,8 +89,7 @@ static const struct msg_rule session_rules[] = {
 	    .ok = exited_ok, .text = { MSG_TEXT(session_exited, text) } },
 	[SESSION_EVENTS] = { ROW(session_events), FROM_SUPERVISOR,
 	    .n_at = offsetof(struct session_events, n),
-	    .data_at = offsetof(struct session_events, json),
-	    .ok = events_ok },
+	    .data_at = offsetof(struct session_events, json), .ok = events_ok },
 	[SESSION_FAILED] = { ROW(session_failed), FROM_SUPERVISOR,
 	    .text = { MSG_TEXT(session_failed, text) } },
 	[SESSION_NOTE] = { ROW(session_note), FROM_SUPERVISOR,
@@ -125,6 +123,6 @@ int
 session_recv(int sock, enum session_side self, union session_msg *m,
     int fds[FD_MSG_MAX], unsigned *nfds, struct err *e)
 {
-	return msg_recv(&session_proto, self, sock, m, sizeof(*m), fds, nfds,
-	    e);
+	return msg_recv(
+	    &session_proto, self, sock, m, sizeof(*m), fds, nfds, e);
 }

@@ -44,8 +44,8 @@ find_program(char out[PATH_MAX], struct err *e)
 		return err_set(e, ERR_INTERNAL, "own path has no directory");
 	slash[1] = '\0';
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		int len = snprintf(out, PATH_MAX, "%s%sopenshell-sandbox",
-		    self, places[i]);
+		int len = snprintf(
+		    out, PATH_MAX, "%s%sopenshell-sandbox", self, places[i]);
 
 		if (len > 0 && len < PATH_MAX && access(out, X_OK) == 0)
 			return 0;
@@ -59,8 +59,8 @@ find_program(char out[PATH_MAX], struct err *e)
 static int
 run(const char *path, int sock, pid_t *pid, struct err *e)
 {
-	char *argv[] = { (char[]) { "openshell-sandbox" },
-		(char[]) { "ctl" }, NULL };
+	char *argv[] = { (char[]) { "openshell-sandbox" }, (char[]) { "ctl" },
+		NULL };
 	char *envp[ENV_MAX + 1] = { NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
@@ -72,28 +72,28 @@ run(const char *path, int sock, pid_t *pid, struct err *e)
 		const char *value = getenv(ctl_environment[i]);
 
 		if (value != NULL)
-			envp[n++] = mem_printf("%s=%s", ctl_environment[i],
-			    value);
+			envp[n++] =
+			    mem_printf("%s=%s", ctl_environment[i], value);
 	}
 	(void)sigemptyset(&none);
 	(void)sigfillset(&all);
 	(void)posix_spawnattr_init(&attr);
 	(void)posix_spawnattr_setsigmask(&attr, &none);
 	(void)posix_spawnattr_setsigdefault(&attr, &all);
-	(void)posix_spawnattr_setflags(&attr,
-	    POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-		POSIX_SPAWN_SETSID);
+	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK |
+						  POSIX_SPAWN_SETSIGDEF |
+						  POSIX_SPAWN_SETSID);
 	(void)posix_spawn_file_actions_init(&files);
 	rc = posix_spawn_file_actions_adddup2(&files, sock, CTL_SOCK);
 	if (rc == 0)
-		rc = posix_spawn_file_actions_addopen(&files, 0, "/dev/null",
-		    O_RDONLY, 0);
+		rc = posix_spawn_file_actions_addopen(
+		    &files, 0, "/dev/null", O_RDONLY, 0);
 	if (rc == 0)
-		rc = posix_spawn_file_actions_addopen(&files, 1, "/dev/null",
-		    O_WRONLY, 0);
+		rc = posix_spawn_file_actions_addopen(
+		    &files, 1, "/dev/null", O_WRONLY, 0);
 	if (rc == 0)
-		rc = posix_spawn_file_actions_addclosefrom_np(&files,
-		    CTL_SOCK + 1);
+		rc = posix_spawn_file_actions_addclosefrom_np(
+		    &files, CTL_SOCK + 1);
 	if (rc == 0)
 		rc = posix_spawn(pid, path, &files, &attr, argv, envp);
 	(void)posix_spawn_file_actions_destroy(&files);

@@ -55,7 +55,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 			for (; (v = blob_get(b, keys[k], i)) != NULL; i++)
 				assert(strcmp(v, blob_get(again, keys[k], i)) ==
-				    0);
+				       0);
 			assert(blob_get(again, keys[k], i) == NULL);
 		}
 		blob_free(again);

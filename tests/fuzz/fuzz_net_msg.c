@@ -1,8 +1,8 @@
 /*
- * Any bytes with any number of descriptors: a message between ctl and the proxy is taken
- * only if its table has it, from the side that sends it, and what is taken is
- * what our own sender would send.  Nothing that is refused leaves a descriptor
- * open.
+ * Any bytes with any number of descriptors: a message between ctl and the proxy
+ * is taken only if its table has it, from the side that sends it, and what is
+ * taken is what our own sender would send.  Nothing that is refused leaves a
+ * descriptor open.
  */
 #include <assert.h>
 #include <fcntl.h>
@@ -31,21 +31,20 @@ open_once(void)
 		abort();
 }
 
-/* The type may come from the other side than `self`, whatever the table says. */
+/* The type may come from the other side than `self`, whatever the table says.
+ */
 static bool
 is_known(enum net_side self, unsigned type)
 {
-	return self == NET_SIDE_NET
-	    ? type >= NET_START && type <= NET_RESOLVER
-	    : type >= NET_CA && type <= NET_FAILED;
+	return self == NET_SIDE_NET ? type >= NET_START && type <= NET_RESOLVER
+				    : type >= NET_CA && type <= NET_FAILED;
 }
 
 static void
-check_taken(enum net_side self, union net_msg *m, size_t got,
-    unsigned nfds)
+check_taken(enum net_side self, union net_msg *m, size_t got, unsigned nfds)
 {
-	enum net_side other = self == NET_SIDE_CTL ? NET_SIDE_NET
-							: NET_SIDE_CTL;
+	enum net_side other =
+	    self == NET_SIDE_CTL ? NET_SIDE_NET : NET_SIDE_CTL;
 	static union net_msg again;
 	struct err e;
 
@@ -91,8 +90,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		fds[i] = null_fd;
 	memset(&m, 0, sizeof(m));
 	memcpy(&m, p + 1, n - 1 < sizeof(m) ? n - 1 : sizeof(m));
-	taken = n - 1 <= sizeof(m) &&
-	    net_check(self, &m, n - 1, nfds, &e) == 0;
+	taken = n - 1 <= sizeof(m) && net_check(self, &m, n - 1, nfds, &e) == 0;
 	if (taken)
 		check_taken(self, &m, n - 1, nfds);
 

@@ -31,21 +31,22 @@ open_once(void)
 		abort();
 }
 
-/* The type may come from the other side than `self`, whatever the table says. */
+/* The type may come from the other side than `self`, whatever the table says.
+ */
 static bool
 is_known(enum session_side self, unsigned type)
 {
 	return self == SESSION_SUPERVISOR
-	    ? type >= SESSION_SPEC && type <= SESSION_STOP
-	    : type >= SESSION_STATE && type <= SESSION_NOTE;
+		   ? type >= SESSION_SPEC && type <= SESSION_STOP
+		   : type >= SESSION_STATE && type <= SESSION_NOTE;
 }
 
 static void
-check_taken(enum session_side self, union session_msg *m, size_t got,
-    unsigned nfds)
+check_taken(
+    enum session_side self, union session_msg *m, size_t got, unsigned nfds)
 {
-	enum session_side other = self == SESSION_OWNER ? SESSION_SUPERVISOR
-							: SESSION_OWNER;
+	enum session_side other =
+	    self == SESSION_OWNER ? SESSION_SUPERVISOR : SESSION_OWNER;
 	static union session_msg again;
 	struct err e;
 
@@ -84,8 +85,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		fds[i] = null_fd;
 	memset(&m, 0, sizeof(m));
 	memcpy(&m, p + 1, n - 1 < sizeof(m) ? n - 1 : sizeof(m));
-	taken = n - 1 <= sizeof(m) &&
-	    session_check(self, &m, n - 1, nfds, &e) == 0;
+	taken =
+	    n - 1 <= sizeof(m) && session_check(self, &m, n - 1, nfds, &e) == 0;
 	if (taken)
 		check_taken(self, &m, n - 1, nfds);
 

@@ -21,7 +21,8 @@ typical(void)
 		.method = VIEW("POST"),
 		.path = VIEW("/repos/a/b/issues"),
 		.policy = VIEW("github"),
-		.reason = VIEW("POST /repos/a/b/issues not permitted by policy"),
+		.reason =
+		    VIEW("POST /repos/a/b/issues not permitted by policy"),
 		.generation = 3,
 		.connection = 12,
 	};
@@ -68,8 +69,12 @@ TEST(audit, hostile_values_cannot_forge_a_line)
 		    "\"path\":\"\\u001b[2J\\r\\t\\u007f\"" },
 		{ VIEW("x\\"), "\"path\":\"x\\\\\"" },
 		{ VIEW("nul\0end"), "\"path\":\"nul\\u0000end\"" },
-		{ VIEW("\xc2\x9b" "31m"), "\"path\":\"\\u009b31m\"" },
-		{ VIEW("ab\xe2\x80\xae" "cd"), "\"path\":\"ab\\u202ecd\"" },
+		{ VIEW("\xc2\x9b"
+		       "31m"),
+		    "\"path\":\"\\u009b31m\"" },
+		{ VIEW("ab\xe2\x80\xae"
+		       "cd"),
+		    "\"path\":\"ab\\u202ecd\"" },
 		{ VIEW("\xe2\x80\xa8"), "\"path\":\"\\u2028\"" },
 		{ VIEW("\xff\xc0\xaf"), "\"path\":\"\\\\xff\\\\xc0\\\\xaf\"" },
 		{ VIEW("\xed\xa0\x80"), "\"path\":\"\\\\xed\\\\xa0\\\\x80\"" },
@@ -104,8 +109,8 @@ TEST(audit, every_byte_pair_gives_one_line_of_valid_json)
 		line_of_path((struct view) { in, sizeof(in) }, &b);
 		for (size_t j = 0; j + 1 < b.n; j++)
 			CHECK((unsigned char)b.p[j] >= 0x20);
-		CHECK_INT(audit_record_parse(buf_view(&b), &r, &back, &e), ==,
-		    0);
+		CHECK_INT(
+		    audit_record_parse(buf_view(&b), &r, &back, &e), ==, 0);
 		audit_record_free(r);
 	}
 }
@@ -188,14 +193,16 @@ TEST(audit, reads_back_what_was_written)
 TEST(audit, refuses_what_is_no_record)
 {
 	static const char *const bad[] = { "", "[]", "{", "null", "{}",
-	    "{\"kind\":\"CONNECT\"}", "{\"kind\":\"NOPE\",\"action\":\"deny\"}",
-	    "{\"kind\":\"CONNECT\",\"action\":\"maybe\"}",
-	    "{\"kind\":\"CONNECT\",\"action\":\"deny\",\"port\":65536}",
-	    "{\"kind\":\"CONNECT\",\"action\":\"deny\",\"port\":\"1\"}",
-	    "{\"kind\":\"CONNECT\",\"action\":\"deny\",\"pid\":-1}",
-	    "{\"kind\":\"CONNECT\",\"action\":\"deny\",\"host\":3}",
-	    "{\"kind\":\"CONNECT\",\"action\":\"deny\",\"action\":\"allow\"}",
-	    "{\"kind\":\"CONNECT\",\"action\":\"deny\"} x" };
+		"{\"kind\":\"CONNECT\"}",
+		"{\"kind\":\"NOPE\",\"action\":\"deny\"}",
+		"{\"kind\":\"CONNECT\",\"action\":\"maybe\"}",
+		"{\"kind\":\"CONNECT\",\"action\":\"deny\",\"port\":65536}",
+		"{\"kind\":\"CONNECT\",\"action\":\"deny\",\"port\":\"1\"}",
+		"{\"kind\":\"CONNECT\",\"action\":\"deny\",\"pid\":-1}",
+		"{\"kind\":\"CONNECT\",\"action\":\"deny\",\"host\":3}",
+		"{\"kind\":\"CONNECT\",\"action\":\"deny\",\"action\":"
+		"\"allow\"}",
+		"{\"kind\":\"CONNECT\",\"action\":\"deny\"} x" };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct audit_record *r = NULL;

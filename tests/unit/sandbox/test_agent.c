@@ -16,8 +16,7 @@
 static bool
 system_is_visible(const void *ctx UNUSED, const char *path)
 {
-	return strncmp(path, "/usr/", 5) == 0 ||
-	    strncmp(path, "/bin/", 5) == 0;
+	return strncmp(path, "/usr/", 5) == 0 || strncmp(path, "/bin/", 5) == 0;
 }
 
 static struct agent
@@ -34,8 +33,8 @@ find(const char *top, const char *command, const char *path)
 }
 
 static bool
-has_bind(const struct agent *a, const char *top, const char *rel,
-    const char *target)
+has_bind(
+    const struct agent *a, const char *top, const char *rel, const char *target)
 {
 	char path[PATH_MAX], to[PATH_MAX] = "";
 
@@ -82,8 +81,8 @@ TEST(agent, a_single_file_brings_itself_and_its_link)
 	a = find(t.top, "claude", path);
 	CHECK_INT(a.n_binds, ==, 2);
 	CHECK(has_bind(&a, t.top, ".local/share/claude/1.0/claude", NULL));
-	CHECK(has_bind(&a, t.top, ".local/bin/claude",
-	    ".local/share/claude/1.0/claude"));
+	CHECK(has_bind(
+	    &a, t.top, ".local/bin/claude", ".local/share/claude/1.0/claude"));
 	CHECK_INT(a.n_dirs, ==, 1);
 	CHECK_HAS(a.dirs[0], "/.local/bin");
 	agent_fini(&a);
@@ -93,16 +92,16 @@ TEST(agent, a_single_file_brings_itself_and_its_link)
 TEST(agent, an_npm_program_brings_the_topmost_node_modules_and_node)
 {
 	struct tree t = tree_new();
-	AUTO_FREE char *path = mem_printf("%s/npm/bin:%s/node/bin", t.top,
-	    t.top);
+	AUTO_FREE char *path =
+	    mem_printf("%s/npm/bin:%s/node/bin", t.top, t.top);
 	struct agent a;
 
 	tree_file(&t, "npm/lib/node_modules/@x/codex/bin/codex.js", 0755,
 	    "#!/usr/bin/env node\n");
-	tree_file(&t,
-	    "npm/lib/node_modules/@x/codex/node_modules/dep/native", 0755, "");
-	tree_link(&t, "npm/bin/codex",
-	    "../lib/node_modules/@x/codex/bin/codex.js");
+	tree_file(&t, "npm/lib/node_modules/@x/codex/node_modules/dep/native",
+	    0755, "");
+	tree_link(
+	    &t, "npm/bin/codex", "../lib/node_modules/@x/codex/bin/codex.js");
 	tree_file(&t, "node/bin/node", 0755, "\177ELF");
 	a = find(t.top, "codex", path);
 	CHECK_INT(a.n_binds, ==, 3);
@@ -118,8 +117,8 @@ TEST(agent, an_npm_program_brings_the_topmost_node_modules_and_node)
 TEST(agent, a_local_npm_install_finds_its_own_node)
 {
 	struct tree t = tree_new();
-	AUTO_FREE char *path = mem_printf("%s/node_modules/.bin:/usr/bin",
-	    t.top);
+	AUTO_FREE char *path =
+	    mem_printf("%s/node_modules/.bin:/usr/bin", t.top);
 	struct agent a;
 
 	tree_file(&t, "node_modules/codex/bin/codex.js", 0755,

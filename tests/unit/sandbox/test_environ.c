@@ -41,10 +41,10 @@ TEST(environ, has_what_programs_and_proxies_need)
 	CHECK_STR(value(&l, "NODE_USE_ENV_PROXY"), "1");
 	CHECK_STR(value(&l, "NODE_EXTRA_CA_CERTS"),
 	    "/etc/openshell-tls/openshell-ca.pem");
-	CHECK_STR(value(&l, "SSL_CERT_FILE"),
-	    "/etc/openshell-tls/ca-bundle.pem");
-	CHECK_STR(value(&l, "GIT_SSL_CAINFO"),
-	    "/etc/openshell-tls/ca-bundle.pem");
+	CHECK_STR(
+	    value(&l, "SSL_CERT_FILE"), "/etc/openshell-tls/ca-bundle.pem");
+	CHECK_STR(
+	    value(&l, "GIT_SSL_CAINFO"), "/etc/openshell-tls/ca-bundle.pem");
 	environ_fini(&l);
 }
 
@@ -57,8 +57,8 @@ TEST(environ, the_owner_sets_its_own_but_not_the_way_out)
 	struct environ_list l;
 	struct err e;
 
-	CHECK_INT(environ_build(&base, wanted, ARRAY_LEN(wanted), &l, &e), ==,
-	    0);
+	CHECK_INT(
+	    environ_build(&base, wanted, ARRAY_LEN(wanted), &l, &e), ==, 0);
 	CHECK_STR(value(&l, "ANTHROPIC_API_KEY"), "x=y");
 	CHECK_STR(value(&l, "PATH"), "/opt/bin");
 	CHECK_STR(value(&l, "EMPTY"), "");
@@ -66,16 +66,16 @@ TEST(environ, the_owner_sets_its_own_but_not_the_way_out)
 	CHECK_STR(value(&l, "A"), "2");
 	CHECK_STR(value(&l, "HTTPS_PROXY"), "http://10.200.0.1:3128");
 	CHECK_STR(value(&l, "no_proxy"), "127.0.0.1,localhost,::1");
-	CHECK_STR(value(&l, "SSL_CERT_FILE"),
-	    "/etc/openshell-tls/ca-bundle.pem");
+	CHECK_STR(
+	    value(&l, "SSL_CERT_FILE"), "/etc/openshell-tls/ca-bundle.pem");
 	CHECK_STR(value(&l, "OPENSHELL_SANDBOX"), "1");
 	environ_fini(&l);
 }
 
 TEST(environ, refuses_what_is_no_variable)
 {
-	static const char *const bad[] = { "", "=x", "NOVALUE", "1A=x",
-		"A B=x", "A-B=x", "BASH_FUNC_f%%=() { :; }" };
+	static const char *const bad[] = { "", "=x", "NOVALUE", "1A=x", "A B=x",
+		"A-B=x", "BASH_FUNC_f%%=() { :; }" };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct environ_list l;

@@ -88,8 +88,8 @@ struct conn {
 static struct conn
 conn_open(int family)
 {
-	struct conn c = { .who = { .id = 5, .family = family == AF_INET ? 4
-									: 6 } };
+	struct conn c = { .who = {
+			      .id = 5, .family = family == AF_INET ? 4 : 6 } };
 	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6,
 		.sin6_addr = IN6ADDR_LOOPBACK_INIT };
 	struct sockaddr_in a4 = { .sin_family = AF_INET,
@@ -144,8 +144,8 @@ copy_program(const struct tree *t, const char *rel, const char *extra)
 	size_t n;
 	int fd;
 
-	CHECK_INT(file_read_path("/bin/cat", false, 8 << 20, &text, &n, &e),
-	    ==, 0);
+	CHECK_INT(
+	    file_read_path("/bin/cat", false, 8 << 20, &text, &n, &e), ==, 0);
 	(void)unlink(path);
 	tree_file(t, rel, 0755, "");
 	fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -263,8 +263,8 @@ TEST(identity, only_the_exact_tuple_counts)
 	w.peer[3] = 9;
 	CHECK_INT(id_inode_diag(r->diag, &w), ==, 0);
 	CHECK(id_inode_diag(r->diag, &c.who) != 0);
-	CHECK_INT(id_inode_diag(r->diag, &c.who), ==,
-	    id_inode_proc(r->proc, &c.who));
+	CHECK_INT(
+	    id_inode_diag(r->diag, &c.who), ==, id_inode_proc(r->proc, &c.who));
 	/* The v4-mapped spelling is the same connection. */
 	w = c.who;
 	w.family = 6;
@@ -273,8 +273,8 @@ TEST(identity, only_the_exact_tuple_counts)
 	w.peer[10] = w.peer[11] = w.local[10] = w.local[11] = 0xff;
 	memcpy(w.peer + 12, c.who.peer, 4);
 	memcpy(w.local + 12, c.who.local, 4);
-	CHECK_INT(id_inode_diag(r->diag, &w), ==,
-	    id_inode_diag(r->diag, &c.who));
+	CHECK_INT(
+	    id_inode_diag(r->diag, &w), ==, id_inode_diag(r->diag, &c.who));
 	conn_close(&c);
 	CHECK_INT(ask(r, &c.who)->ok, ==, 0);
 	CHECK_HAS(r->got.v[0].reason, "socket table");
@@ -336,8 +336,10 @@ TEST(identity, code_put_into_a_program_makes_it_nobody)
 		"LD_AUDIT=/nowhere/evil.so", "NODE_OPTIONS=--require /tmp/x.js",
 		"NODE_OPTIONS=-r /tmp/x", "BUN_OPTIONS=--preload /tmp/x.ts",
 		"PYTHONSTARTUP=/tmp/x.py", "GIT_SSH_COMMAND=/tmp/x" };
-	static const char *const fine[] = { "NODE_OPTIONS=--max-old-space-size=4096",
-		"LD_PRELOAD=", "XLD_PRELOAD=x", NULL };
+	static const char *const fine[] = {
+		"NODE_OPTIONS=--max-old-space-size=4096",
+		"LD_PRELOAD=", "XLD_PRELOAD=x", NULL
+	};
 	struct tree t = tree_new();
 	AUTO_FREE char *prog = mem_printf("%s/prog", t.top);
 	struct rig *r = rig_new(true);
@@ -419,6 +421,29 @@ TEST(identity, a_changed_program_is_an_integrity_violation)
 	CHECK_INT(run_once(r, prog)->ok, ==, 0);
 	CHECK_HAS(r->got.v[0].reason, "Binary integrity violation");
 	CHECK_HAS(r->got.v[0].reason, "binary integrity check failed");
+	rig_free(r);
+	tree_free(&t);
+}
+
+TEST(identity, a_file_hashed_ahead_is_not_hashed_again_nor_trusted)
+{
+	struct tree t = tree_new();
+	AUTO_FREE char *prog = mem_printf("%s/prog", t.top);
+	struct rig *r = rig_new(true);
+	unsigned before;
+
+	copy_program(&t, "prog", "");
+	CHECK_INT(run_once(r, "/bin/cat")->ok, ==, 1); /* the ancestors */
+	before = identity_hashed(r->id);
+	identity_warm(r->id, open(prog, O_RDONLY | O_CLOEXEC));
+	CHECK_INT(uv_run(&r->loop, UV_RUN_DEFAULT), ==, 0);
+	CHECK_INT(identity_hashed(r->id), ==, before + 1);
+	/* Replaced before its first connection: that one is the first use. */
+	copy_program(&t, "prog", "other");
+	CHECK_INT(run_once(r, prog)->ok, ==, 1);
+	CHECK_INT(identity_hashed(r->id), ==, before + 2);
+	CHECK_INT(run_once(r, prog)->ok, ==, 1);
+	CHECK_INT(identity_hashed(r->id), ==, before + 2);
 	rig_free(r);
 	tree_free(&t);
 }

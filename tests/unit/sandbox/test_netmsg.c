@@ -8,13 +8,15 @@
 TEST(netmsg, who_and_identity_travel)
 {
 	int s[2], fds[FD_MSG_MAX];
-	union net_msg m = { .who = { .id = 9, .family = 6, .peer_port = 4242 } },
+	union net_msg m = { .who = { .id = 9,
+				.family = 6,
+				.peer_port = 4242 } },
 		      got;
 	unsigned n;
 	struct err e;
 
-	CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s), ==,
-	    0);
+	CHECK_INT(
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s), ==, 0);
 	CHECK_INT(net_send(s[1], &m, NET_WHO, NULL, 0, &e), ==, 0);
 	CHECK_INT(net_recv(s[0], NET_SIDE_CTL, &got, fds, &n, &e), ==, 1);
 	CHECK_INT(got.who.peer_port, ==, 4242);
@@ -27,8 +29,8 @@ TEST(netmsg, who_and_identity_travel)
 	CHECK_INT(net_recv(s[1], NET_SIDE_NET, &got, fds, &n, &e), ==, 1);
 	CHECK_INT(strlen(got.identity.exe), ==, NET_PATH_MAX - 1);
 	for (size_t i = 0; i < NET_ANCESTORS; i++)
-		CHECK_INT(strlen(got.identity.ancestors[i]), ==,
-		    NET_PATH_MAX - 1);
+		CHECK_INT(
+		    strlen(got.identity.ancestors[i]), ==, NET_PATH_MAX - 1);
 	CHECK_INT(strlen(got.identity.sha256), ==, 64);
 	(void)close(s[0]);
 	(void)close(s[1]);
@@ -49,10 +51,10 @@ TEST(netmsg, net_cannot_say_what_ctl_says)
 					(uint32_t)sizes[i] } };
 		struct err e;
 
-		CHECK_INT(net_check(NET_SIDE_NET, &m, sizes[i], nfds[i], &e),
-		    ==, 0);
-		CHECK_INT(net_check(NET_SIDE_CTL, &m, sizes[i], nfds[i], &e),
-		    ==, -1);
+		CHECK_INT(
+		    net_check(NET_SIDE_NET, &m, sizes[i], nfds[i], &e), ==, 0);
+		CHECK_INT(
+		    net_check(NET_SIDE_CTL, &m, sizes[i], nfds[i], &e), ==, -1);
 	}
 }
 
@@ -77,8 +79,8 @@ TEST(netmsg, refuses_absurd_counts)
 				.n_ancestors = NET_ANCESTORS + 1 } };
 	struct err e;
 
-	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.identity), 0, &e), ==,
-	    -1);
+	CHECK_INT(
+	    net_check(NET_SIDE_NET, &m, sizeof(m.identity), 0, &e), ==, -1);
 	m.who = (struct net_who) { .hdr = { NET_VERSION, NET_WHO,
 				       sizeof(struct net_who) },
 		.family = 5 };

@@ -8,11 +8,11 @@
 #include "test.h"
 #include "tree.h"
 
-#define FS(ro, rw)                                                             \
-	"version: 1\nfilesystem_policy:\n  include_workdir: true\n"            \
+#define FS(ro, rw) \
+	"version: 1\nfilesystem_policy:\n  include_workdir: true\n" \
 	"  read_only: [" ro "]\n  read_write: [" rw "]\n"
-#define DEFAULT_POLICY                                                         \
-	FS("/usr, /lib, /proc, /dev/urandom, /app, /etc, /var/log",            \
+#define DEFAULT_POLICY \
+	FS("/usr, /lib, /proc, /dev/urandom, /app, /etc, /var/log", \
 	    "/sandbox, /tmp, /dev/null")
 
 /* A plan for `text` and key, value, ... NULL. */
@@ -88,8 +88,8 @@ rule_for(const struct plan *p, const char *path)
 TEST(plan, default_policy_gives_the_system_and_nothing_of_the_host)
 {
 	struct tree t = tree_new();
-	struct plan *p = made(DEFAULT_POLICY, (const char *const[]) { "workdir",
-						  t.top, NULL });
+	struct plan *p = made(
+	    DEFAULT_POLICY, (const char *const[]) { "workdir", t.top, NULL });
 
 	CHECK_INT(kind_at(p, "/usr"), ==, SBX_BIND_RO);
 	CHECK_INT(kind_at(p, "/tmp"), ==, SBX_TMPFS);
@@ -123,8 +123,8 @@ TEST(plan, default_policy_gives_the_system_and_nothing_of_the_host)
 TEST(plan, mounts_come_after_what_they_lie_in)
 {
 	struct tree t = tree_new();
-	struct plan *p = made(DEFAULT_POLICY, (const char *const[]) { "workdir",
-						  t.top, NULL });
+	struct plan *p = made(
+	    DEFAULT_POLICY, (const char *const[]) { "workdir", t.top, NULL });
 	const struct sbx_plan *s = plan_sbx(p);
 
 	for (size_t i = 0; i < s->n_mounts; i++)
@@ -133,8 +133,8 @@ TEST(plan, mounts_come_after_what_they_lie_in)
 
 			CHECK(strcmp(s->mounts[i].dst, s->mounts[j].dst) != 0);
 			CHECK(strncmp(s->mounts[i].dst, s->mounts[j].dst, n) !=
-				0 ||
-			    s->mounts[i].dst[n] != '/');
+				  0 ||
+			      s->mounts[i].dst[n] != '/');
 		}
 	plan_free(p);
 	tree_free(&t);
@@ -157,8 +157,8 @@ TEST(plan, workdir_is_read_only_when_the_policy_leaves_it_out)
 
 TEST(plan, policy_never_writes_to_the_host)
 {
-	struct plan *p = made(FS("/usr, /srv", "/tmp, /mnt, /no-such-place"),
-	    NULL);
+	struct plan *p =
+	    made(FS("/usr, /srv", "/tmp, /mnt, /no-such-place"), NULL);
 
 	CHECK_INT(kind_at(p, "/srv"), ==, SBX_BIND_RO);
 	CHECK_INT(kind_at(p, "/mnt"), ==, SBX_OVERLAY);
@@ -179,8 +179,8 @@ TEST(plan, options_reach_the_host_and_win)
 	tree_dir(&t, "data");
 	tree_dir(&t, "out");
 	tree_link(&t, "link", "data");
-	p = made(DEFAULT_POLICY, (const char *const[]) { "ro", data, "rw", out,
-				     NULL });
+	p = made(DEFAULT_POLICY,
+	    (const char *const[]) { "ro", data, "rw", out, NULL });
 	CHECK_INT(kind_at(p, data), ==, SBX_BIND_RO);
 	CHECK_INT(kind_at(p, out), ==, SBX_BIND_RW);
 	CHECK_INT(rule_for(p, data), ==, 1); /* in /var/tmp, which is private */
@@ -196,8 +196,8 @@ TEST(plan, refuses_what_would_show_too_much)
 {
 	struct tree t = tree_new();
 	AUTO_FREE char *home = mem_printf("%s/home", t.top);
-	AUTO_FREE char *in = mem_printf("%s/home/.local/state/openshell",
-	    t.top);
+	AUTO_FREE char *in =
+	    mem_printf("%s/home/.local/state/openshell", t.top);
 	AUTO_FREE char *file = mem_printf("%s/file", t.top);
 	AUTO_FREE char *absent = mem_printf("%s/absent", t.top);
 	const struct {
@@ -258,8 +258,9 @@ TEST(plan, hard_requirement_refuses_a_missing_path)
 	struct plan *p = NULL;
 	struct err e;
 
-	CHECK_INT(make(FS("/usr, /no-such-place", "/tmp") "landlock:\n"
-		      "  compatibility: hard_requirement\n",
+	CHECK_INT(make(FS("/usr, /no-such-place",
+			   "/tmp") "landlock:\n"
+				   "  compatibility: hard_requirement\n",
 		      &p, &e, NULL),
 	    ==, -1);
 	CHECK_HAS(e.text, "hard_requirement");
@@ -284,8 +285,8 @@ is_protected(const struct plan *p, const char *name)
 TEST(plan, what_the_user_would_execute_is_protected)
 {
 	struct tree t = tree_new();
-	struct plan *p = made(DEFAULT_POLICY, (const char *const[]) { "workdir",
-						  t.top, NULL });
+	struct plan *p = made(
+	    DEFAULT_POLICY, (const char *const[]) { "workdir", t.top, NULL });
 	static const char *const names[] = { ".git/hooks/", ".git/config",
 		".claude/settings.json", ".vscode/", ".envrc", ".bashrc" };
 
@@ -294,8 +295,8 @@ TEST(plan, what_the_user_would_execute_is_protected)
 	plan_free(p);
 	/* A62: the ".git" file of a worktree says where git looks. */
 	tree_file(&t, ".git", 0644, "gitdir: /elsewhere\n");
-	p = made(DEFAULT_POLICY,
-	    (const char *const[]) { "workdir", t.top, NULL });
+	p = made(
+	    DEFAULT_POLICY, (const char *const[]) { "workdir", t.top, NULL });
 	CHECK(is_protected(p, ".git"));
 	CHECK(!is_protected(p, ".git/config"));
 	plan_free(p);
@@ -310,8 +311,8 @@ TEST(plan, the_agent_is_found_and_its_directory_is_on_path)
 	struct plan *p;
 
 	tree_file(&t, "bin/tool", 0755, "\177ELF");
-	p = made(DEFAULT_POLICY, (const char *const[]) { "command0", "tool",
-				     "path", bin, NULL });
+	p = made(DEFAULT_POLICY,
+	    (const char *const[]) { "command0", "tool", "path", bin, NULL });
 	CHECK_INT(kind_at(p, tool), ==, SBX_BIND_RO);
 	CHECK(strncmp(plan_path(p), bin, strlen(bin)) == 0);
 	CHECK_HAS(plan_path(p), ":/usr/bin");

@@ -48,8 +48,8 @@ TEST(session, exec_travels_with_its_descriptors)
 	struct err e;
 
 	CHECK_INT(session_send(p.owner, &m, SESSION_EXEC, in, 4, &e), ==, 0);
-	CHECK_INT(session_recv(p.supervisor, SESSION_SUPERVISOR, &got, fds, &n,
-		      &e),
+	CHECK_INT(
+	    session_recv(p.supervisor, SESSION_SUPERVISOR, &got, fds, &n, &e),
 	    ==, 1);
 	CHECK_INT(got.hdr.type, ==, SESSION_EXEC);
 	CHECK_INT(got.hdr.size, ==, sizeof(struct session_exec));
@@ -71,12 +71,12 @@ TEST(session, nothing_yet_and_peer_gone_are_told_apart)
 	unsigned n;
 	struct err e;
 
-	CHECK_INT(session_recv(p.owner, SESSION_OWNER, &got, fds, &n, &e), ==,
-	    -1);
+	CHECK_INT(
+	    session_recv(p.owner, SESSION_OWNER, &got, fds, &n, &e), ==, -1);
 	CHECK_INT(e.code, ==, ERR_AGAIN);
 	(void)close(p.supervisor);
-	CHECK_INT(session_recv(p.owner, SESSION_OWNER, &got, fds, &n, &e), ==,
-	    0);
+	CHECK_INT(
+	    session_recv(p.owner, SESSION_OWNER, &got, fds, &n, &e), ==, 0);
 	(void)close(p.owner);
 }
 
@@ -90,12 +90,11 @@ TEST(session, events_are_as_long_as_their_text)
 
 	memcpy(m.events.json, "{}\n", 3);
 	m.events.n = 3;
-	CHECK_INT(session_send(p.supervisor, &m, SESSION_EVENTS, NULL, 0, &e),
-	    ==, 0);
-	CHECK_INT(session_recv(p.owner, SESSION_OWNER, &got, fds, &n, &e), ==,
-	    1);
-	CHECK_INT(got.hdr.size, ==,
-	    offsetof(struct session_events, json) + 3);
+	CHECK_INT(
+	    session_send(p.supervisor, &m, SESSION_EVENTS, NULL, 0, &e), ==, 0);
+	CHECK_INT(
+	    session_recv(p.owner, SESSION_OWNER, &got, fds, &n, &e), ==, 1);
+	CHECK_INT(got.hdr.size, ==, offsetof(struct session_events, json) + 3);
 	CHECK_INT(got.events.n, ==, 3);
 	pair_close(p);
 }
@@ -109,10 +108,10 @@ TEST(session, text_is_ended_on_arrival)
 	struct err e;
 
 	memset(&m, 'x', sizeof(m));
-	CHECK_INT(session_send(p.supervisor, &m, SESSION_FAILED, NULL, 0, &e),
-	    ==, 0);
-	CHECK_INT(session_recv(p.owner, SESSION_OWNER, &got, fds, &n, &e), ==,
-	    1);
+	CHECK_INT(
+	    session_send(p.supervisor, &m, SESSION_FAILED, NULL, 0, &e), ==, 0);
+	CHECK_INT(
+	    session_recv(p.owner, SESSION_OWNER, &got, fds, &n, &e), ==, 1);
 	CHECK_INT(strlen(got.failed.text), ==, SESSION_TEXT - 1);
 	pair_close(p);
 }
@@ -123,7 +122,7 @@ TEST(session, refuses_what_the_table_does_not_know)
 	static const struct {
 		const char *why;
 		unsigned type, version;
-		int size_off;	  /* added to the right size */
+		int size_off; /* added to the right size */
 		int hdr_size_off; /* of the header's own count */
 		unsigned nfds;
 		unsigned tty;
@@ -149,7 +148,8 @@ TEST(session, refuses_what_the_table_does_not_know)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct pair p = pair_open();
 		size_t size = sizeof(struct session_exec);
-		union session_msg m = { .exec = { .tty = (uint8_t)rows[i].tty } },
+		union session_msg m = { .exec = { .tty =
+						      (uint8_t)rows[i].tty } },
 				  got;
 		int in[8] = { 0 }, fds[FD_MSG_MAX];
 		unsigned n;
@@ -160,11 +160,11 @@ TEST(session, refuses_what_the_table_does_not_know)
 		m.hdr = (struct session_hdr) { (uint16_t)rows[i].version,
 			(uint16_t)rows[i].type,
 			(uint32_t)((ssize_t)sizeof(struct session_exec) +
-			    rows[i].hdr_size_off) };
-		CHECK_INT(fd_send(p.owner, &m, size, in, rows[i].nfds, &e), ==,
-		    0);
-		rc = session_recv(p.supervisor, SESSION_SUPERVISOR, &got, fds,
-		    &n, &e);
+				   rows[i].hdr_size_off) };
+		CHECK_INT(
+		    fd_send(p.owner, &m, size, in, rows[i].nfds, &e), ==, 0);
+		rc = session_recv(
+		    p.supervisor, SESSION_SUPERVISOR, &got, fds, &n, &e);
 		if (rc != (i == 0 ? 1 : -1))
 			fail_msg("%s: %d", rows[i].why, rc);
 		if (i == 0)
@@ -178,12 +178,12 @@ TEST(session, refuses_what_the_table_does_not_know)
 
 TEST(session, refuses_events_that_are_no_whole_lines)
 {
-	union session_msg m = { .events = { .hdr = { 1, SESSION_EVENTS,
-						offsetof(struct session_events,
-						    json) +
-						    2 },
-				    .n = 2,
-				    .json = "a\n" } };
+	union session_msg m = {
+		.events = { .hdr = { 1, SESSION_EVENTS,
+				offsetof(struct session_events, json) + 2 },
+		    .n = 2,
+		    .json = "a\n" }
+	};
 	size_t size = m.hdr.size;
 	struct err e;
 
