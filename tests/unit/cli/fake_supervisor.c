@@ -87,7 +87,8 @@ run_child(const struct blob *b, const struct session_exec *x, const int *fds)
 	(void)close_range(3, ~0U, 0);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)chdir(blob_get(b, "cwd", 0));
+	if (chdir(blob_get(b, "cwd", 0)) < 0)
+		_exit(126);
 	for (size_t i = 0; blob_get(b, "env", i) != NULL; i++)
 		(void)putenv((char *)(uintptr_t)blob_get(b, "env", i));
 	(void)execvp(argv[0], argv);
