@@ -25,10 +25,15 @@ class Plan:
 
 
 class Results:
-    """values[figure][program] = number; split[figure][role] = number."""
+    """What was measured, in each figure's unit.
+
+    values  {figure: {program: number}}
+    split   {figure: {role: number}}, the parts of our own number
+    also    {figure: {name: number}}, what was measured along with it
+    """
 
     def __init__(self, say):
-        self.values, self.split, self.failed = {}, {}, []
+        self.values, self.split, self.also, self.failed = {}, {}, {}, []
         self.say = say
 
     def put(self, figure, program, value):
@@ -278,7 +283,8 @@ def _decision(world, out):
         us = row["ns_per_decision"] / 1000
         if row["kind"] == "request":
             out.put(key, OPENSHELL, us)
-        out.split.setdefault(key, {})[row["kind"]] = us
+        else:
+            out.also.setdefault(key, {})[row["kind"]] = us
 
 
 def everything(world, plan, programs, quiet=False):

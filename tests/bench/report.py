@@ -26,6 +26,7 @@ def as_json(out, plan, host):
             figures.append({
                 "id": f.key, "what": f.what, "unit": f.unit,
                 OPENSHELL: mine, "split": out.split.get(f.key, {}),
+                "also": out.also.get(f.key, {}),
                 "goal": f.goal[1] if f.goal else None,
                 "met": None if mine is None else f.met(mine),
                 "peers": got, "elsewhere": f.other or None})
@@ -60,10 +61,11 @@ def table(out, plan, host):
                          f"{f.goal[0]} {f.goal[1]:,}" if f.goal else "",
                          verdict, *(_cell(f, got.get(b)) for b in beside),
                          f.other])
-            parts = out.split.get(f.key)
-            if parts:
-                body.append(["  of which " + ", ".join(
-                    f"{r} {f.show(v)}" for r, v in sorted(parts.items()))])
+            for word, more in (("of which", out.split), ("also:", out.also)):
+                parts = [f"{name} {f.show(v)}" for name, v
+                         in sorted(more.get(f.key, {}).items()) if v > 0]
+                if parts:
+                    body.append([f"  {word} " + ", ".join(parts)])
         lines += _align(head, body)
     lines.append("")
     lines += ["goals missed: " + str(len(missed))] + \
