@@ -338,35 +338,29 @@ nft_batch(struct buf *b, struct in_addr proxy, uint16_t proxy_port,
 	return 2 + (unsigned)ARRAY_LEN(plain) + 2;
 }
 
+/* The kernel answers each message in a datagram of its own. */
 static int
 acks(int sock, unsigned want, struct err *e)
 {
-	union {
-		struct nlmsghdr align;
-		char space[8192];
+	struct {
+		struct nlmsghdr h;
+		struct nlmsgerr err;
+		char rest[4096]; /* what it answers to, and a reason */
 	} in;
 
 	while (want > 0) {
 		ssize_t got = recv(sock, &in, sizeof(in), 0);
-		int left = (int)got;
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got <= 0)
+		if (got < (ssize_t)NLMSG_LENGTH(sizeof(in.err)))
 			return err_sys(e, "nf_tables: receive");
-		for (const struct nlmsghdr *h = &in.align; NLMSG_OK(h, left);
-		     h = NLMSG_NEXT(h, left)) {
-			const struct nlmsgerr *err = NLMSG_DATA(h);
-
-			if (h->nlmsg_type != NLMSG_ERROR)
-				continue;
-			if (err->error != 0) {
-				errno = -err->error;
-				return err_sys(e, "nf_tables");
-			}
-			if (--want == 0)
-				break;
-		}
+		if (in.h.nlmsg_type != NLMSG_ERROR)
+			continue;
+		errno = -in.err.error;
+		if (errno != 0)
+			return err_sys(e, "nf_tables");
+		want--;
 	}
 	return 0;
 }

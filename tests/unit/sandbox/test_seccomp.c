@@ -320,7 +320,7 @@ call_access(void)
 static long
 call_vm_read(void)
 {
-	return syscall(__NR_process_vm_readv, getpid(), NULL, 0, NULL, 0, 0);
+	return syscall(__NR_process_vm_readv, getpid(), NULL, 0UL, NULL, 0UL, 0UL);
 }
 
 TEST(seccomp, holds_in_the_kernel)
