@@ -93,16 +93,19 @@ tell(struct px_conn *c, uint32_t *held)
 static void
 report(struct px_conn *c)
 {
-	char reason[256];
+	char reason[640];
 	uint32_t held;
 
 	if (!tell(c, &held))
 		return;
 	(void)snprintf(reason, sizeof(reason),
 	    "direct connection bypassed HTTP CONNECT proxy; set HTTPS_PROXY="
-	    "http://%s:%u in the program's environment%s",
-	    c->px->proxy_addr, c->px->proxy_port,
-	    c->identity_err.code != ERR_NONE ? " (program unknown)" : "");
+	    "http://%s:%u in the program's environment",
+	    c->px->proxy_addr, c->px->proxy_port);
+	if (c->identity_err.code != ERR_NONE)
+		(void)snprintf(reason + strlen(reason),
+		    sizeof(reason) - strlen(reason),
+		    "; program unknown: %.200s", c->identity_err.text);
 	if (held > 0)
 		(void)snprintf(reason + strlen(reason),
 		    sizeof(reason) - strlen(reason), "; %u like it", held);
@@ -113,12 +116,12 @@ report(struct px_conn *c)
 enum px_next
 px_captured(struct px_conn *c)
 {
-	struct addr to;
 	struct err e;
 
 	if (!c->identity_known) {
-		if (capture_original(c->client.fd, &to, &c->dst.port, &e) == 0)
-			(void)addr_format(&to, c->dst.host);
+		if (capture_original(
+			c->client.fd, &c->chosen, &c->dst.port, &e) == 0)
+			(void)addr_format(&c->chosen, c->dst.host);
 		else
 			(void)snprintf(c->dst.host, sizeof(c->dst.host), "-");
 		px_go(c, PX_IDENTIFY);

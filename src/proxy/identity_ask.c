@@ -21,18 +21,26 @@ px_owners_free(struct px_conn *c)
 }
 
 static int
-fill_tuple(int fd, struct net_who *w, struct err *e)
+fill_tuple(const struct px_conn *c, struct net_who *w, struct err *e)
 {
 	struct sockaddr_storage peer, local;
 	socklen_t np = sizeof(peer), nl = sizeof(local);
 	struct addr a, b;
 
-	if (getpeername(fd, (struct sockaddr *)&peer, &np) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&local, &nl) < 0)
+	if (getpeername(c->client.fd, (struct sockaddr *)&peer, &np) < 0 ||
+	    getsockname(c->client.fd, (struct sockaddr *)&local, &nl) < 0)
 		return err_sys(e, "name the client's socket");
 	if (!addr_from_sockaddr((struct sockaddr *)&peer, &a, &w->peer_port) ||
 	    !addr_from_sockaddr((struct sockaddr *)&local, &b, &w->local_port))
 		return err_set(e, ERR_INVALID, "client is not over IP");
+	a = addr_unmap(a);
+	b = addr_unmap(b);
+	/* A redirected client's own socket still names where it wanted to go.
+	 */
+	if (c->mode == PX_MODE_CAPTURE && c->chosen.family == a.family) {
+		b = c->chosen;
+		w->local_port = c->dst.port;
+	}
 	w->family = a.family;
 	memcpy(w->peer, a.b, sizeof(w->peer));
 	memcpy(w->local, b.b, sizeof(w->local));
@@ -46,7 +54,7 @@ ask(struct px_conn *c, struct err *e)
 
 	memset(&m->who, 0, sizeof(m->who));
 	m->who.id = c->id;
-	if (fill_tuple(c->client.fd, &m->who, e) < 0)
+	if (fill_tuple(c, &m->who, e) < 0)
 		return -1;
 	return net_send(c->px->ctl, m, NET_WHO, NULL, 0, e);
 }
