@@ -4,6 +4,8 @@
  *   - a file below a node_modules: the top-most node_modules, since packages
  *     reach for their siblings (the native program of Codex is one);
  *   - a file of a Python virtual environment: that environment;
+ *   - a file of a "shims" directory (pyenv, rbenv, asdf, mise): what that
+ *     directory lies in, since a shim only finds the program there;
  *   - anything else: the file itself.
  *
  * A script brings the program of its "#!" line, found the same way, and a
@@ -151,6 +153,20 @@ venv_of(const char *file, char out[PATH_MAX])
 	return n > 0 && (size_t)n < sizeof(mark) && realpath(mark, out) != NULL;
 }
 
+/* The version manager whose shim `file` is, or false. */
+static bool
+shims_of(const char *file, char out[PATH_MAX])
+{
+	static const char part[] = "/shims/";
+	const char *slash = strrchr(file, '/');
+	const char *at = strstr(file, part);
+
+	if (at == NULL || at == file || at + sizeof(part) - 2 != slash)
+		return false;
+	(void)snprintf(out, PATH_MAX, "%.*s", (int)(at - file), file);
+	return true;
+}
+
 /* Shows what `real` belongs to. */
 static int
 show(struct finder *f, const char *found, const char *real, struct err *e)
@@ -164,7 +180,7 @@ show(struct finder *f, const char *found, const char *real, struct err *e)
 		if (visible(f, real))
 			return 0;
 	}
-	if (!node_modules_of(real, whole))
+	if (!shims_of(real, whole) && !node_modules_of(real, whole))
 		(void)snprintf(whole, sizeof(whole), "%s", real);
 	if (home != NULL && home[0] == '/' && home[1] != '\0' &&
 	    below(home, whole))

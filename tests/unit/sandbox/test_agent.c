@@ -153,6 +153,21 @@ TEST(agent, a_python_environment_comes_whole)
 	tree_free(&t);
 }
 
+TEST(agent, a_shim_brings_its_version_manager)
+{
+	struct tree t = tree_new();
+	AUTO_FREE char *path = mem_printf("%s/.pyenv/shims:/usr/bin", t.top);
+	struct agent a;
+
+	tree_file(&t, ".pyenv/shims/tool", 0755, "#!/usr/bin/env bash\n");
+	tree_file(&t, ".pyenv/versions/1/bin/tool", 0755, "\177ELF");
+	a = find(t.top, "tool", path);
+	CHECK_INT(a.n_binds, ==, 1);
+	CHECK(has_bind(&a, t.top, ".pyenv", NULL));
+	agent_fini(&a);
+	tree_free(&t);
+}
+
 TEST(agent, relative_path_entries_are_not_searched)
 {
 	struct tree t = tree_new();
