@@ -49,16 +49,17 @@ stamped(const struct stat *st)
 
 /* Locks: per user, in a directory that is never visible inside. */
 static int
-lock_dir(char *path, size_t n, struct err *e)
+lock_dir(char *path, size_t n, const struct userns_ids *ids, struct err *e)
 {
 	struct stat st;
-	uid_t uid = geteuid();
+	uid_t uid = geteuid(), user = userns_outer_uid();
 
-	(void)snprintf(path, n, "/run/user/%u", uid);
-	if (uid == 0)
+	/* By the outer id: root of a user namespace is somebody else. */
+	(void)snprintf(path, n, "/run/user/%u", user);
+	if (ids->range)
 		(void)snprintf(path, n, "/run/openshell");
 	else if (stat(path, &st) < 0 || st.st_uid != uid)
-		(void)snprintf(path, n, "/tmp/openshell-%u", uid);
+		(void)snprintf(path, n, "/tmp/openshell-%u", user);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "create %s", path);
 	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) ||
@@ -69,7 +70,7 @@ lock_dir(char *path, size_t n, struct err *e)
 }
 
 static int
-take_lock(struct protect *p, struct err *e)
+take_lock(struct protect *p, const struct userns_ids *ids, struct err *e)
 {
 	char dir[64];
 	struct stat st, held;
@@ -79,7 +80,7 @@ take_lock(struct protect *p, struct err *e)
 	for (;;) {
 		AUTO_CLOSE int fd = -1;
 
-		if (lock_dir(dir, sizeof(dir), e) < 0)
+		if (lock_dir(dir, sizeof(dir), ids, e) < 0)
 			return -1;
 		(void)snprintf(p->lock_path, sizeof(p->lock_path),
 		    "%s/workdir-%lx-%lx.lock", dir, (unsigned long)st.st_dev,
@@ -246,7 +247,7 @@ protect_prepare(struct protect *p, const struct sbx_plan *plan,
 	    RESOLVE_NO_SYMLINKS);
 	if (p->dir < 0)
 		return err_sys(e, "open work directory %s", plan->workdir);
-	if (take_lock(p, e) < 0)
+	if (take_lock(p, ids, e) < 0)
 		return -1;
 	for (const char *const *n = plan->protect; *n != NULL; n++) {
 		struct walk w = { .p = p, .name = *n,

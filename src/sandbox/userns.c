@@ -46,21 +46,43 @@ spawn_inside_gid(void)
 	return geteuid() != 0 ? getegid() : INSIDE_ID;
 }
 
-/* Whether the map file covers our whole range (one line is enough for us). */
+struct extent {
+	unsigned long long in, out, n;
+};
+
+/* The first line of a map; most have no other. */
 static bool
-maps_range(const char *path)
+first_extent(const char *path, struct extent *x)
 {
 	char text[256];
-	unsigned long long in, out, n;
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t got;
 
 	if (fd < 0 || (got = read(fd, text, sizeof(text) - 1)) <= 0)
 		return false;
 	text[got] = '\0';
-	return sscanf(text, "%llu %llu %llu", &in, &out, &n) == 3 &&
-	    in <= RANGE_BASE &&
-	    in + n >= RANGE_BASE + (uint64_t)RANGE_SLOTS * RANGE_STEP;
+	return sscanf(text, "%llu %llu %llu", &x->in, &x->out, &x->n) == 3;
+}
+
+static bool
+maps_range(const char *path)
+{
+	struct extent x;
+
+	return first_extent(path, &x) && x.in <= RANGE_BASE &&
+	    x.in + x.n >= RANGE_BASE + (uint64_t)RANGE_SLOTS * RANGE_STEP;
+}
+
+uid_t
+userns_outer_uid(void)
+{
+	uid_t uid = geteuid();
+	struct extent x;
+
+	if (!first_extent("/proc/self/uid_map", &x) || uid < x.in ||
+	    uid - x.in >= x.n)
+		return uid;
+	return (uid_t)(x.out + (uid - x.in));
 }
 
 static int

@@ -25,6 +25,9 @@ struct userns_ids {
 int userns_ids_take(struct userns_ids *ids, struct err *e) MUST_USE;
 void userns_ids_release(struct userns_ids *ids);
 
+/* Our effective uid as the user namespace above ours has it. */
+uid_t userns_outer_uid(void);
+
 /* Writes the maps of process `pid`, which sits in a new user namespace. */
 int userns_map(pid_t pid, const struct userns_ids *ids, struct err *e) MUST_USE;
 

@@ -23,6 +23,8 @@ struct test_box {
 
 /* A plan with the host's /usr, a work directory in /var/tmp, /tmp. */
 void box_plan(struct test_box *b);
+/* Root that can give files away; not so in a user namespace with one id. */
+bool box_is_root(void);
 /* Starts it and waits for READY; false with b->end.text when FAILED. */
 bool box_start(struct test_box *b);
 /* Next event within ten seconds; fails the test otherwise. */
