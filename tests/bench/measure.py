@@ -30,11 +30,16 @@ class Results:
     values  {figure: {program: number}}
     split   {figure: {role: number}}, the parts of our own number
     also    {figure: {name: number}}, what was measured along with it
+    remarks sentences that a reader of the figures needs
     """
 
     def __init__(self, say):
         self.values, self.split, self.also, self.failed = {}, {}, {}, []
-        self.say = say
+        self.remarks, self.say = [], say
+
+    def remark(self, text):
+        if text not in self.remarks:
+            self.remarks.append(text)
 
     def put(self, figure, program, value):
         self.values.setdefault(figure, {})[program] = value
@@ -131,8 +136,11 @@ def _idle(world, plan, program, wrap, out):
     if program == OPENSHELL:
         out.split["idle.processes"] = {r: m[0] / n for r, m in memory.items()}
         if how != {"pss"}:
-            out.say("idle: some processes show their memory to nobody; for "
-                    "those anonymous pages were counted")
+            out.remark(
+                "idle sandbox: processes of ours show their memory maps to "
+                "root only; their anonymous pages are counted in full, those "
+                "they share with each other too, so these are upper bounds: "
+                "run as root for the exact figures")
 
 
 def _holders(program, pid):
@@ -196,8 +204,8 @@ def proxied(world, plan, programs, out):
         for mode, key in (("fresh", "full"), ("resumed", "resumed")):
             r = peer.measure(mode, 4, plan.span, "/small", apart)
             if mode == "resumed" and r["resumed"] * 10 < r["connections"] * 7:
-                out.say(f"{name}: only {r['resumed']} of {r['connections']} "
-                        "connections were resumed")
+                out.remark(f"{name}: less than 7 in 10 of the connections "
+                           "that should have been resumed were")
             _cpu(note, "connection." + key, name, r, r["requests"])
         r = peer.measure("bulk", 1, plan.span, "/big", apart)
         spent = sum(r["cpu_ns"].values())

@@ -32,7 +32,8 @@ def as_json(out, plan, host):
                 "peers": got, "elsewhere": f.other or None})
     return json.dumps({"version": 1, "machine": host, "rounds": plan.rounds,
                        "span_ms": plan.span, "figures": figures,
-                       "failed": out.failed}, indent=1)
+                       "remarks": out.remarks, "failed": out.failed},
+                      indent=1)
 
 
 def table(out, plan, host):
@@ -73,6 +74,8 @@ def table(out, plan, host):
     if unknown:
         lines += [f"goals not measured: {len(unknown)}"] + \
             ["  " + u for u in unknown]
+    if out.remarks:
+        lines += ["remarks:"] + ["  " + x for x in out.remarks]
     if out.failed:
         lines += ["could not be measured:"] + ["  " + x for x in out.failed]
     return "\n".join(lines) + "\n"
