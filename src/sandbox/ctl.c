@@ -242,6 +242,7 @@ begin_loop(struct ctl *c, struct err *e)
 {
 	static const int signos[] = { SIGTERM, SIGINT, SIGHUP };
 
+	c->looped = true;
 	if (uv_loop_init(&c->loop) < 0 ||
 	    uv_poll_init(&c->loop, &c->sock_poll, c->sock) < 0 ||
 	    uv_poll_init(&c->loop, &c->spawn_poll, spawn_fd(c->spawn)) < 0 ||
@@ -317,50 +318,78 @@ release(struct ctl *c)
 {
 	spawn_free(take_ptr(c->spawn)); /* kills and cleans up */
 	reap_net(c);
+	plan_free(c->plan);
+	policy_free(c->policy);
+	while (c->n_sent > 0)
+		policy_free(c->sent[--c->n_sent].policy);
+	outq_fini(&c->to_owner);
+	outq_fini(&c->to_net);
+	buf_fini(&c->ca);
+	buf_fini(&c->trust);
+}
+
+/* From SPEC to the end of the session. */
+static int
+serve(struct ctl *c, net_main_fn *net_main)
+{
+	struct err e;
+
+	if (fd_set_cloexec(c->sock, true, &e) < 0 ||
+	    ctl_start(c, net_main, &e) < 0) {
+		if (!c->owner_gone)
+			ctl_fail_err(c, "", &e);
+		return 1;
+	}
+	confine();
+	if (begin_loop(c, &e) < 0) {
+		ctl_fail_err(c, "", &e);
+		return 1;
+	}
+	ctl_watch(c);
+	(void)uv_run(&c->loop, UV_RUN_DEFAULT);
+	return c->status;
+}
+
+static bool
+is_session(int fd)
+{
+	socklen_t n = sizeof(int);
+	int type = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 &&
+	       type == SOCK_SEQPACKET;
 }
 
 int
 ctl_main(net_main_fn *net_main)
 {
-	struct ctl *c = NEW(struct ctl);
-	socklen_t n = sizeof(int);
-	struct err e;
-	int type = 0;
+	struct ctl *c;
+	int status;
 
 	log_set_name("ctl");
 	set_log_level();
 	shed();
-	if (getsockopt(CTL_SOCK, SOL_SOCKET, SO_TYPE, &type, &n) < 0 ||
-	    type != SOCK_SEQPACKET) {
+	if (!is_session(CTL_SOCK)) {
 		(void)fprintf(stderr,
-		    "openshell-sandbox: ctl is started by "
-		    "openshell, not by hand: descriptor %d "
-		    "is no session\n",
+		    "openshell-sandbox: ctl is started by openshell, not by "
+		    "hand: descriptor %d is no session\n",
 		    (int)CTL_SOCK);
 		return 2;
 	}
+	c = NEW(struct ctl);
 	c->sock = CTL_SOCK;
 	c->state = CTL_STARTING;
 	c->net_sock = c->listen_proxy = c->listen_capture = -1;
 	c->diag = c->proc = -1;
 	outq_init(&c->to_owner);
 	outq_init(&c->to_net);
-	if (fd_set_cloexec(c->sock, true, &e) < 0 ||
-	    ctl_start(c, net_main, &e) < 0) {
-		if (!c->owner_gone)
-			ctl_fail_err(c, "", &e);
-		release(c);
-		return 1;
-	}
-	confine();
-	if (begin_loop(c, &e) < 0) {
-		ctl_fail_err(c, "", &e);
-		release(c);
-		return 1;
-	}
-	ctl_watch(c);
-	(void)uv_run(&c->loop, UV_RUN_DEFAULT);
+	status = serve(c, net_main);
 	release(c);
-	/* Workers may still read a file: nothing of ours is torn down. */
-	return c->status;
+	/*
+	 * Workers may still read a file for the identity: once there was a
+	 * loop, it and what hangs on it go with the process.
+	 */
+	if (!c->looped)
+		free(c);
+	return status;
 }

@@ -57,7 +57,8 @@ struct ctl_revision {
 struct ctl {
 	uv_loop_t loop;
 	enum ctl_state state;
-	bool watching; /* the loop stands */
+	bool looped; /* there is, or was, a loop */
+	bool watching; /* it is worth watching descriptors */
 	int status; /* of the process */
 
 	/* owner */
