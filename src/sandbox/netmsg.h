@@ -17,6 +17,10 @@
  *                                    <-  WHO(id, tuple)
  *   IDENTITY(id, ...)                ->
  *                                    <-  EVENTS(json lines)
+ *
+ * The end: when the sandbox is gone ctl shuts its side down for writing.  net
+ * then reads the end of file, sends the records it still has, and exits.  ctl
+ * stops reading while its owner does not take records; net then waits.
  */
 #ifndef SANDBOX_NETMSG_H
 #define SANDBOX_NETMSG_H

@@ -16,6 +16,11 @@
  *   POLICY(revision)         ->    ... at any time
  *                            <-    POLICY_STATUS(revision)
  *   STOP or close            ->    everything ends
+ *                            <-    EVENTS*, STATE ending, end of file
+ *
+ * EXEC may follow SPEC at once: it waits until the sandbox stands.  After STOP
+ * (or FAILED) the owner reads on until the end of file: the last records and
+ * the ends of commands still come.  Closing instead gives them up.
  */
 #ifndef SANDBOX_SESSION_H
 #define SANDBOX_SESSION_H
