@@ -26,8 +26,8 @@ static const char *const names[SHAPES] = { "policies", "same-host",
 static void
 put_rule(struct buf *b, unsigned i)
 {
-	buf_printf(b,
-	    "      - allow: {method: GET, path: '/repos/org%u/**'}\n", i);
+	buf_printf(
+	    b, "      - allow: {method: GET, path: '/repos/org%u/**'}\n", i);
 }
 
 static void
@@ -140,8 +140,8 @@ measure(enum shape shape, unsigned rules)
 	}
 	start = now_ns();
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		policy_decide_conn(s, &who, view_of(hosts[i % 16]), 443, &conn,
-		    &why);
+		policy_decide_conn(
+		    s, &who, view_of(hosts[i % 16]), 443, &conn, &why);
 		must(conn.allow, "a connection");
 	}
 	report(shape, "connection", rules, now_ns() - start);
@@ -150,8 +150,8 @@ measure(enum shape shape, unsigned rules)
 		struct policy_request r = { .method = VIEW("GET"),
 			.path = view_of(paths[i % 16]) };
 
-		policy_decide_request(s, &who, view_of(hosts[i % 16]), 443, &r,
-		    &v, &why);
+		policy_decide_request(
+		    s, &who, view_of(hosts[i % 16]), 443, &r, &v, &why);
 		must(v.allow, "a request");
 	}
 	report(shape, "request", rules, now_ns() - start);
@@ -160,8 +160,8 @@ measure(enum shape shape, unsigned rules)
 		struct policy_request r = { .method = VIEW("POST"),
 			.path = view_of(paths[i % 16]) };
 
-		policy_decide_request(s, &who, view_of(hosts[i % 16]), 443, &r,
-		    &v, &why);
+		policy_decide_request(
+		    s, &who, view_of(hosts[i % 16]), 443, &r, &v, &why);
 		must(!v.allow, "a refused request");
 	}
 	report(shape, "refusal", rules, now_ns() - start);

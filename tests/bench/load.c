@@ -49,10 +49,10 @@ enum {
 	HEAD_MAX = 4096,
 	REQUEST_MAX = 2048,
 	SAMPLES_MAX = 1 << 20,
-	ERRORS_MAX = 1000,     /* then the run is given up */
-	SETUP_MS = 15000,      /* for all connections to stand */
-	DRAIN_MS = 5000,       /* for the answers still under way at the end */
-	WATCH_MS = 5000	       /* for one change of policy to be seen */
+	ERRORS_MAX = 1000, /* then the run is given up */
+	SETUP_MS = 15000, /* for all connections to stand */
+	DRAIN_MS = 5000, /* for the answers still under way at the end */
+	WATCH_MS = 5000 /* for one change of policy to be seen */
 };
 
 enum mode { MODE_KEEP, MODE_FRESH, MODE_RESUMED, MODE_BULK, MODE_WATCH };
@@ -75,10 +75,10 @@ struct conn {
 	SSL *ssl;
 	uint64_t since; /* of the request, or of the connection if fresh */
 	size_t sent, n_head;
-	uint64_t body;	/* bytes still to come */
+	uint64_t body; /* bytes still to come */
 	unsigned status;
-	bool warm;	/* has had its first answer */
-	bool close;	/* the peer said it would */
+	bool warm; /* has had its first answer */
+	bool close; /* the peer said it would */
 	char head[HEAD_MAX];
 };
 
@@ -96,11 +96,11 @@ struct load {
 	/* one run */
 	enum mode mode;
 	unsigned n_conns, n_ready;
-	bool measuring;	 /* between go and the end of the span */
-	uint64_t until;	 /* no new request after this */
+	bool measuring; /* between go and the end of the span */
+	uint64_t until; /* no new request after this */
 	uint64_t requests, connections, resumed, bytes;
 	unsigned errors;
-	char why[200];	 /* the first error */
+	char why[200]; /* the first error */
 	uint32_t *samples; /* ns, SAMPLES_MAX */
 	size_t n_samples;
 	struct conn conns[CONNS_MAX];
@@ -116,8 +116,7 @@ now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
 }
 
-NORETURN PRINTF(1, 2) static void
-die(const char *fmt, ...)
+NORETURN PRINTF(1, 2) static void die(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -145,8 +144,8 @@ conn_close(struct conn *c)
 }
 
 /* Counts an error, keeps the first one's words, closes the connection. */
-PRINTF(3, 4) static void
-conn_fail(struct load *l, struct conn *c, const char *fmt, ...)
+PRINTF(3, 4)
+static void conn_fail(struct load *l, struct conn *c, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -225,8 +224,9 @@ tls_words(int why)
 
 	if (e != 0)
 		return ERR_reason_error_string(e);
-	return why == SSL_ERROR_ZERO_RETURN ? "closed" :
-	    errno ? strerror(errno) : "closed without a word";
+	return why == SSL_ERROR_ZERO_RETURN ? "closed"
+	       : errno                      ? strerror(errno)
+					    : "closed without a word";
 }
 
 /* 1: go on, 0: wait for the socket, -1: failed and closed. */
@@ -325,8 +325,8 @@ step_handshake(struct load *l, struct conn *c)
 static int
 step_send(struct load *l, struct conn *c)
 {
-	int r = tls_result(l, c,
-	    SSL_write(c->ssl, l->request, (int)l->n_request), "request");
+	int r = tls_result(
+	    l, c, SSL_write(c->ssl, l->request, (int)l->n_request), "request");
 
 	if (r <= 0)
 		return r;
@@ -375,8 +375,8 @@ step_head(struct load *l, struct conn *c)
 	size_t over;
 	int r;
 
-	r = SSL_read(c->ssl, c->head + c->n_head,
-	    (int)(HEAD_MAX - 1 - c->n_head));
+	r = SSL_read(
+	    c->ssl, c->head + c->n_head, (int)(HEAD_MAX - 1 - c->n_head));
 	c->n_head += r > 0 ? (size_t)r : 0;
 	r = tls_result(l, c, r, "answer");
 	if (r <= 0)
@@ -411,8 +411,7 @@ step_body(struct load *l, struct conn *c)
 
 	if (c->body == 0)
 		return answered(l, c);
-	r = SSL_read(c->ssl, l->scratch,
-	    (int)MIN(c->body, sizeof(l->scratch)));
+	r = SSL_read(c->ssl, l->scratch, (int)MIN(c->body, sizeof(l->scratch)));
 	if (r > 0) {
 		c->body -= (uint64_t)r;
 		l->bytes += (uint64_t)r;
@@ -435,8 +434,8 @@ conn_run(struct load *l, struct conn *c)
 	};
 
 	while (c->state != ST_CLOSED && c->state != ST_IDLE &&
-	    steps[c->state](l, c) > 0 &&
-	    !(l->mode == MODE_BULK && l->measuring && now_ns() >= l->until))
+	       steps[c->state](l, c) > 0 &&
+	       !(l->mode == MODE_BULK && l->measuring && now_ns() >= l->until))
 		;
 }
 
@@ -450,8 +449,8 @@ pump(struct load *l, uint64_t deadline)
 
 	if (now >= deadline)
 		return;
-	n = epoll_wait(l->ep, ev, ARRAY_LEN(ev),
-	    (int)((deadline - now) / 1000000 + 1));
+	n = epoll_wait(
+	    l->ep, ev, ARRAY_LEN(ev), (int)((deadline - now) / 1000000 + 1));
 	if (n < 0 && errno != EINTR)
 		die("epoll_wait: %s", strerror(errno));
 	for (int i = 0; i < n; i++)
@@ -518,7 +517,8 @@ request_for(struct load *l, const char *path)
 {
 	int n = snprintf(l->request, sizeof(l->request),
 	    "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: load\r\n"
-	    "Accept: */*\r\n\r\n", path, l->host);
+	    "Accept: */*\r\n\r\n",
+	    path, l->host);
 
 	if (n < 0 || (size_t)n >= sizeof(l->request))
 		die("path too long");
@@ -541,7 +541,7 @@ prepare(struct load *l)
 	l->session = NULL;
 	/* The first bulk answer may be large: warm with the rest of the run. */
 	while (l->n_ready < wanted && l->errors < ERRORS_MAX &&
-	    now_ns() < deadline) {
+	       now_ns() < deadline) {
 		reopen(l);
 		pump(l, now_ns() + 100000000U);
 	}
@@ -585,17 +585,18 @@ measure(struct load *l, enum mode mode, unsigned conns, unsigned ms)
 		pump(l, l->until);
 	}
 	/* Every request counted in CPU time is counted as a request too. */
-	while (mode != MODE_BULK && now_ns() < l->until +
-	    DRAIN_MS * UINT64_C(1000000) &&
-	    count(l, ST_CLOSED) + count(l, ST_IDLE) < conns)
+	while (mode != MODE_BULK &&
+	       now_ns() < l->until + DRAIN_MS * UINT64_C(1000000) &&
+	       count(l, ST_CLOSED) + count(l, ST_IDLE) < conns)
 		pump(l, l->until + DRAIN_MS * UINT64_C(1000000));
 	end = now_ns();
 	l->measuring = false;
 	qsort(l->samples, l->n_samples, sizeof(*l->samples), by_size);
-	printf("{\"requests\":%" PRIu64 ",\"errors\":%u,\"connections\":%" PRIu64
-	    ",\"resumed\":%" PRIu64 ",\"bytes\":%" PRIu64
-	    ",\"seconds\":%.6f,\"rps\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f"
-	    ",\"first_error\":\"%s\"}\n",
+	printf("{\"requests\":%" PRIu64
+	       ",\"errors\":%u,\"connections\":%" PRIu64 ",\"resumed\":%" PRIu64
+	       ",\"bytes\":%" PRIu64
+	       ",\"seconds\":%.6f,\"rps\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f"
+	       ",\"first_error\":\"%s\"}\n",
 	    l->requests, l->errors, l->connections, l->resumed, l->bytes,
 	    (double)(end - start) / 1e9,
 	    (double)l->requests / ((double)(end - start) / 1e9),
@@ -628,15 +629,15 @@ watch_for(struct load *l, bool allowed, uint64_t *asked)
 			conn_run(l, c);
 		}
 		while (c->state != ST_IDLE && c->state != ST_CLOSED &&
-		    now_ns() < deadline)
+		       now_ns() < deadline)
 			pump(l, deadline);
 		ok = c->state == ST_IDLE && l->errors == 0;
 		if (ok == allowed)
 			return now_ns();
 		/* A flood of refused asks would delay what it waits for. */
 		if (!ok)
-			nanosleep(&(struct timespec) { .tv_nsec = 100000 },
-			    NULL);
+			nanosleep(
+			    &(struct timespec) { .tv_nsec = 100000 }, NULL);
 	}
 	return 0;
 }
@@ -656,8 +657,9 @@ watch(struct load *l, unsigned rounds)
 			die("no change seen within %d ms; last: %s", WATCH_MS,
 			    l->why);
 		printf("{\"%s\":%" PRIu64 ",\"asked\":%" PRIu64
-		    ",\"how\":\"%s\"}\n", allowed ? "allowed" : "denied", at,
-		    asked, allowed ? "" : l->why);
+		       ",\"how\":\"%s\"}\n",
+		    allowed ? "allowed" : "denied", at, asked,
+		    allowed ? "" : l->why);
 	}
 	conn_close(&l->conns[0]);
 	puts("{\"ended\":true}");
@@ -670,8 +672,10 @@ serve(struct load *l)
 		const char *name;
 		enum mode mode;
 	} modes[] = {
-		{ "keep", MODE_KEEP }, { "fresh", MODE_FRESH },
-		{ "resumed", MODE_RESUMED }, { "bulk", MODE_BULK },
+		{ "keep", MODE_KEEP },
+		{ "fresh", MODE_FRESH },
+		{ "resumed", MODE_RESUMED },
+		{ "bulk", MODE_BULK },
 	};
 	char line[512], word[16], path[256];
 	unsigned conns, ms;
@@ -683,8 +687,9 @@ serve(struct load *l)
 			watch(l, MIN(conns, 1000U));
 			continue;
 		}
-		if (sscanf(line, "%15s %u %u %255s", word, &conns, &ms,
-			path) != 4 || conns == 0 || conns > CONNS_MAX)
+		if (sscanf(line, "%15s %u %u %255s", word, &conns, &ms, path) !=
+			4 ||
+		    conns == 0 || conns > CONNS_MAX)
 			die("unknown order: %s", line);
 		for (i = 0; i < ARRAY_LEN(modes); i++)
 			if (strcmp(modes[i].name, word) == 0)
@@ -736,8 +741,8 @@ tls_setup(struct load *l, const char *ca)
 	if (ok != 1)
 		die("cannot read the trusted certificates");
 	SSL_CTX_set_verify(l->tls, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_session_cache_mode(l->tls,
-	    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_set_session_cache_mode(
+	    l->tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(l->tls, keep_session);
 	/* A proxy that closes without close_notify is not our concern. */
 	SSL_CTX_set_options(l->tls, SSL_OP_IGNORE_UNEXPECTED_EOF);

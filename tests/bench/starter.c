@@ -45,7 +45,7 @@ read_number(int fd)
 	ssize_t got;
 
 	while (n < sizeof(text) - 1 &&
-	    (got = read(fd, text + n, sizeof(text) - 1 - n)) > 0)
+	       (got = read(fd, text + n, sizeof(text) - 1 - n)) > 0)
 		n += (size_t)got;
 	text[n] = '\0';
 	return strtoull(text, NULL, 10);
