@@ -395,6 +395,20 @@ close_handle(uv_handle_t *h, void *arg UNUSED)
 		uv_close(h, NULL);
 }
 
+/*
+ * ctl has ended the session, or is gone: the records that are left go out
+ * first, however long its owner takes (ctl kills us when nobody wants them).
+ */
+static void
+flush_last(struct px *px)
+{
+	struct err e;
+
+	if (fd_set_nonblock(px->ctl, false, &e) < 0 ||
+	    px_events_flush(&px->events, px->ctl, &e) < 0)
+		LOG_DEBUG("EVENTS_LOST", KV_STR("reason", e.text));
+}
+
 static void
 give_up(struct px *px, const struct err *e)
 {
@@ -454,6 +468,8 @@ net_main(int sock)
 		(void)uv_run(&px->loop, UV_RUN_DEFAULT);
 		if (px->err.code != ERR_NONE)
 			give_up(px, &px->err);
+		else
+			flush_last(px);
 	}
 	status = px->status;
 	release(px);

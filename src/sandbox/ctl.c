@@ -53,6 +53,11 @@ on_flush_late(uv_timer_t *t)
 {
 	struct ctl *c = t->data;
 
+	/* Not net is late, its records wait for the owner. */
+	if (c->to_owner.n > 0) {
+		(void)uv_timer_start(t, on_flush_late, CTL_FLUSH_MS, 0);
+		return;
+	}
 	LOG_WARN("NET_LATE", KV_STR("action", "kill"));
 	reap_net(c);
 	ctl_net_gone(c);
