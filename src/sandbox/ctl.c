@@ -70,12 +70,12 @@ drain(struct ctl *c)
 	if (c->state == CTL_DRAINING)
 		return;
 	c->state = CTL_DRAINING;
-	spawn_free(take_ptr(c->spawn));
 	if (c->net_sock >= 0) {
 		(void)shutdown(c->net_sock, SHUT_WR);
 		(void)uv_timer_start(
 		    &c->deadline, on_flush_late, CTL_FLUSH_MS, 0);
 	}
+	spawn_free(take_ptr(c->spawn)); /* waits, while net finishes too */
 	ctl_watch(c);
 }
 
