@@ -235,6 +235,9 @@ let_go(const struct making *k, struct err *e)
 	int fds[] = { k->b->sock, k->b->life, k->rules.landlock,
 		k->root.late };
 
+	/* From here a change of mounts is somebody else's. */
+	if (write(k->b->life, "r", 1) != 1)
+		return err_sys(e, "tell the spawner");
 	qsort(fds, ARRAY_LEN(fds), sizeof(fds[0]), by_value);
 	return keep(fds, ARRAY_LEN(fds), e);
 }
@@ -249,6 +252,10 @@ init_main(struct box *b)
 	k->root = (struct root) { -1, -1, -1, -1, -1, 0, 0 };
 	k->rules.landlock = -1;
 	if (make(k, &e) < 0 || say_ready(k, &e) < 0 || let_go(k, &e) < 0) {
+		/* Namespaces that exist but carry no rights (AppArmor). */
+		if ((e.sys == EPERM || e.sys == EACCES) &&
+		    userns_fix()[0] != '\0')
+			(void)err_wrap(&e, "%s", userns_fix());
 		spawn_msg_failed(b->sock, &e);
 		return 1;
 	}

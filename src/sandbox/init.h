@@ -21,7 +21,8 @@ struct box {
 	struct protect protect;
 	int *src;	/* as root: the plan's host trees, opened early */
 	int sock;	/* init's end of the pair with ctl */
-	int life;	/* init: a byte when mapped, end of file when orphaned */
+	int life;	/* a byte from the spawner when ids are mapped, one
+			   back when sealed; end of file when it is gone */
 	bool in_cgroup; /* v2: cloned into the leaf */
 };
 

@@ -40,6 +40,9 @@ struct protect {
  */
 int protect_prepare(struct protect *p, const struct sbx_plan *plan,
     const struct userns_ids *ids, struct err *e) MUST_USE;
+/* Looks again, after the host changed something; the lock stays. */
+int protect_scan(struct protect *p, const struct sbx_plan *plan,
+    const struct userns_ids *ids, struct err *e) MUST_USE;
 /* At the end; the last sandbox of the directory removes the placeholders. */
 void protect_end(struct protect *p);
 
@@ -67,7 +70,11 @@ int mount_open(const struct sbx_plan *plan, const struct userns_ids *ids,
  */
 int mount_build(struct root *r, const struct sbx_plan *plan,
     const struct userns_ids *ids, const int *src, struct err *e) MUST_USE;
-/* Read-only names of the work directory, within the built root. */
+/*
+ * Read-only names of the work directory, within the built root; with r ==
+ * NULL in the current one, where those that are still mounted stay and those
+ * that are not there are passed over: then 1.
+ */
 int mount_protect(struct root *r, const struct sbx_plan *plan,
     const struct protect *p, struct err *e) MUST_USE;
 /* Seals the root and makes it the process's own; the host's is let go. */

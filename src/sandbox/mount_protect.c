@@ -21,6 +21,11 @@
  *   would break git init, editors and agents; placeholders for .git/hooks and
  *   .git/config would break git init as well.
  *
+ * When the user, outside, replaces a name by another file (git writes .git/config
+ * anew and renames it), the kernel takes our mount of the old one away.  The
+ * spawner is woken by the change and binds anew; for the milliseconds between,
+ * the new file is as open as its directory.
+ *
  * Placeholders carry a modification time that nobody else uses, so that the
  * next sandbox knows one that a crash left behind.  Sandboxes of the same
  * directory share a lock outside it, where no agent reaches; whoever leaves
@@ -235,6 +240,31 @@ walk_name(struct walk *w, struct err *e)
 	return 0;
 }
 
+static void
+forget(struct protect *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		free(p->items[i].rel);
+	free(p->items);
+	p->items = NULL;
+	p->n = 0;
+}
+
+int
+protect_scan(struct protect *p, const struct sbx_plan *plan,
+    const struct userns_ids *ids, struct err *e)
+{
+	forget(p);
+	for (const char *const *n = plan->protect; *n != NULL; n++) {
+		struct walk w = { .p = p, .name = *n,
+			.as_root = ids->range };
+
+		if (walk_name(&w, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int
 protect_prepare(struct protect *p, const struct sbx_plan *plan,
     const struct userns_ids *ids, struct err *e)
@@ -249,14 +279,7 @@ protect_prepare(struct protect *p, const struct sbx_plan *plan,
 		return err_sys(e, "open work directory %s", plan->workdir);
 	if (take_lock(p, ids, e) < 0)
 		return -1;
-	for (const char *const *n = plan->protect; *n != NULL; n++) {
-		struct walk w = { .p = p, .name = *n,
-			.as_root = ids->range };
-
-		if (walk_name(&w, e) < 0)
-			return -1;
-	}
-	return 0;
+	return protect_scan(p, plan, ids, e);
 }
 
 /* Only what is still empty and still as we made it. */
@@ -299,13 +322,19 @@ protect_end(struct protect *p)
 		if (strncmp(p->lock_path, "/tmp/", 5) == 0)
 			(void)rmdir(p->lock_path);
 	}
-	for (size_t i = 0; i < p->n; i++)
-		free(p->items[i].rel);
-	free(p->items);
-	p->items = NULL;
-	p->n = 0;
+	forget(p);
 	fd_close(&p->lock);
 	fd_close(&p->dir);
+}
+
+/* Whether something is mounted right there. */
+static bool
+is_mounted(int fd)
+{
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH, 0, &st) == 0 &&
+	    (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
 static int
@@ -318,7 +347,9 @@ apply(struct root *r, int dir, const struct protect_item *it, struct err *e)
 
 	if (at < 0)
 		return err_sys(e, "open");
-	if (it->act == PROTECT_PRIVATE) {
+	if (r == NULL && is_mounted(at))
+		return 0;
+	if (it->act == PROTECT_PRIVATE && r != NULL) {
 		if (mount_private(r, 0755, &tree, e) < 0)
 			return -1;
 	} else {
@@ -326,7 +357,8 @@ apply(struct root *r, int dir, const struct protect_item *it, struct err *e)
 		if (tree < 0)
 			return -1;
 	}
-	if (it->act == PROTECT_RO)
+	/* Late there is no private space any more: read-only does. */
+	if (it->act == PROTECT_RO || (it->act == PROTECT_PRIVATE && r == NULL))
 		set |= MOUNT_ATTR_RDONLY;
 	if (mount_attr(tree, AT_RECURSIVE, set, -1, e) < 0)
 		return -1;
@@ -338,15 +370,23 @@ mount_protect(struct root *r, const struct sbx_plan *plan,
     const struct protect *p, struct err *e)
 {
 	AUTO_CLOSE int dir = -1;
+	int absent = 0;
 
 	if (p->n == 0)
 		return 0;
-	dir = sys_openat2(r->top, plan->workdir, O_PATH | O_DIRECTORY,
-	    RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	dir = sys_openat2(r != NULL ? r->top : AT_FDCWD, plan->workdir,
+	    O_PATH | O_DIRECTORY,
+	    (r != NULL ? RESOLVE_IN_ROOT : 0) | RESOLVE_NO_SYMLINKS |
+		RESOLVE_NO_MAGICLINKS);
 	if (dir < 0)
 		return err_sys(e, "work directory inside");
-	for (size_t i = 0; i < p->n; i++)
-		if (apply(r, dir, &p->items[i], e) < 0)
+	for (size_t i = 0; i < p->n; i++) {
+		if (apply(r, dir, &p->items[i], e) == 0)
+			continue;
+		/* Late: gone meanwhile, or hidden below private space. */
+		if (r != NULL || e->sys != ENOENT)
 			return err_wrap(e, "protect %s", p->items[i].rel);
-	return 0;
+		absent = 1;
+	}
+	return absent;
 }

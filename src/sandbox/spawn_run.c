@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -90,16 +91,131 @@ prepare(struct box *b, struct err *e)
 	return mount_open(b->plan, &b->ids, &b->src, e);
 }
 
-static int
-watch(int init, int owner, int sig, struct err *e)
-{
-	struct pollfd p[] = { { init, POLLIN, 0 }, { owner, POLLIN, 0 },
-		{ sig, POLLIN, 0 } };
+/* How to get into the sandbox's mounts again; -1 each when not needed. */
+struct inside {
+	int user, mounts, changes;
+};
 
-	while (poll(p, ARRAY_LEN(p), -1) < 0)
-		if (errno != EINTR)
-			return err_sys(e, "poll");
+/* While init is still dumpable, or its files are not ours to open. */
+static int
+open_inside(struct inside *in, const struct box *b, pid_t pid, struct err *e)
+{
+	static const char *const names[] = { "ns/user", "ns/mnt",
+		"mountinfo" };
+	int *const fds[] = { &in->user, &in->mounts, &in->changes };
+	char path[48];
+
+	for (size_t i = 0; b->protect.n > 0 && i < ARRAY_LEN(names); i++) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid,
+		    names[i]);
+		*fds[i] = open(path, O_RDONLY | O_CLOEXEC);
+		if (*fds[i] < 0)
+			return err_sys(e, "open %s", path);
+	}
 	return 0;
+}
+
+enum { BOUND, FAILED, ABSENT };
+
+/* In a child: the host took a mount away, put it back.  Never returns. */
+static void
+bind_anew(const struct box *b, const struct inside *in)
+{
+	struct err e = { 0 };
+
+	if (setns(in->user, CLONE_NEWUSER) < 0 ||
+	    setns(in->mounts, CLONE_NEWNS) < 0)
+		_exit(FAILED);
+	if (b->ids.range &&
+	    (setresgid(b->ids.gid, b->ids.gid, b->ids.gid) < 0 ||
+		setresuid(b->ids.uid, b->ids.uid, b->ids.uid) < 0))
+		_exit(FAILED);
+	switch (mount_protect(NULL, b->plan, &b->protect, &e)) {
+	case 0:
+		_exit(BOUND);
+	case 1:
+		_exit(ABSENT);
+	default:
+		_exit(FAILED);
+	}
+}
+
+/* One look and one try; what bind_anew said, or -1. */
+static int
+try_repair(struct box *b, const struct inside *in, struct err *e)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (protect_scan(&b->protect, b->plan, &b->ids, e) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0)
+		bind_anew(b, in);
+	if (pid < 0)
+		return err_sys(e, "fork");
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return err_sys(e, "wait");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
+}
+
+/*
+ * A name that is just being removed is still found for a moment, and nobody
+ * wakes us again when it is gone; so what was absent is looked at once more.
+ */
+static int
+repair(struct box *b, const struct inside *in, struct err *e)
+{
+	enum { TRIES = 5, PAUSE_NS = 1000000 };
+	int rc = ABSENT;
+
+	for (int i = 0; i < TRIES && rc == ABSENT; i++) {
+		struct timespec ts = { 0, i * PAUSE_NS };
+
+		(void)nanosleep(&ts, NULL);
+		rc = try_repair(b, in, e);
+	}
+	if (rc == FAILED)
+		return err_set(e, ERR_DENIED, "protect again");
+	return rc < 0 ? -1 : 0;
+}
+
+/* Until init, ctl, or its patience ends, or protection cannot be kept up. */
+static int
+watch(struct box *b, const struct inside *in, int init, int owner, int sig,
+    int life, struct err *e)
+{
+	enum { INIT, OWNER, SIG, READY, CHANGE, N };
+	struct pollfd p[N] = { [INIT] = { init, POLLIN, 0 },
+		[OWNER] = { owner, POLLIN, 0 },
+		[SIG] = { sig, POLLIN, 0 },
+		[READY] = { in->changes >= 0 ? life : -1, POLLIN, 0 },
+		[CHANGE] = { -1, POLLPRI, 0 } };
+	char byte;
+
+	for (;;) {
+		if (poll(p, N, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return err_sys(e, "poll");
+		}
+		if (p[INIT].revents || p[OWNER].revents || p[SIG].revents)
+			return 0;
+		if (p[READY].revents != 0) {
+			if (read(life, &byte, 1) != 1)
+				return 0;
+			/* What construction did is no news. */
+			p[READY].fd = -1;
+			p[CHANGE].fd = in->changes;
+			(void)poll(&p[CHANGE], 1, 0);
+			continue;
+		}
+		/* Our own mounts wake us once more; then nothing is to do. */
+		if (p[CHANGE].fd >= 0 && p[CHANGE].revents != 0 &&
+		    repair(b, in, e) < 0)
+			return -1;
+	}
 }
 
 static void
@@ -138,14 +254,14 @@ become_init(struct box *b, int life[2], int owner, int sig)
 
 static int
 make(struct box *b, int owner, int sig, pid_t *pid, int *pidfd, int *life,
-    struct err *e)
+    struct inside *in, struct err *e)
 {
 	int ends[2];
 
 	if (detach(e) < 0 || prepare(b, e) < 0)
 		return -1;
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return err_sys(e, "pipe");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return err_sys(e, "socketpair");
 	*pid = clone_init(b, pidfd);
 	if (*pid == 0)
 		become_init(b, ends, owner, sig);
@@ -164,6 +280,8 @@ make(struct box *b, int owner, int sig, pid_t *pid, int *pidfd, int *life,
 	if (userns_map(*pid, &b->ids, e) < 0)
 		return err_wrap(e, "map ids%s%s",
 		    userns_fix()[0] != '\0' ? ": " : "", userns_fix());
+	if (open_inside(in, b, *pid, e) < 0)
+		return -1;
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (write(*life, "m", 1) != 1)
 		return err_sys(e, "release init");
@@ -182,8 +300,9 @@ spawn_run(struct box *b, int owner)
 {
 	struct err e = { 0 };
 	int pidfd = -1, life = -1, sig = block_signals();
+	struct inside in = { -1, -1, -1 };
 	pid_t pid = -1;
-	int rc = make(b, owner, sig, &pid, &pidfd, &life, &e);
+	int rc = make(b, owner, sig, &pid, &pidfd, &life, &in, &e);
 
 	if (rc < 0)
 		spawn_msg_failed(b->sock, &e);
@@ -192,7 +311,7 @@ spawn_run(struct box *b, int owner)
 	close_sources(b);
 	cgroup_close(&b->cg);
 	if (rc == 0)
-		(void)watch(pidfd, owner, sig, &e);
+		(void)watch(b, &in, pidfd, owner, sig, life, &e);
 	if (pid > 0)
 		kill_and_wait(pid);
 	spawn_clean(b);

@@ -244,6 +244,42 @@ TEST(spawn, keeps_protected_names_as_they_are)
 	box_end(&b);
 }
 
+/* Until the script fails, for the ten seconds of any wait; a bound poll. */
+static bool
+soon_fails(struct test_box *b, const char *script)
+{
+	for (int i = 0; i < 500; i++)
+		if (box_sh(b, script) != 0)
+			return true;
+	return false;
+}
+
+TEST(spawn, protects_again_what_the_host_replaced)
+{
+	struct test_box b;
+	char from[128], to[128];
+
+	box_plan(&b);
+	b.plan.protect = protected;
+	box_host_put(&b, ".envrc", "old\n");
+	up(&b);
+	CHECK_INT(box_sh(&b, "cat .envrc && echo x > .envrc"), !=, 0);
+	CHECK_HAS(b.out, "old");
+	/* As editors and git do: a new file takes the name. */
+	box_host_put(&b, "new", "new\n");
+	(void)snprintf(from, sizeof(from), "%s/new", b.dir);
+	(void)snprintf(to, sizeof(to), "%s/.envrc", b.dir);
+	CHECK_INT(rename(from, to), ==, 0);
+	CHECK(soon_fails(&b, ": >> .envrc"));
+	CHECK_INT(box_sh(&b, "cat .envrc"), ==, 0);
+	CHECK_STR(b.out, "new\n");
+	/* Removed altogether: held again. */
+	CHECK_INT(unlink(to), ==, 0);
+	CHECK(soon_fails(&b, ": > .envrc"));
+	CHECK_INT(box_sh(&b, "rm -rf .envrc"), !=, 0);
+	box_end(&b);
+}
+
 TEST(spawn, lets_git_init_work_and_keeps_it_inside)
 {
 	struct test_box b;
