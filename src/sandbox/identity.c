@@ -10,13 +10,13 @@
 #include "sandbox/identity.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "codec/sha256.h"
 #include "sandbox/identity_proc.h"
 
 enum {
@@ -132,26 +132,25 @@ static bool
 hash_file(int fd, const struct id_file *file, char hex[65])
 {
 	AUTO_FREE unsigned char *chunk = mem_calloc(1, CHUNK);
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	unsigned char out[EVP_MAX_MD_SIZE];
+	unsigned char out[SHA256_SIZE];
 	struct id_file now;
+	struct sha256 sum;
 	uint64_t at = 0;
-	bool ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
 
-	while (ok && at < file->size) {
+	sha256_begin(&sum);
+	while (at < file->size) {
 		ssize_t n = pread(fd, chunk, CHUNK, (off_t)at);
 
-		if (n <= 0 || EVP_DigestUpdate(md, chunk, (size_t)n) != 1)
-			ok = false;
-		else
-			at += (uint64_t)n;
+		if (n <= 0)
+			return false;
+		sha256_add(&sum, (struct view) { (char *)chunk, (size_t)n });
+		at += (uint64_t)n;
 	}
-	ok = ok && at == file->size && id_file_of(fd, &now) &&
-	     same_file(&now, file) && EVP_DigestFinal_ex(md, out, NULL) == 1;
-	EVP_MD_CTX_free(md);
-	for (size_t i = 0; ok && i < 32; i++)
-		(void)snprintf(hex + 2 * i, 3, "%02x", out[i]);
-	return ok;
+	if (at != file->size || !id_file_of(fd, &now) || !same_file(&now, file))
+		return false;
+	sha256_end(&sum, out);
+	sha256_text(out, hex);
+	return true;
 }
 
 static void
