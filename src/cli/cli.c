@@ -1,5 +1,6 @@
 /* cli: the edge: dispatch, streams, colours, and the only place that prints
  * errors. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -41,10 +42,27 @@ wants_utf8(void)
 	return false;
 }
 
+/*
+ * A file we open must never become one of the standard streams by taking the
+ * number of a closed one.
+ */
+static void
+fill_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	fd_close(&fd);
+}
+
 void
 cli_init(struct cli *c)
 {
 	struct winsize ws;
+
+	fill_standard_streams();
 
 	*c = (struct cli) { .in = STDIN_FILENO,
 		.out = STDOUT_FILENO,

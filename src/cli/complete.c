@@ -177,7 +177,7 @@ cli_complete(size_t index, const char *const *words, size_t n, struct buf *out)
 	}
 	if (!w.only_words) {
 		/* From the root an option is as good a start as a word. */
-		if (word[0] == '-' || (w.cmd == NULL && word[0] == '\0')) {
+		if (word[0] == '-' || (w.path[0] == '\0' && word[0] == '\0')) {
 			offer_options(out, cli_globals, word);
 			offer_options(
 			    out, w.cmd != NULL ? w.cmd->opts : NULL, word);

@@ -844,6 +844,25 @@ prepare_streams(struct run *r, struct err *e)
 	return 0;
 }
 
+/* What the user's shell told us to ignore (nohup, background) stays so. */
+static int
+watch_signal(struct run *r, int signo, struct err *e)
+{
+	uv_signal_t *h = &r->signals[r->n_signals];
+	struct sigaction now;
+	int rc;
+
+	if (sigaction(signo, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+		return 0;
+	(void)uv_signal_init(&r->loop, h);
+	h->data = r;
+	r->n_signals++;
+	rc = uv_signal_start(h, on_signal, signo);
+	if (rc != 0)
+		return err_set(e, ERR_IO, "signals: %s", uv_strerror(rc));
+	return 0;
+}
+
 static int
 init_loop(struct run *r, struct err *e)
 {
@@ -855,19 +874,9 @@ init_loop(struct run *r, struct err *e)
 	(void)uv_timer_init(&r->loop, &r->timer);
 	r->timer.data = r;
 	r->timer_on = true;
-	for (; r->n_signals < ARRAY_LEN(watched_signals); r->n_signals++) {
-		uv_signal_t *s = &r->signals[r->n_signals];
-
-		(void)uv_signal_init(&r->loop, s);
-		s->data = r;
-		rc = uv_signal_start(
-		    s, on_signal, watched_signals[r->n_signals]);
-		if (rc != 0) {
-			r->n_signals++;
-			return err_set(
-			    e, ERR_IO, "signals: %s", uv_strerror(rc));
-		}
-	}
+	for (size_t i = 0; i < ARRAY_LEN(watched_signals); i++)
+		if (watch_signal(r, watched_signals[i], e) < 0)
+			return -1;
 	rc = uv_poll_init(&r->loop, &r->sock_poll, r->sock);
 	if (rc != 0)
 		return err_set(e, ERR_IO, "event loop: %s", uv_strerror(rc));

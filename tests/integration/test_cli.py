@@ -1,0 +1,161 @@
+"""The command line against a real sandbox: what the unit tests' fake supervisor cannot show."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from conftest import FILESYSTEM, OPENSHELL, network, rest, until
+
+
+def told(process, text):
+    """Reads stderr up to a line that holds text."""
+    while True:
+        line = process.stderr.readline().decode()
+        assert line, f"stderr ended before {text!r}"
+        if text in line:
+            return line
+
+
+POLICY_IN_WORKDIR = {"version": 1, "filesystem_policy": FILESYSTEM}
+TAMPER = r"""
+echo evil >> policy.yaml && echo appended
+echo evil > evil.yaml; mv -f evil.yaml policy.yaml && echo replaced
+rm -f policy.yaml && echo removed
+ln policy.yaml hard && echo evil >> hard && echo linked
+(: > events.jsonl) && echo truncated
+rm -f events.jsonl && echo removed-events
+rm -f report.json && echo removed-report
+cat >/dev/null; echo end
+"""
+
+
+def test_files_of_the_run_in_the_work_directory_cannot_be_touched_from_inside(sandbox):
+    box = sandbox()
+    for name, text in (("policy.yaml", json.dumps(POLICY_IN_WORKDIR)), ("events.jsonl", "before\n"),
+                       ("report.json", "")):
+        (box.work / name).write_text(text)
+    argv = [OPENSHELL, "run", "--policy", "policy.yaml", "--events", "events.jsonl",
+            "--report", "report.json", "--", "sh", "-c", TAMPER]
+    done = subprocess.run(argv, cwd=box.work, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "end\n", done
+    assert json.loads((box.work / "policy.yaml").read_text()) == POLICY_IN_WORKDIR
+    assert (box.work / "events.jsonl").read_text().startswith("before\n")
+    assert json.loads((box.work / "report.json").read_text())["exit"]["status"] == 0
+    # The other side: outside the same acts work.
+    done = subprocess.run(["sh", "-c", TAMPER], cwd=box.work, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    for word in ("appended", "replaced", "removed", "truncated", "removed-events", "removed-report"):
+        assert word in done.stdout, done
+
+
+def test_policy_in_the_work_directory_is_followed_in_place_only(sandbox):
+    box = sandbox()
+    policy = box.work / "policy.yaml"
+    policy.write_text(json.dumps(POLICY_IN_WORKDIR))
+    process = subprocess.Popen([OPENSHELL, "run", "--policy", "policy.yaml", "--", "sh", "-c", "echo up; cat"],
+                               cwd=box.work, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == b"up\n"
+        policy.write_text(json.dumps(network(rest("api.github.com"))))
+        told(process, "policy revision 2 in force")
+        fresh = box.work / "fresh"
+        fresh.write_text(json.dumps(network(rest("api.github.com", access="full"))))
+        fresh.rename(policy)
+        assert "replaced" in told(process, "revision 2 stays in force")
+    finally:
+        process.stdin.close()
+        assert process.wait(20) == 0
+        process.stdout.close()
+        process.stderr.close()
+
+
+def test_a_directory_as_a_stream_is_refused(sandbox):
+    box = sandbox()
+    fd = os.open("/", os.O_RDONLY)
+    try:
+        argv = [OPENSHELL, "run", "-q", "--", "ls", "/proc/self/fd/0/"]
+        done = subprocess.run(argv, cwd=box.work, stdin=fd, capture_output=True, text=True, timeout=30)
+        assert done.returncode == 125 and "standard input is a directory" in done.stderr, done
+        done = subprocess.run(argv[4:], stdin=fd, capture_output=True, text=True)
+        assert "etc" in done.stdout, done
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_closed_stream_is_dev_null_inside(sandbox, closed):
+    box = sandbox()
+    script = f"import os; open('out', 'w').write(os.readlink('/proc/self/fd/{closed}'))"
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}{"<" if closed == 0 else ">"}&-', "sh", OPENSHELL, "run",
+                           "-q", "--", "/usr/bin/python3", "-c", script], cwd=box.work, capture_output=True, timeout=30)
+    assert done.returncode == 0, done
+    assert (box.work / "out").read_text() == "/dev/null"
+
+
+def test_a_run_writes_nothing_to_the_home_directory(sandbox, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    out = sandbox(policy=network(rest("api.github.com"))).run("sh", "-c", "curl -sS https://api.github.com/zen",
+                                                              env={"HOME": str(home), "XDG_RUNTIME_DIR": ""})
+    assert out.code == 0, out
+    assert list(home.iterdir()) == []
+
+
+def test_ignored_signals_stay_ignored(sandbox):
+    """nohup: a hangup of the terminal does not end the run."""
+    box = sandbox()
+    argv = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *box.argv(["sh", "-c", "echo up; cat; echo done"])]
+    process = subprocess.Popen(argv, cwd=box.work, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
+    process.send_signal(signal.SIGHUP)
+    process.stdin.close()
+    assert process.stdout.read() == b"done\n"
+    process.stdout.close()
+    assert process.wait(20) == 0
+
+
+def states(marker):
+    """States of the processes whose arguments hold marker."""
+    found = {}
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if marker in (process / "cmdline").read_bytes():
+                found[process.name] = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            pass
+    return found
+
+
+def test_stopped_run_stops_the_command_and_both_go_on(sandbox):
+    marker = f"marker-{os.getpid()}"
+    process = sandbox().start("sh", "-c", f": {marker}; while :; do echo tick; sleep 0.01; done")
+    assert process.stdout.readline() == b"tick\n"
+    process.send_signal(signal.SIGTSTP)
+    # openshell itself and the shell inside, perhaps in the middle of a fork.
+    until(lambda: len(states(marker.encode())) >= 2 and set(states(marker.encode()).values()) == {"T"},
+          what="both stopped")
+    process.send_signal(signal.SIGCONT)
+    until(lambda: "T" not in states(marker.encode()).values(), what="both running")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 143
+
+
+def test_bash_completes_from_the_printed_script(sandbox):
+    box = sandbox()
+    (box.work / "policy.yaml").write_text("version: 1\n")
+    script = r"""
+        PATH="${OPENSHELL%/*}:$PATH"
+        source <("$OPENSHELL" completions bash)
+        ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _openshell openshell "${COMP_WORDS[COMP_CWORD]}" "" 2>/dev/null
+                printf '%s ' "${COMPREPLY[@]}"; echo; }
+        ask openshell ru
+        ask openshell policy ""
+        ask openshell run --policy pol
+        ask openshell doctor -o j
+    """
+    done = subprocess.run(["bash", "-c", script], cwd=box.work, capture_output=True, text=True, timeout=30,
+                          env={**os.environ, "OPENSHELL": OPENSHELL})
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["run"], ["check", "test", "show"], ["policy.yaml"], ["json"]], done
