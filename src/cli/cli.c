@@ -63,7 +63,6 @@ cli_init(struct cli *c)
 	struct winsize ws;
 
 	fill_standard_streams();
-
 	*c = (struct cli) { .in = STDIN_FILENO,
 		.out = STDOUT_FILENO,
 		.err = STDERR_FILENO,

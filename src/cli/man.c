@@ -36,9 +36,10 @@ paragraphs(const char *text, struct buf *out)
 		const char *end = strstr(text, "\n\n");
 		size_t n = end != NULL ? (size_t)(end - text) : strlen(text);
 
-		buf_puts(out, ".PP\n");
 		roff((struct view) { text, n }, out);
 		buf_putc(out, '\n');
+		if (end != NULL)
+			buf_puts(out, ".PP\n");
 		text += n + (end != NULL ? 2 : 0);
 	}
 }
