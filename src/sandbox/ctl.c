@@ -219,8 +219,6 @@ ctl_watch(struct ctl *c)
 void
 ctl_gone(struct ctl *c)
 {
-	if (c->state < CTL_ENDING)
-		ctl_fail(c, "the sandbox ended: its first process is gone");
 	(void)uv_poll_stop(&c->spawn_poll);
 	drain(c);
 }

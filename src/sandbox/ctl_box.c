@@ -392,9 +392,23 @@ on_started(struct ctl *c, const struct spawn_event *ev)
 	fd_close(&pty);
 }
 
+/*
+ * Not by our wish: the owner is told why before its commands are reported as
+ * killed.  A memory limit that holds for the sandbox as a whole takes its
+ * first process along.
+ */
 static void
-on_gone(struct ctl *c)
+on_gone(struct ctl *c, bool oom)
 {
+	char text[200];
+
+	(void)snprintf(text, sizeof(text),
+	    "the sandbox ended: it reached its memory limit of %llu MB; "
+	    "--memory raises it",
+	    (unsigned long long)(plan_sbx(c->plan)->memory_max >> 20));
+	if (c->state < CTL_ENDING)
+		ctl_fail(c, oom ? text : "the sandbox ended: its first process "
+					 "or its builder was killed");
 	for (size_t i = 0; i < CTL_COMMANDS_MAX; i++)
 		if (c->commands[i].used)
 			exited(&c->commands[i], SESSION_END_SIGNAL, SIGKILL,
@@ -413,7 +427,7 @@ ctl_read_spawn(struct ctl *c)
 			if (e.code == ERR_AGAIN)
 				return;
 			ctl_fail_err(c, "the sandbox ended", &e);
-			on_gone(c);
+			on_gone(c, false);
 			return;
 		}
 		switch (ev.type) {
@@ -430,7 +444,7 @@ ctl_read_spawn(struct ctl *c)
 			ctl_fail(c, ev.text);
 			break;
 		case SPAWN_GONE:
-			on_gone(c);
+			on_gone(c, ev.oom);
 			return;
 		}
 	}

@@ -73,8 +73,11 @@ add_rule(int ruleset, const struct sbx_rule *r, uint64_t handled)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -1;
 	a.parent_fd = fd;
-	a.allowed_access = landlock_mask(
-	    r->write ? handled : handled & RIGHTS_READ, st.st_mode);
+	a.allowed_access = landlock_mask(handled &
+		(r->names	 ? LANDLOCK_ACCESS_FS_READ_DIR
+			: r->write ? handled
+				   : RIGHTS_READ),
+	    st.st_mode);
 	return (int)syscall(SYS_landlock_add_rule, ruleset,
 	    LANDLOCK_RULE_PATH_BENEATH, &a, 0);
 }

@@ -414,6 +414,25 @@ put_space(struct root *r, const struct sbx_mount *m, struct err *e)
 	return mount_move(tree, at, e);
 }
 
+/* One file at two places: what is written to it late shows at both. */
+static int
+put_alias(struct root *r, const struct sbx_mount *m, struct err *e)
+{
+	AUTO_CLOSE int from = sys_openat2(r->top, m->src, O_PATH | O_NOFOLLOW,
+	    BELOW);
+	AUTO_CLOSE int at = -1, tree = -1;
+
+	if (from < 0)
+		return err_sys(e, "open %s inside", m->src);
+	if (mount_point(r, m->dst, false, 0, &at, e) < 0)
+		return -1;
+	tree = mount_clone(from, "", 0, e);
+	if (tree < 0 ||
+	    mount_attr(tree, 0, ATTR_HOST | MOUNT_ATTR_RDONLY, -1, e) < 0)
+		return -1;
+	return mount_move(tree, at, e);
+}
+
 static int
 put(struct root *r, const struct sbx_plan *plan, const struct userns_ids *ids,
     const struct sbx_mount *m, int early, bool opened, struct err *e)
@@ -436,6 +455,8 @@ put(struct root *r, const struct sbx_plan *plan, const struct userns_ids *ids,
 		return put_text(r, m, e);
 	case SBX_DIR:
 		return mount_point(r, m->dst, true, m->mode, &at, e);
+	case SBX_ALIAS: /* once all that it may point at is there */
+		return 0;
 	}
 	return err_set(e, ERR_INTERNAL, "unknown kind of mount");
 }
@@ -497,6 +518,12 @@ mount_build(struct root *r, const struct sbx_plan *plan,
 
 		if (put(r, plan, ids, m, src != NULL ? src[i] : -1,
 			src != NULL, e) < 0)
+			return err_wrap(e, "%s inside the sandbox", m->dst);
+	}
+	for (size_t i = 0; i < plan->n_mounts; i++) {
+		const struct sbx_mount *m = &plan->mounts[i];
+
+		if (m->kind == SBX_ALIAS && put_alias(r, m, e) < 0)
 			return err_wrap(e, "%s inside the sandbox", m->dst);
 	}
 	return 0;

@@ -32,6 +32,7 @@
 #include "base/random.h"
 #include "codec/arena.h"
 #include "sandbox/agent.h"
+#include "sandbox/environ.h"
 
 enum rank { BASE, POLICY, AGENT, OPTION };
 
@@ -142,6 +143,7 @@ is_visible(const void *ctx, const char *path)
 	case SBX_TMPFS:
 	case SBX_FILE:
 	case SBX_DIR:
+	case SBX_ALIAS:
 		break;
 	}
 	return false;
@@ -293,6 +295,32 @@ add_private(struct plan *p, struct err *e)
 			private_dirs[i].path, private_dirs[i].mode, e) < 0)
 			return -1;
 	return add(p, BASE, SBX_SYMLINK, "/run", "/var/run", 0, e);
+}
+
+/*
+ * Programs that know no variable for it (GnuTLS: wget, and others) read the
+ * machine's own bundle: ours, which holds the machine's roots and the
+ * sandbox's CA, is shown in its place.  It is written when the CA exists.
+ */
+static int
+add_trust(struct plan *p, struct err *e)
+{
+	static const char *const bundles[] = {
+		"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+		"/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/ca-bundle.pem",
+		"/etc/ssl/cert.pem",
+	};
+	char real[PATH_MAX];
+
+	if (add_file(p, SBX_BUNDLE_FILE, "", e) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(bundles); i++)
+		if (realpath(bundles[i], real) != NULL && is_visible(p, real) &&
+		    add(p, OPTION, SBX_ALIAS, SBX_BUNDLE_FILE, real, 0, e) < 0)
+			return -1;
+	return 0;
 }
 
 /* --- what may be shown -------------------------------------------------- */
@@ -491,6 +519,38 @@ add_options(struct plan *p, const struct blob *wish, struct err *e)
 	return 0;
 }
 
+/*
+ * "/" named on purpose: every directory of the machine's root that the sandbox
+ * does not make itself (/proc, /dev, /etc, /run, /var ... stay its own).
+ */
+static int
+add_whole_machine(struct plan *p, bool writable, struct err *e)
+{
+	DIR *d = opendir("/");
+	const struct dirent *at;
+	int rc = 0;
+
+	if (d == NULL)
+		return err_sys(e, "read /");
+	while (rc == 0 && (at = readdir(d)) != NULL) {
+		char path[sizeof(at->d_name) + 1];
+		struct err ignored;
+		struct stat st;
+
+		(void)snprintf(path, sizeof(path), "/%s", at->d_name);
+		if (at->d_name[0] == '.' || lstat(path, &st) < 0 ||
+		    !S_ISDIR(st.st_mode) || entry_at(p, path) != NULL ||
+		    (check_place(p, path, "", &ignored) < 0 &&
+			strcmp(path, "/home") != 0))
+			continue;
+		rc = add(p, OPTION, writable ? SBX_BIND_RW : SBX_BIND_RO, path,
+		    path, 0, e);
+	}
+	(void)closedir(d);
+	p->cwd = "/";
+	return rc == 0 ? hide_states(p, "/", e) : -1;
+}
+
 static int
 add_workdir(
     struct plan *p, const struct blob *wish, bool writable, struct err *e)
@@ -506,14 +566,17 @@ add_workdir(
 		p->cwd = SBX_HOME;
 		return 0;
 	}
-	if (resolve(given, "work directory", real, e) < 0 ||
-	    check_place(p, real, "work directory", e) < 0)
+	if (resolve(given, "work directory", real, e) < 0)
+		return -1;
+	if (!named && check_breadth(p, real, "work directory", fix, e) < 0)
+		return -1;
+	if (named && strcmp(real, "/") == 0)
+		return add_whole_machine(p, writable, e);
+	if (check_place(p, real, "work directory", e) < 0)
 		return -1;
 	if (stat(real, &st) < 0 || !S_ISDIR(st.st_mode))
 		return err_set(e, ERR_INVALID,
 		    "work directory %s is not a directory", real);
-	if (!named && check_breadth(p, real, "work directory", fix, e) < 0)
-		return -1;
 	if (hide_states(p, real, e) < 0 ||
 	    add(p, OPTION, writable ? SBX_BIND_RW : SBX_BIND_RO, real, real, 0,
 		e) < 0)
@@ -649,7 +712,7 @@ add_rule(struct plan *p, const char *path, bool write, bool optional)
 		if (below(path, p->rules[i].path) &&
 		    (p->rules[i].write || !write))
 			return;
-	p->rules[p->n_rules++] = (struct sbx_rule) { path, write, optional };
+	p->rules[p->n_rules++] = (struct sbx_rule) { path, write, optional, false };
 }
 
 /* Landlock says again what the mounts say. */
@@ -663,7 +726,7 @@ add_rules(struct plan *p, const struct policy_fs *fs)
 
 	p->rules = ARENA_ARRAY(&p->mem,
 	    p->sbx.n_mounts + ARRAY_LEN(read) + ARRAY_LEN(write) +
-		fs->n_read_write,
+		fs->n_read_write + 1,
 	    struct sbx_rule);
 	for (size_t i = 0; i < p->sbx.n_mounts; i++) {
 		const struct sbx_mount *m = &p->mounts[i];
@@ -679,7 +742,8 @@ add_rules(struct plan *p, const struct policy_fs *fs)
 			add_rule(p, m->dst, false, false);
 			break;
 		case SBX_SYMLINK:
-		case SBX_FILE: /* below /etc */
+		case SBX_FILE:	/* below /etc */
+		case SBX_ALIAS: /* in a tree that has its rule */
 			break;
 		}
 	}
@@ -687,6 +751,10 @@ add_rules(struct plan *p, const struct policy_fs *fs)
 		add_rule(p, read[i], false, false);
 	for (size_t i = 0; i < ARRAY_LEN(write); i++)
 		add_rule(p, write[i], true, true);
+	/* The root was constructed: its names are no secret, and programs look
+	 * at the directories above their own. */
+	p->rules[p->n_rules++] = (struct sbx_rule) { .path = "/",
+		.names = true };
 	p->sbx.rules = p->rules;
 	p->sbx.n_rules = p->n_rules;
 }
@@ -747,7 +815,8 @@ build(struct plan *p, const struct policy *policy, const struct blob *wish,
 	    add_private(p, e) < 0 || add_policy(p, fs, hard, e) < 0 ||
 	    add_options(p, wish, e) < 0 ||
 	    add_workdir(p, wish, fs->include_workdir, e) < 0 ||
-	    add_agent(p, wish, e) < 0 || add_generated(p, e) < 0)
+	    add_agent(p, wish, e) < 0 || add_generated(p, e) < 0 ||
+	    add_trust(p, e) < 0)
 		return -1;
 	if (p->sbx.workdir_writable)
 		add_protection(p);

@@ -26,7 +26,8 @@ enum sbx_mount_kind {
 	SBX_TMPFS,    /* private, size-limited */
 	SBX_SYMLINK,  /* src is the link's text */
 	SBX_FILE,     /* src is the contents; generated, read-only */
-	SBX_DIR	      /* an empty directory */
+	SBX_DIR,      /* an empty directory */
+	SBX_ALIAS     /* src, a file of the private root, again at dst */
 };
 
 struct sbx_mount {
@@ -40,6 +41,7 @@ struct sbx_rule {
 	const char *path; /* inside */
 	bool write;
 	bool optional; /* path may be missing */
+	bool names;    /* only the names in directories may be read */
 };
 
 struct sbx_plan {
