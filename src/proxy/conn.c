@@ -7,7 +7,7 @@
  * ctl, the resolver - only notes its result and calls px_run.
  *
  * Closing: px_close releases sockets, buffers and requests at once; the memory
- * goes when libuv has closed the handles.
+ * goes when libuv has closed the timer.
  */
 #include "proxy/px.h"
 
@@ -146,30 +146,9 @@ too_late(struct px_conn *c)
 }
 
 static void
-on_poll(uv_poll_t *p, int status, int events)
+wake(struct px_end *end)
 {
-	struct px_end *end = p->data;
-
-	/* An error shows itself at the next read or write; libuv stops a
-	 * handle that had one. */
-	if (status < 0)
-		end->mask = 0;
-	if (status < 0 || (events & (UV_READABLE | UV_DISCONNECT)))
-		end->ready = true;
-	if (status < 0 || (events & UV_WRITABLE)) {
-		end->blocked = false;
-		end->tls_write = false;
-	}
 	px_run(end->c);
-}
-
-int
-px_conn_attach(struct px_conn *c, struct px_end *end, int fd, struct err *e)
-{
-	if (px_end_open(end, c, &c->px->loop, fd, e) < 0)
-		return -1;
-	c->uv_open++;
-	return 0;
 }
 
 void
@@ -196,8 +175,8 @@ px_run(struct px_conn *c)
 		px_close(c, false);
 		return;
 	}
-	px_end_arm(&c->client, on_poll);
-	px_end_arm(&c->up, on_poll);
+	px_end_arm(&c->client);
+	px_end_arm(&c->up);
 	arm_timer(c);
 }
 
@@ -218,17 +197,17 @@ px_conn_new(struct px *px, int fd, enum px_mode mode)
 	c->mode = mode;
 	c->serial = ++px->serial;
 	c->id = (c->serial % (UINT32_MAX / PX_SLOTS)) * PX_SLOTS + slot;
-	c->client.fd = c->up.fd = c->dialed_fd = -1;
-	c->client.io = c->up.io = px->io;
+	c->dialed_fd = -1;
+	c->client = c->up =
+	    (struct px_end) { .c = c, .io = px->io, .wake = wake, .fd = -1 };
 	c->hx.path = BUF_INIT(TARGET_PATH_MAX * 3);
 	c->hx.query = BUF_INIT(TARGET_MAX);
 	(void)uv_timer_init(&px->loop, &c->timer);
 	c->timer.data = c;
-	c->uv_open = 1;
 	px->slot[slot] = c;
 	px->free_slot = (uint16_t)((slot + 1) % PX_SLOTS);
 	px->n_conns++;
-	if (px_conn_attach(c, &c->client, fd, &e) < 0) {
+	if (px_end_open(&c->client, &px->loop, fd, &e) < 0) {
 		px_close(c, true);
 		return NULL;
 	}
@@ -250,19 +229,7 @@ conn_free(struct px_conn *c)
 static void
 on_closed(uv_handle_t *h)
 {
-	struct px_conn *c = h->data;
-
-	if (--c->uv_open == 0)
-		conn_free(c);
-}
-
-static void
-on_end_closed(uv_handle_t *h)
-{
-	struct px_end *end = h->data;
-
-	if (--end->c->uv_open == 0)
-		conn_free(end->c);
+	conn_free(h->data);
 }
 
 void
@@ -278,8 +245,8 @@ px_close(struct px_conn *c, bool reset)
 	if (c->dialing != NULL)
 		dial_cancel(take_ptr(c->dialing));
 	fd_close(&c->dialed_fd);
-	px_end_close(&c->client, reset, on_end_closed);
-	px_end_close(&c->up, reset, on_end_closed);
+	px_end_close(&c->client, reset);
+	px_end_close(&c->up, reset);
 	px->slot[c->id % PX_SLOTS] = NULL;
 	px->n_conns--;
 	if (c->counted) {

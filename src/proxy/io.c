@@ -105,19 +105,44 @@ block_compact(struct px_block *b)
 	b->at = 0;
 }
 
-int
-px_end_open(struct px_end *end, struct px_conn *c, uv_loop_t *loop, int fd,
-    struct err *e)
+static void
+on_poll(uv_poll_t *p, int status, int events)
 {
-	int r = uv_poll_init(loop, &end->poll, fd);
+	struct px_end *end = p->data;
+
+	/* An error shows itself at the next read or write; libuv stops a
+	 * handle that had one. */
+	if (status < 0)
+		end->mask = 0;
+	if (status < 0 || (events & (UV_READABLE | UV_DISCONNECT)))
+		end->ready = true;
+	if (status < 0 || (events & UV_WRITABLE)) {
+		end->blocked = false;
+		end->tls_write = false;
+	}
+	end->fired |= events;
+	end->wake(end);
+}
+
+static void
+on_closed(uv_handle_t *h)
+{
+	free(h);
+}
+
+int
+px_end_open(struct px_end *end, uv_loop_t *loop, int fd, struct err *e)
+{
+	uv_poll_t *poll = NEW(uv_poll_t);
+	int r = uv_poll_init(loop, poll, fd);
 
 	if (r < 0) {
+		free(poll);
 		(void)close(fd);
 		return err_set(e, ERR_IO, "watch a socket: %s", uv_strerror(r));
 	}
-	end->poll.data = end;
-	end->poll_open = true;
-	end->c = c;
+	poll->data = end;
+	end->poll = poll;
 	end->fd = fd;
 	end->s = stream_new(fd);
 	end->ready = true;
@@ -125,11 +150,11 @@ px_end_open(struct px_end *end, struct px_conn *c, uv_loop_t *loop, int fd,
 }
 
 void
-px_end_arm(struct px_end *end, uv_poll_cb cb)
+px_end_arm(struct px_end *end)
 {
 	int mask = 0;
 
-	if (!end->poll_open)
+	if (end->poll == NULL)
 		return;
 	/* Not while a read would give something that nobody wants yet: the
 	 * event would come again and again. */
@@ -138,31 +163,54 @@ px_end_arm(struct px_end *end, uv_poll_cb cb)
 	if (!end->failed &&
 	    (end->blocked || end->tls_write || px_out_pending(end) > 0))
 		mask |= UV_WRITABLE;
+	mask |= end->mask & ~end->fired;
+	end->fired = 0;
 	if (mask == end->mask)
 		return;
 	end->mask = mask;
 	if (mask == 0)
-		(void)uv_poll_stop(&end->poll);
+		(void)uv_poll_stop(end->poll);
 	else
-		(void)uv_poll_start(&end->poll, mask, cb);
+		(void)uv_poll_start(end->poll, mask, on_poll);
+}
+
+/* As if it had never been open. */
+static void
+end_reset(struct px_end *end)
+{
+	*end = (struct px_end) {
+		.c = end->c, .io = end->io, .wake = end->wake, .fd = -1
+	};
 }
 
 void
-px_end_close(struct px_end *end, bool reset, uv_close_cb closed)
+px_end_close(struct px_end *end, bool reset)
 {
 	struct linger now = { 1, 0 };
 
-	if (!end->poll_open)
+	if (end->poll == NULL)
 		return;
-	end->poll_open = false;
-	uv_close((uv_handle_t *)&end->poll, closed);
+	uv_close((uv_handle_t *)end->poll, on_closed);
 	if (reset)
 		(void)setsockopt(
 		    end->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	stream_free(take_ptr(end->s));
-	end->fd = -1;
+	stream_free(end->s);
 	block_give(end->io, &end->in);
 	block_give(end->io, &end->out);
+	end_reset(end);
+}
+
+void
+px_end_move(struct px_end *to, struct px_end *from)
+{
+	struct px_conn *c = to->c;
+	void (*wake)(struct px_end *) = to->wake;
+
+	*to = *from;
+	to->c = c;
+	to->wake = wake;
+	to->poll->data = to;
+	end_reset(from);
 }
 
 size_t
@@ -286,7 +334,7 @@ px_end_fin(struct px_end *end)
 {
 	struct err e;
 
-	if (end->fin || !end->poll_open)
+	if (end->fin || end->poll == NULL)
 		return;
 	end->fin = true;
 	/* Best effort: the peer learns the end from FIN in any case. */

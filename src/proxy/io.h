@@ -45,9 +45,10 @@ struct px_end {
 	struct px_io *io;
 	int fd; /* the stream's; -1: not there */
 	struct stream *s;
-	uv_poll_t poll;
-	bool poll_open;
+	uv_poll_t *poll; /* NULL: not open; moves with the socket */
+	void (*wake)(struct px_end *end); /* something happened */
 	int mask; /* what libuv was asked for */
+	int fired; /* what it told since the last px_end_arm */
 	struct px_block in, out;
 	bool reading; /* wake when there is something to read */
 	bool ready; /* a read may give something */
@@ -61,13 +62,23 @@ struct px_end {
 
 enum px_io_result { PX_IO_OK, PX_IO_AGAIN, PX_IO_EOF, PX_IO_FAIL };
 
-/* Takes the socket over; closes it on failure. */
-int px_end_open(struct px_end *end, struct px_conn *c, uv_loop_t *loop, int fd,
-    struct err *e) MUST_USE;
-/* Tells libuv what this end waits for. */
-void px_end_arm(struct px_end *end, uv_poll_cb cb);
-/* Releases all but the uv handle, which `closed` reports. */
-void px_end_close(struct px_end *end, bool reset, uv_close_cb closed);
+/* Takes the socket over, for an end that is not open; closes it on failure. */
+int px_end_open(
+    struct px_end *end, uv_loop_t *loop, int fd, struct err *e) MUST_USE;
+static inline bool
+px_end_is_open(const struct px_end *end)
+{
+	return end->poll != NULL;
+}
+/*
+ * Tells libuv what this end waits for.  What it no longer waits for stays
+ * asked for until it happens: each change costs two system calls.
+ */
+void px_end_arm(struct px_end *end);
+/* The end may be opened anew afterwards. */
+void px_end_close(struct px_end *end, bool reset);
+/* The socket with all its state; `to` keeps its owner, `from` is closed. */
+void px_end_move(struct px_end *to, struct px_end *from);
 
 static inline struct view
 px_in(const struct px_end *end)

@@ -126,7 +126,6 @@ struct px_conn {
 	bool judged; /* conn and policy below hold */
 	bool counted; /* against PX_CONNS_MAX */
 	bool waits_events; /* stopped until ctl takes records */
-	unsigned uv_open; /* handles that must close before it is freed */
 
 	uv_timer_t timer;
 	uint64_t deadline, timer_at; /* loop time, ms; 0: none */
@@ -214,9 +213,6 @@ struct px {
 /* conn.c */
 const char *px_step_name(enum px_step_id step);
 struct px_conn *px_conn_new(struct px *px, int fd, enum px_mode mode);
-/* Gives the connection the socket of one side; it is closed on failure. */
-int px_conn_attach(
-    struct px_conn *c, struct px_end *end, int fd, struct err *e) MUST_USE;
 void px_go(struct px_conn *c, enum px_step_id step);
 void px_run(struct px_conn *c);
 void px_deadline(struct px_conn *c, uint64_t ms_from_now);

@@ -13,7 +13,7 @@
 static bool
 has_up(const struct px_conn *c)
 {
-	return c->up.poll_open;
+	return px_end_is_open(&c->up);
 }
 
 static void

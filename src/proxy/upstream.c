@@ -123,7 +123,8 @@ px_dial(struct px_conn *c)
 	if (c->dialed_fd < 0)
 		return failed(c, c->async_err.code == ERR_LIMIT ? 504 : 502,
 		    "dial", "the destination does not accept the connection");
-	if (px_conn_attach(c, &c->up, take_fd(c->dialed_fd), &c->async_err) < 0)
+	if (px_end_open(
+		&c->up, &c->px->loop, take_fd(c->dialed_fd), &c->async_err) < 0)
 		return failed(c, 502, "dial", "cannot use the connection");
 	px_go(c, PX_ANSWER);
 	return PX_MORE;
