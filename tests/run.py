@@ -121,7 +121,7 @@ def stage(build_dir, args):
     where.chmod(0o755)
     subprocess.run([str(ROOT / "script/install"), "--prefix", str(where / "prefix")],
                    check=True, stderr=subprocess.DEVNULL,
-                   env={**os.environ, "BUILD": build_dir.name, **sanitizer_env(args)})
+                   env={**os.environ, "BUILD": str(build_dir), **sanitizer_env(args)})
     for name in ("tests", "script", "examples"):
         shutil.copytree(ROOT / name, where / name, symlinks=True,
                         ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
@@ -162,7 +162,7 @@ def run_pytest(mode, staged, agents_dir, args, count, inside, paths):
     if inside:
         command += [f"{staged}/script/testnet", "--"]
     command += [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
-                "--durations=5", f"--rootdir={staged}/tests", f"--junitxml={report}",
+                "--durations=5", "--timeout=240", f"--rootdir={staged}/tests", f"--junitxml={report}",
                 f"--basetemp={scratch}/tmp/pytest"]
     if args.keyword:
         command += ["-k", args.keyword]

@@ -3,3 +3,5 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
+
+from harness import sandbox  # noqa: E402,F401

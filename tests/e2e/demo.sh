@@ -65,7 +65,7 @@ if [ -n "$agents" ]; then
 	    --env CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 \
 	    --events "$place/claude.jsonl" -- claude -p "hi"
 	echo "what it asked:"
-	sed -n 's/.*"event":"L7_REQUEST","action":"\([a-z]*\)".*"host":"\([^"]*\)".*"method":"\([^"]*\)","path":"\([^"]*\)".*/  \1  \3 \2\4/p' \
+	sed -n 's/.*"kind":"L7_REQUEST","action":"\([a-z]*\)".*"host":"\([^"]*\)".*"method":"\([^"]*\)","path":"\([^"]*\)".*/  \1  \3 \2\4/p' \
 	    "$place/claude.jsonl"
 	title "The real Codex, the same way"
 	show 0 openshell run --policy "$root/examples/codex/policy.yaml" \

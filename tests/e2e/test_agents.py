@@ -1,12 +1,9 @@
 """The real agents, from npm, confined: their model answers through a policy that allows only that."""
 import os
-import pathlib
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
-from conftest import AGENTS, STAGE, upstream_requests  # noqa: E402
+from harness import AGENTS, STAGE, upstream_requests
 
 BIN = AGENTS / "node_modules/.bin"
 PATH = f"{BIN}:{os.environ['PATH']}"
@@ -40,7 +37,7 @@ def test_agent_gets_its_answer_and_reaches_nothing_else(sandbox, command, host, 
 @pytest.mark.parametrize("command,host,example,env", [CLAUDE, CODEX], ids=["claude", "codex"])
 def test_agent_without_its_policy_gets_nothing(sandbox, command, host, example, env):
     options = [word for item in env for word in ("--env", item)]
-    box = sandbox(options=[*options, "--timeout", "20"])
+    box = sandbox(options=[*options, "--timeout", "8"])
     before = len(upstream_requests(host))
     out = box.run(*command, env={"PATH": PATH}, timeout=120)
     assert out.code != 0, out

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import MODE, STAGE, network, rest, until
+from harness import MODE, STAGE, network, rest, until
 
 SURFACE = str(STAGE / "tests/integration/surface.py")
 PYTHON = "/usr/bin/python3"
@@ -37,14 +37,18 @@ def test_a67_a68_a70_kernel_surface(sandbox):
         "netlink-diag": {"EPERM", "EAFNOSUPPORT"}, "raw-icmp": {"EPERM"}, "sctp": {"EPERM", "EPROTONOSUPPORT"},
         "mptcp": {"EPERM", "EPROTONOSUPPORT"}, "fastopen": {"EPERM"},
     }
-    inside, outside = acts(sandbox(), *refused)
+    box = sandbox()
+    out = box.run(PYTHON, SURFACE, *refused, options=["--ro", str(STAGE)])
+    inside = dict(line.split() for line in out.stdout.splitlines())
+    assert set(inside) == set(refused), out
     wrong = {a: o for a, o in inside.items() if o not in refused[a]}
     assert not wrong, wrong
     # The other side: these need no privilege, so they work for this very user outside.
-    for act in ("io_uring", "process_vm_readv", "kcmp", "pidfd_getfd", "ptrace-child", "memfd-exec",
-                "add_key", "personality", "mptcp", "netlink-audit", "netlink-diag"):
-        assert outside[act] == "done", (act, outside[act])
-    assert outside["userns"] == "done"
+    free = ("io_uring", "process_vm_readv", "kcmp", "pidfd_getfd", "ptrace-child", "memfd-exec", "add_key",
+            "personality", "mptcp", "netlink-audit", "netlink-diag", "userns")
+    done = subprocess.run([PYTHON, SURFACE, *free], capture_output=True, text=True, timeout=60)
+    outside = dict(line.split() for line in done.stdout.splitlines())
+    assert outside == dict.fromkeys(free, "done"), outside
 
 
 def test_what_programs_need_works_inside(sandbox):
@@ -162,10 +166,11 @@ def test_a62_git_on_the_host_runs_nothing_the_agent_planted(sandbox):
 def test_a64_disk_is_limited(sandbox):
     box = sandbox(options=["--disk", "64M"])
     out = box.run("sh", "-c", "head -c 500000000 /dev/zero > /tmp/big; ls -l /tmp/big | awk '{print $5}';"
-                  " rm /tmp/big; i=0; while [ $i -lt 300000 ] && : > /tmp/f$i; do i=$((i+1)); done; echo $i", timeout=180)
+                  " rm /tmp/big; mkdir /tmp/many; for i in $(seq 300000); do echo -n > /tmp/many/$i || break; done 2>/dev/null;"
+                  " ls -f /tmp/many | wc -l", timeout=180)
     size, count = [int(w) for w in out.stdout.split()[-2:]]
-    assert size <= 64 << 20, out
-    assert count < 300000, out
+    assert 0 < size <= 66 << 20, out  # the limit is rounded to pages
+    assert 0 < count < 300000, out
 
 
 def test_a73_fork_bomb_is_capped_and_leaves_nothing(sandbox):
@@ -191,10 +196,12 @@ def test_descriptors_of_the_caller_do_not_leak(sandbox, tmp_path):
     secret.write_text("in an inherited descriptor")
     box = sandbox()
     with open(secret) as f:
-        done = subprocess.run(box.argv(["sh", "-c", "ls -l /proc/self/fd; cat /proc/self/fd/* <&-"]), cwd=box.work,
+        done = subprocess.run(box.argv(["sh", "-c", "ls -l /proc/self/fd"]), cwd=box.work,
                               capture_output=True, text=True, timeout=60, pass_fds=[f.fileno()],
                               stdin=subprocess.DEVNULL)
-    assert "inherited descriptor" not in done.stdout and str(secret) not in done.stdout, done
+    assert done.returncode == 0 and str(secret) not in done.stdout, done
+    # ls sees 0, 1, 2 and the directory it reads.
+    assert len(done.stdout.splitlines()) == 5, done
 
 
 def children(pid):
@@ -226,18 +233,19 @@ def test_agent_runs_under_an_unprivileged_host_id(sandbox):
     box = sandbox()
     process = box.start("sh", "-c", "echo up; cat")
     assert process.stdout.readline() == b"up\n"
-    for pid in tree(process.pid):
-        try:
-            command = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-            if command == "cat":
-                uid = os.stat(f"/proc/{pid}").st_uid
-                assert uid != 0
-                assert MODE == "root" or uid == os.getuid()
-                break
-        except FileNotFoundError:
-            continue
-    else:
-        raise AssertionError("cat is not below openshell")
+
+    def agent():
+        for pid in tree(process.pid):
+            try:
+                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "cat":
+                    return os.stat(f"/proc/{pid}")
+            except FileNotFoundError:
+                continue
+        return None
+
+    seen = until(agent, what="cat below openshell")
+    assert seen.st_uid != 0
+    assert MODE == "root" or seen.st_uid == os.getuid()
     process.stdin.close()
     assert process.wait(20) == 0
 
@@ -247,7 +255,7 @@ def leftovers():
     names = []
     for stat in pathlib.Path("/proc").glob("[0-9]*/comm"):
         try:
-            if stat.read_text().startswith("openshell"):
+            if stat.read_text().startswith("openshell") and alive(stat.parent.name):
                 names.append(f"{stat.parent.name}:{stat.read_text().strip()}")
         except OSError:
             pass

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import FILESYSTEM, OPENSHELL, network, rest, until
+from harness import FILESYSTEM, OPENSHELL, network, rest, until
 
 
 def told(process, text):

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from conftest import AGENTS, STAGE, network, rest, upstream_requests
+from harness import AGENTS, STAGE, network, rest, upstream_requests
 
 GITHUB = network(rest("api.github.com"))
 ZEN = "https://api.github.com/zen"

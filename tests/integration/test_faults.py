@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import FILESYSTEM, OPENSHELL, network, rest, until
+from harness import FILESYSTEM, OPENSHELL, network, rest, until
 from test_attacks_isolation import leftovers
 from test_rows import Terminal
 

@@ -1,0 +1,160 @@
+"""The product as a person runs it: what the integration and end-to-end tests share.
+
+They run inside the test internet (script/testnet), as an ordinary user and as
+root; OPENSHELL_TEST_MODE says which.
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+OPENSHELL = os.environ["OPENSHELL"]
+STAGE = pathlib.Path(os.environ["OPENSHELL_TEST_STAGE"])
+MODE = os.environ["OPENSHELL_TEST_MODE"]
+TESTNET = pathlib.Path(os.environ["TESTNET_DIR"])
+AGENTS = pathlib.Path(os.environ["OPENSHELL_TEST_AGENTS"])
+SANITIZED = bool(os.environ.get("OPENSHELL_TEST_SANITIZED"))
+
+# What a sandbox with a network policy needs of the host to run common tools.
+FILESYSTEM = {
+    "include_workdir": True,
+    "read_only": ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/dev/urandom"],
+    "read_write": ["/tmp", "/dev/null"],
+}
+
+
+class Result:
+    def __init__(self, code, out, err, events):
+        self.code, self.out, self.err, self.events = code, out, err, events
+
+    @property
+    def stdout(self):
+        return self.out.decode(errors="replace")
+
+    @property
+    def stderr(self):
+        return self.err.decode(errors="replace")
+
+    def event(self, kind=None, **fields):
+        """The events of that kind whose fields equal the given ones."""
+        return [e for e in self.events
+                if (kind is None or e["kind"] == kind)
+                and all(e.get(k) == v for k, v in fields.items())]
+
+    def __repr__(self):
+        shown = "\n".join(json.dumps(e) for e in self.events[-20:])
+        return (f"exit {self.code}\n-- stdout\n{self.stdout[-4000:]}\n-- stderr\n"
+                f"{self.stderr[-4000:]}\n-- events\n{shown}")
+
+
+class Box:
+    """openshell run with one policy, in one work directory."""
+
+    def __init__(self, path, policy, options):
+        self.path = path
+        self.work = path / "work"
+        self.work.mkdir(exist_ok=True)
+        self.options = list(options)
+        self.events = path / "events.jsonl"
+        self.policy = None
+        if policy is not None:
+            self.policy = path / "policy.yaml"
+            self.write_policy(policy)
+
+    def write_policy(self, policy):
+        text = policy if isinstance(policy, str) else json.dumps(policy)  # JSON is YAML
+        fresh = self.path / "policy.new"
+        fresh.write_text(text)
+        fresh.rename(self.policy)
+
+    def argv(self, command, options=()):
+        argv = [OPENSHELL, "run", "--events", str(self.events)]
+        if self.policy is not None:
+            argv += ["--policy", str(self.policy)]
+        return [*argv, *self.options, *options, "--", *map(str, command)]
+
+    def read_events(self):
+        if not self.events.exists():
+            return []
+        return [json.loads(line) for line in self.events.read_text().splitlines()]
+
+    def run(self, *command, input=b"", options=(), timeout=60, env=None, cwd=None):
+        self.events.unlink(missing_ok=True)
+        done = subprocess.run(self.argv(command, options), input=input, capture_output=True,
+                              timeout=timeout, cwd=cwd or self.work, env={**os.environ, **(env or {})})
+        return Result(done.returncode, done.stdout, done.stderr, self.read_events())
+
+    def start(self, *command, options=(), **popen):
+        """A running one; the caller ends it (the fixture does when it forgets)."""
+        self.events.unlink(missing_ok=True)
+        popen = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
+                 "cwd": self.work, **popen}
+        process = subprocess.Popen(self.argv(command, options), **popen)
+        self.running.append(process)
+        return process
+
+    running: list = []
+
+
+@pytest.fixture
+def sandbox(tmp_path):
+    """sandbox(policy=..., options=[...]) makes a Box; policy is a dict or YAML text."""
+    made = []
+
+    def make(policy=None, options=()):
+        path = tmp_path / f"box{len(made)}"
+        path.mkdir()
+        box = Box(path, policy, options)
+        box.running = []
+        made.append(box)
+        return box
+
+    yield make
+    for box in made:
+        for process in box.running:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+
+
+def network(*endpoints, binaries=("/**",), **more):
+    """A policy with one network policy 'test'; endpoints are dicts."""
+    return {"version": 1, "filesystem_policy": FILESYSTEM,
+            "network_policies": {"test": {"endpoints": list(endpoints),
+                                          "binaries": [{"path": b} for b in binaries]}, **more}}
+
+
+def rest(host, port=443, access="read-only", **more):
+    return {"host": host, "port": port, "protocol": "rest", "enforcement": "enforce",
+            "access": access, **more}
+
+
+def until(condition, seconds=20, what="the condition"):
+    """Waits for a state; fails naming it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"{what} did not come true within {seconds} s")
+
+
+def upstream_requests(host):
+    """What reached that origin of the test internet."""
+    log = TESTNET / "requests.log"
+    if not log.exists():
+        return []
+    return [r for r in map(json.loads, log.read_text().splitlines()) if r["host"] == host]
+
+
+def canary_lines():
+    log = TESTNET / "canary.log"
+    return log.read_text().splitlines() if log.exists() else []
