@@ -46,7 +46,7 @@ show 0 openshell run --policy "$policy" -- curl -sS -X POST \
     https://api.github.com/repos/octocat/hello-world/issues -d '{"title":"oops"}'
 
 title "Another program may not use it, and no program reaches around it"
-show 8 openshell run --policy "$policy" -- wget -q -O - https://api.github.com/zen
+show 4 openshell run --policy "$policy" -- wget -q -O - https://api.github.com/zen
 show 7 openshell run --policy "$policy" -- curl -sS --noproxy '*' \
     --resolve api.github.com:443:20.0.0.10 https://api.github.com/zen
 
@@ -70,7 +70,8 @@ if [ -n "$agents" ]; then
 	title "The real Codex, the same way"
 	show 0 openshell run --policy "$root/examples/codex/policy.yaml" \
 	    --env CODEX_API_KEY=test -- codex exec --skip-git-repo-check \
-	    --dangerously-bypass-approvals-and-sandbox "hi"
+	    --dangerously-bypass-approvals-and-sandbox -c features.plugins=false \
+	    -c features.apps=false -c analytics.enabled=false -c feedback.enabled=false "hi"
 fi
 
 [ $failed = 0 ] && title "All of it went as said." || title "Something went otherwise: see above."
