@@ -17,51 +17,47 @@
 
 /*
  * A deadline of 0 is set by the step itself.  What passes its deadline is
- * recorded as `kind` with the sentence, and answered with `status` where HTTP
- * can still answer, with a TLS alert (`alert`) where a handshake waits, else
- * just ended.
+ * recorded as `kind` with the sentence, and answered with `status` (px_reply),
+ * or just ended.
  */
 static const struct px_step {
 	const char *name;
 	enum px_next (*run)(struct px_conn *);
 	unsigned deadline_ms;
 	unsigned status;
-	bool alert;
 	enum audit_kind kind;
 	const char *error, *late;
 } steps[PX_NSTEPS] = {
-	[PX_READ_HEAD] = { "read-head", px_read_head, 15000, 408, false,
+	[PX_READ_HEAD] = { "read-head", px_read_head, 15000, 408,
 	    AUDIT_HTTP_REFUSED, "request_timeout",
 	    "the request head was not complete within 15 seconds" },
-	[PX_IDENTIFY] = { "identify", px_identify, 5000, 503, false,
+	[PX_IDENTIFY] = { "identify", px_identify, 5000, 503,
 	    AUDIT_HTTP_REFUSED, "identity_unavailable",
 	    "the program could not be identified within 5 seconds" },
-	[PX_DECIDE] = { "decide", px_decide, 0, 0, false, AUDIT_NKINDS, NULL,
-	    NULL },
-	[PX_RESOLVE] = { "resolve", px_resolve, 10000, 504, false,
+	[PX_DECIDE] = { "decide", px_decide, 0, 0, AUDIT_NKINDS, NULL, NULL },
+	[PX_RESOLVE] = { "resolve", px_resolve, 10000, 504,
 	    AUDIT_UPSTREAM_FAILED, "upstream_failed",
 	    "the name was not resolved within 10 seconds" },
-	[PX_DIAL] = { "dial", px_dial, 30000, 504, false, AUDIT_UPSTREAM_FAILED,
+	[PX_DIAL] = { "dial", px_dial, 30000, 504, AUDIT_UPSTREAM_FAILED,
 	    "upstream_failed",
 	    "no connection to the destination within 30 seconds" },
-	[PX_ANSWER] = { "answer", px_answer, 15000, 0, false, AUDIT_NKINDS,
-	    NULL, NULL },
-	[PX_SNIFF] = { "sniff", px_sniff, 0, 0, false, AUDIT_NKINDS, NULL,
+	[PX_ANSWER] = { "answer", px_answer, 15000, 0, AUDIT_NKINDS, NULL,
 	    NULL },
-	[PX_TLS_UPSTREAM] = { "tls-upstream", px_tls_upstream, 15000, 0, true,
-	    AUDIT_UPSTREAM_FAILED, NULL,
+	[PX_SNIFF] = { "sniff", px_sniff, 0, 0, AUDIT_NKINDS, NULL, NULL },
+	[PX_TLS_UPSTREAM] = { "tls-upstream", px_tls_upstream, 15000, 504,
+	    AUDIT_UPSTREAM_FAILED, "upstream_failed",
 	    "the TLS handshake with the upstream took more than 15 seconds" },
-	[PX_TLS_CLIENT] = { "tls-client", px_tls_client, 15000, 0, false,
+	[PX_TLS_CLIENT] = { "tls-client", px_tls_client, 15000, 0,
 	    AUDIT_TLS_REFUSED, NULL,
 	    "the TLS handshake with the client took more than 15 seconds" },
-	[PX_SNIFF_INNER] = { "sniff-inner", px_sniff_inner, 0, 0, false,
-	    AUDIT_NKINDS, NULL, NULL },
-	[PX_L7] = { "l7", px_l7, 0, 0, false, AUDIT_NKINDS, NULL, NULL },
-	[PX_RAW] = { "raw", px_raw, 0, 0, false, AUDIT_NKINDS, NULL, NULL },
-	[PX_LINGER] = { "linger", px_linger, 2000, 0, false, AUDIT_NKINDS, NULL,
-	    NULL },
-	[PX_CAPTURED] = { "captured", px_captured, 5000, 0, false, AUDIT_NKINDS,
+	[PX_SNIFF_INNER] = { "sniff-inner", px_sniff_inner, 0, 0, AUDIT_NKINDS,
 	    NULL, NULL },
+	[PX_L7] = { "l7", px_l7, 0, 0, AUDIT_NKINDS, NULL, NULL },
+	[PX_RAW] = { "raw", px_raw, 0, 0, AUDIT_NKINDS, NULL, NULL },
+	[PX_LINGER] = { "linger", px_linger, 2000, 0, AUDIT_NKINDS, NULL,
+	    NULL },
+	[PX_CAPTURED] = { "captured", px_captured, 5000, 0, AUDIT_NKINDS, NULL,
+	    NULL },
 };
 _Static_assert(ARRAY_LEN(steps) == PX_NSTEPS, "a row per step");
 
@@ -138,17 +134,13 @@ too_late(struct px_conn *c)
 		return px_fail(
 		    c, s->status, s->kind, s->name, s->error, s->late, &e);
 	px_event(c, s->kind, AUDIT_DENY, s->name, view_of(s->late), VIEW(""));
-	if (!s->alert)
-		return PX_CLOSE;
-	px_tls_alert(&c->client, 80); /* internal_error */
-	px_go(c, PX_LINGER);
-	return PX_MORE;
+	return PX_CLOSE;
 }
 
 static void
 wake(struct px_end *end)
 {
-	px_run(end->c);
+	px_run(end->owner);
 }
 
 void
@@ -198,9 +190,11 @@ px_conn_new(struct px *px, int fd, enum px_mode mode)
 	c->serial = ++px->serial;
 	c->id = (c->serial % (UINT32_MAX / PX_SLOTS)) * PX_SLOTS + slot;
 	c->dialed_fd = -1;
-	c->client = c->up =
-	    (struct px_end) { .c = c, .io = px->io, .wake = wake, .fd = -1 };
+	c->client = c->up = (struct px_end) {
+		.owner = c, .io = px->io, .wake = wake, .fd = -1
+	};
 	c->hx.path = BUF_INIT(TARGET_PATH_MAX * 3);
+	c->hx.replay = BUF_INIT(PX_BLOCK);
 	c->hx.query = BUF_INIT(TARGET_MAX);
 	(void)uv_timer_init(&px->loop, &c->timer);
 	c->timer.data = c;
@@ -222,6 +216,7 @@ conn_free(struct px_conn *c)
 	if (c->snap != NULL)
 		snapshot_unref(c->snap);
 	buf_fini(&c->hx.path);
+	buf_fini(&c->hx.replay);
 	buf_fini(&c->hx.query);
 	free(c);
 }

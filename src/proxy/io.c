@@ -179,7 +179,7 @@ static void
 end_reset(struct px_end *end)
 {
 	*end = (struct px_end) {
-		.c = end->c, .io = end->io, .wake = end->wake, .fd = -1
+		.owner = end->owner, .io = end->io, .wake = end->wake, .fd = -1
 	};
 }
 
@@ -203,11 +203,11 @@ px_end_close(struct px_end *end, bool reset)
 void
 px_end_move(struct px_end *to, struct px_end *from)
 {
-	struct px_conn *c = to->c;
+	void *owner = to->owner;
 	void (*wake)(struct px_end *) = to->wake;
 
 	*to = *from;
-	to->c = c;
+	to->owner = owner;
 	to->wake = wake;
 	to->poll->data = to;
 	end_reset(from);

@@ -39,9 +39,8 @@ void px_io_free(struct px_io *io);
  * milliseconds, so it is asked for while waiting for the resolver. */
 int px_io_tls(struct px_io *io, struct err *e) MUST_USE;
 
-struct px_conn;
 struct px_end {
-	struct px_conn *c;
+	void *owner;
 	struct px_io *io;
 	int fd; /* the stream's; -1: not there */
 	struct stream *s;

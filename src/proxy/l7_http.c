@@ -25,14 +25,74 @@ enum {
 	CHUNK_ROOM = 32 /* size line and line ends around one piece */
 };
 
+static bool
+has_body(const struct h1_head *h)
+{
+	return h->framing != H1_BODY_NONE &&
+	       (h->framing != H1_BODY_LENGTH || h->content_length > 0);
+}
+
 static void
 body_start(struct hx_body *b, const struct h1_head *h)
 {
 	b->framing = h->framing;
 	b->left = h->content_length;
-	b->done = h->framing == H1_BODY_NONE ||
-		  (h->framing == H1_BODY_LENGTH && h->content_length == 0);
+	b->done = !has_body(h);
 	h1_chunk_init(&b->chunk);
+}
+
+/* ---- the upstream connection and the pool ------------------------------ */
+
+/* A request that does the same when the upstream gets it twice. */
+static bool
+repeatable(const struct h1_head *h)
+{
+	return !has_body(h) && !h->upgrade &&
+	       (view_eq(h->method, VIEW("GET")) ||
+		   view_eq(h->method, VIEW("HEAD")) ||
+		   view_eq(h->method, VIEW("OPTIONS")));
+}
+
+/* Schemes that log in the connection, not the request: RFC 4559. */
+static bool
+binds(const struct h1_head *h, struct view name)
+{
+	for (size_t i = 0; i < h->n_fields; i++) {
+		struct view rest = h->fields[i].value, unused;
+
+		if (!view_eq_nocase(h->fields[i].name, name))
+			continue;
+		while (rest.p != NULL) {
+			struct view item =
+			    view_trim(view_cut(rest, ',', &rest));
+			struct view scheme = view_cut(item, ' ', &unused);
+
+			if (view_eq_nocase(scheme, VIEW("negotiate")) ||
+			    view_eq_nocase(scheme, VIEW("ntlm")))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The client is done with it: the next one may have it. */
+static void
+leave_upstream(struct px_conn *c)
+{
+	struct hx *x = &c->hx;
+
+	if (c->mode == PX_MODE_CONNECT && !c->unpooled && !x->head_begun &&
+	    c->conn.protocol == POLICY_PROTO_REST && !x->active &&
+	    (c->reused || (x->upstream_keeps && x->req.done && x->resp.done)))
+		px_pool_give(c);
+}
+
+/* The upstream ended without a byte of an answer. */
+static bool
+may_repeat(const struct px_conn *c)
+{
+	return c->reused && c->hx.replay.n > 0 && c->hx.interim == 0 &&
+	       !c->hx.started && px_in(&c->up).n == 0;
 }
 
 static void
@@ -370,6 +430,8 @@ hx_send(struct px_conn *c, const struct h1_head *h, size_t head_n,
 	if (out->n > px_out_room(&c->up))
 		return err_set(e, ERR_LIMIT, "request head does not fit");
 	px_put(&c->up, buf_view(out));
+	if (c->reused && repeatable(h))
+		buf_put(&c->hx.replay, buf_view(out));
 	if (h->expect_continue && h->minor == 1 && !c->hx.req.done &&
 	    px_in(&c->client).n == head_n) {
 		px_put(&c->client, VIEW("HTTP/1.1 100 Continue\r\n\r\n"));
@@ -404,6 +466,7 @@ hx_begin(struct px_conn *c, const struct h1_head *h)
 	x->resp_state = HX_RESP_HEAD;
 	x->scanned = x->scanned_up = 0;
 	x->requests++;
+	c->unpooled |= h->upgrade || binds(h, VIEW("authorization"));
 	body_start(&x->req, h);
 }
 
@@ -420,6 +483,8 @@ on_head(struct px_conn *c, struct view bytes, bool *progress)
 
 	if (h1_parse_request(bytes, &h, &refusal, &e) < 0)
 		return refuse(c, refusal.status, &e);
+	if (c->reused && !repeatable(&h) && c->rested >= POOL_FRESH_MS)
+		return px_redial(c);
 	hx_begin(c, &h);
 	if (check_request(c, &h, &rest, &status, &e) < 0)
 		return refuse(c, status, &e);
@@ -450,6 +515,8 @@ idle(struct px_conn *c, bool *progress)
 
 	/* Bytes that nobody asked for could be taken for the next answer
 	 * (Attack: response queue poisoning). */
+	if (r != PX_IO_AGAIN && c->reused)
+		return px_redial(c);
 	if (r != PX_IO_AGAIN) {
 		px_go(c, PX_LINGER);
 		return PX_MORE;
@@ -458,8 +525,10 @@ idle(struct px_conn *c, bool *progress)
 		return PX_WAIT; /* answers are read before more is asked */
 	if (px_in(&c->client).n == 0) {
 		r = px_fill(&c->client, &e);
-		if (r == PX_IO_EOF || r == PX_IO_FAIL)
+		if (r == PX_IO_EOF || r == PX_IO_FAIL) {
+			leave_upstream(c);
 			return PX_CLOSE;
+		}
 		if (r == PX_IO_AGAIN)
 			return PX_WAIT;
 	}
@@ -573,6 +642,9 @@ on_response(struct px_conn *c, struct view bytes, bool *progress)
 	if (h1_parse_response(bytes, view_of(x->method), &h, &e) < 0)
 		return upstream_lost(
 		    c, "the upstream's answer is not valid", &e);
+	c->reused = false;
+	buf_fini(&x->replay);
+	c->unpooled |= binds(&h, VIEW("www-authenticate"));
 	x->upstream_keeps =
 	    h.keep_alive && h.framing != H1_BODY_UNTIL_CLOSE && x->req.done;
 	w.upgrade = h.status == 101;
@@ -627,6 +699,8 @@ response_head(struct px_conn *c, bool *progress)
 	case PX_IO_FAIL:
 		break;
 	}
+	if (may_repeat(c))
+		return px_redial(c);
 	return upstream_lost(c, "the upstream closed before it answered", &e);
 }
 
@@ -693,6 +767,7 @@ finish(struct px_conn *c, bool *progress)
 	x->active = false;
 	if (!x->client_keeps || !x->upstream_keeps || !x->req.done ||
 	    px_in(&c->up).n > 0) {
+		leave_upstream(c);
 		px_go(c, PX_LINGER);
 		return PX_MORE;
 	}
@@ -737,6 +812,10 @@ l7_http_run(struct px_conn *c)
 
 	if (c->deadline == 0)
 		px_deadline(c, IDLE_MS);
+	if (c->hx.replay.n > 0 && !c->reused) { /* dialled again for it */
+		px_put(&c->up, buf_view(&c->hx.replay));
+		buf_fini(&c->hx.replay);
+	}
 	do {
 		progress = false;
 		next = turn(c, &progress);

@@ -120,6 +120,7 @@ on_policy(struct px *px, const union net_msg *m, int *fds, struct err *e)
 	snapshot_unref(px->snap);
 	px->snap = s;
 	px->generation = m->policy.generation;
+	px_pool_flush(px);
 	px_rejudge(px);
 	record_policy(px, true, VIEW("loaded"));
 	send_status(px, m->policy.generation, NULL);
@@ -166,6 +167,7 @@ on_resolver(
     struct px *px, const union net_msg *m, int *fds UNUSED, struct err *e)
 {
 	(void)e;
+	px_pool_flush(px); /* the name may stand for another machine now */
 	for (unsigned i = 0; i < PX_SLOTS; i++)
 		if (px->slot[i] != NULL && px->slot[i]->resolving != NULL)
 			resolve_cancel(take_ptr(px->slot[i]->resolving));
@@ -427,6 +429,7 @@ release(struct px *px)
 	for (unsigned i = 0; i < PX_SLOTS; i++)
 		if (px->slot[i] != NULL)
 			px_close(px->slot[i], true);
+	px_pool_free(px->pool);
 	if (px->resolver != NULL)
 		resolver_free(px->resolver);
 	uv_walk(&px->loop, close_handle, NULL);

@@ -25,6 +25,7 @@
 #include "proxy/dest.h"
 #include "proxy/events.h"
 #include "proxy/io.h"
+#include "proxy/pool.h"
 #include "sandbox/netmsg.h"
 
 enum {
@@ -108,6 +109,7 @@ struct hx {
 	size_t scanned_up;
 	uint64_t requests;
 	char method[H1_METHOD_MAX + 1];
+	struct buf replay; /* head that may be sent again on a fresh upstream */
 	struct buf path; /* canonical, of the request under way */
 	struct buf query; /* raw, of the same */
 	bool has_query;
@@ -152,6 +154,10 @@ struct px_conn {
 	size_t n_addrs;
 	struct addr chosen; /* the one in use */
 	bool have_answer, have_dialed;
+	bool reused; /* up is of the pool, and has not answered yet */
+	bool fresh_only; /* not of the pool again */
+	bool unpooled; /* up must end with this connection */
+	uint64_t rested; /* ms that a reused one was idle */
 	int dialed_fd;
 	struct err async_err;
 
@@ -188,6 +194,7 @@ struct px {
 	struct px_events events;
 	union net_msg *received;
 	struct px_io *io;
+	struct px_pool *pool; /* NULL until the first is kept */
 	struct buf scratch; /* for writing one head; empty between uses */
 	struct resolver *resolver; /* NULL: resolver_err says why */
 	struct err resolver_err;
@@ -252,6 +259,8 @@ enum px_next px_forward_judge(struct px_conn *c);
 enum px_next px_forward_send(struct px_conn *c);
 enum px_next px_resolve(struct px_conn *c);
 enum px_next px_dial(struct px_conn *c);
+/* The reused upstream is of no use: reaches it anew, and goes on here. */
+enum px_next px_redial(struct px_conn *c);
 
 /* tunnel.c: what is inside, and TLS both ways */
 enum px_next px_sniff(struct px_conn *c);

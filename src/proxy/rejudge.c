@@ -44,7 +44,7 @@ rejudge_one(struct px_conn *c)
 	struct dest_rules rules = { c->px->own, c->px->n_own };
 	struct policy_reason why;
 	struct err e;
-	bool open = c->step > PX_ANSWER;
+	bool open = c->step > PX_ANSWER || c->event_done;
 
 	px_pin(c);
 	if (!px_judge_conn(c, c->snap, &c->conn, &why)) {

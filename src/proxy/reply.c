@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-enum { SUGGESTION_MAX = 4096, NAMES_MAX = 512 };
+enum { SUGGESTION_MAX = 4096, NAMES_MAX = 512, ALERT_INTERNAL_ERROR = 80 };
 
 static void
 put_ancestors(const struct px_owner *o, struct buf *out)
@@ -126,7 +126,10 @@ px_event_request(struct px_conn *c, enum audit_kind kind,
 	record(c, &ev);
 }
 
-/* Sends it and lets the client read it before the connection goes. */
+/*
+ * Sends it and lets the client read it before the connection goes; a client
+ * whose ClientHello waits is told in TLS's words, an alert.
+ */
 enum px_next
 px_reply(struct px_conn *c, const struct deny *d)
 {
@@ -135,7 +138,10 @@ px_reply(struct px_conn *c, const struct deny *d)
 	deny_response(d, &text);
 	if (text.full || text.n > px_out_room(&c->client))
 		return PX_CLOSE;
-	px_put(&c->client, buf_view(&text));
+	if (c->tls && !stream_is_tls(c->client.s))
+		px_tls_alert(&c->client, ALERT_INTERNAL_ERROR);
+	else
+		px_put(&c->client, buf_view(&text));
 	px_go(c, PX_LINGER);
 	return PX_MORE;
 }

@@ -120,6 +120,8 @@ read_hello(struct px_conn *c, bool late)
 		return refuse_tls(c, ALERT_UNRECOGNIZED_NAME, why);
 	}
 	c->tls = true;
+	if (c->reused && !stream_is_tls(c->up.s))
+		return px_redial(c);
 	px_go(c, PX_TLS_UPSTREAM);
 	return PX_MORE;
 }
@@ -138,8 +140,12 @@ px_sniff(struct px_conn *c)
 	kind = sniff_classify(px_in(&c->client));
 	if (kind == SNIFF_TLS)
 		return read_hello(c, late);
-	if (kind == SNIFF_HTTP)
-		return start_l7(c);
+	if (kind == SNIFF_HTTP) {
+		if (!c->reused || !stream_is_tls(c->up.s))
+			return start_l7(c);
+		c->l7 = &l7_http;
+		return px_redial(c);
+	}
 	if (kind == SNIFF_MORE && !late)
 		return PX_WAIT;
 	if (!inspected(c))
@@ -159,16 +165,22 @@ px_tls_upstream(struct px_conn *c)
 	c->client.reading = false;
 	if (!stream_is_tls(c->up.s) &&
 	    px_tls_connect(&c->up, c->dst.host, c->dst.port, &e) < 0)
-		return refuse_tls(c, ALERT_INTERNAL, e.text);
+		return px_fail(c, 502, AUDIT_UPSTREAM_FAILED, "tls",
+		    "upstream_failed", e.text, &e);
 	r = px_tls_handshake(&c->up, &e);
 	if (r == PX_IO_AGAIN)
 		return PX_WAIT;
 	if (r == PX_IO_FAIL) {
 		(void)err_wrap(
 		    &e, "upstream TLS of %s:%u", c->dst.host, c->dst.port);
+		if (stream_is_tls(c->client.s)) /* dialled again for it */
+			return px_fail(c, 502, AUDIT_UPSTREAM_FAILED, "tls",
+			    "upstream_failed", e.text, &e);
 		return refuse_tls(c, ALERT_BAD_CERTIFICATE, e.text);
 	}
 	c->up.reading = false;
+	if (stream_is_tls(c->client.s))
+		return start_l7(c);
 	if (px_tls_accept(&c->client, c->dst.host, &e) < 0)
 		return refuse_tls(c, ALERT_INTERNAL, e.text);
 	px_go(c, PX_TLS_CLIENT);

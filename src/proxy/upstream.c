@@ -16,8 +16,9 @@ failed(struct px_conn *c, unsigned status, const char *stage, const char *shown)
 	    "upstream_failed", shown, &c->async_err);
 }
 
-static enum px_next
-check(struct px_conn *c)
+/* 0: these may be dialled; else it was refused. */
+static int
+check(struct px_conn *c, const struct addr *v, size_t n, enum px_next *next)
 {
 	struct dest_rules rules = { c->px->own, c->px->n_own };
 	struct view host = view_of(c->dst.host);
@@ -34,15 +35,13 @@ check(struct px_conn *c)
 			       "policy lets the sandbox reach") };
 	struct err e;
 
-	if (dest_check(host, c->dst.port, &c->conn, c->addrs, c->n_addrs,
-		&rules, &e) == 0) {
-		px_go(c, PX_DIAL);
-		return PX_MORE;
-	}
+	if (dest_check(host, c->dst.port, &c->conn, v, n, &rules, &e) == 0)
+		return 0;
 	/* Attack: mapping the inside; addresses go to the record only. */
 	px_event(c, c->mode == PX_MODE_FORWARD ? AUDIT_FORWARD : AUDIT_CONNECT,
 	    AUDIT_DENY, "ssrf", view_of(e.text), VIEW(""));
-	return px_reply(c, &d);
+	*next = px_reply(c, &d);
+	return -1;
 }
 
 static void
@@ -63,13 +62,29 @@ on_resolved(void *arg, const struct addr *v, size_t n, const struct err *e)
 	px_run(c);
 }
 
+/* Only inspected tunnels share: what else a tunnel carries is not known. */
+static bool
+may_reuse(const struct px_conn *c)
+{
+	return c->mode == PX_MODE_CONNECT && !c->fresh_only &&
+	       c->conn.protocol == POLICY_PROTO_REST &&
+	       c->conn.tls == POLICY_TLS_AUTO;
+}
+
 enum px_next
 px_resolve(struct px_conn *c)
 {
 	struct view host = view_of(c->dst.host);
+	enum px_next next;
 	struct err e;
 
 	c->client.reading = false;
+	if (!c->have_answer && c->resolving == NULL && may_reuse(c) &&
+	    px_pool_take(c)) {
+		c->reused = true;
+		px_go(c, PX_ANSWER);
+		return PX_MORE;
+	}
 	if (!c->have_answer && c->resolving == NULL && c->dst.literal) {
 		c->have_answer = true;
 		c->n_addrs = addr_parse(host, &c->addrs[0]) ? 1 : 0;
@@ -94,7 +109,10 @@ px_resolve(struct px_conn *c)
 		    c->dst.host, c->dst.port);
 		return failed(c, 502, "dns", c->async_err.text);
 	}
-	return check(c);
+	if (check(c, c->addrs, c->n_addrs, &next) < 0)
+		return next;
+	px_go(c, PX_DIAL);
+	return PX_MORE;
 }
 
 static void
@@ -115,6 +133,8 @@ on_dialed(void *arg, int fd, const struct addr *to, const struct err *e)
 enum px_next
 px_dial(struct px_conn *c)
 {
+	enum px_next next;
+
 	if (!c->have_dialed && c->dialing == NULL)
 		c->dialing = dial_start(&c->px->loop, c->addrs, c->n_addrs,
 		    c->dst.port, on_dialed, c);
@@ -123,9 +143,25 @@ px_dial(struct px_conn *c)
 	if (c->dialed_fd < 0)
 		return failed(c, c->async_err.code == ERR_LIMIT ? 504 : 502,
 		    "dial", "the destination does not accept the connection");
+	/* The policy may have changed since the dial began. */
+	if (check(c, &c->chosen, 1, &next) < 0)
+		return next;
 	if (px_end_open(
 		&c->up, &c->px->loop, take_fd(c->dialed_fd), &c->async_err) < 0)
 		return failed(c, 502, "dial", "cannot use the connection");
 	px_go(c, PX_ANSWER);
+	if (c->fresh_only)
+		px_go(c, c->tls ? PX_TLS_UPSTREAM : PX_L7);
+	return PX_MORE;
+}
+
+enum px_next
+px_redial(struct px_conn *c)
+{
+	px_end_close(&c->up, false);
+	c->reused = false;
+	c->fresh_only = true;
+	c->hx.scanned_up = 0;
+	px_go(c, PX_RESOLVE);
 	return PX_MORE;
 }
