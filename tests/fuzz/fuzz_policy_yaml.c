@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "policy/decide.h"
-#include "policy/explain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
@@ -18,15 +17,24 @@ ask(const struct policy *p)
 	AUTO_BUF struct buf out = BUF_INIT(1 << 20);
 	struct policy_who who = { .exe = VIEW("/usr/bin/curl") };
 	struct policy_request r = { VIEW("GET"), VIEW("/a/b"), VIEW("q=1") };
+	struct view host = VIEW("a.example.com");
 	struct snapshot *s = NULL;
+	struct policy_reason why;
+	struct policy_conn conn;
+	struct policy_verdict v;
 	struct err e;
 
 	if (snapshot_new(p, 1, &s, &e) < 0)
 		abort();
 	who.ancestors[who.n_ancestors++] = VIEW("/usr/bin/bash");
-	(void)policy_explain(
-	    s, &who, VIEW("a.example.com"), 443, &r, true, &out);
-	assert(!out.full && out.n > 0);
+	policy_decide_conn(s, &who, host, 443, &conn, &why);
+	assert(conn.allow || why.text[0] != '\0');
+	policy_decide_request(s, &who, host, 443, &r, &v, &why);
+	/* No request passes on a connection that does not. */
+	assert(conn.allow || !v.allow);
+	assert(v.allow || v.bad_query || why.text[0] != '\0');
+	policy_suggest(s, &who, host, 443, r.method, r.path, &out);
+	assert(!out.full);
 	snapshot_unref(s);
 }
 

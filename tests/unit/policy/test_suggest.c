@@ -1,7 +1,7 @@
 /* Suggestions must be small, and must work when pasted. */
 #include "fixture.h"
 
-#include "policy/explain.h"
+#include "policy/decide.h"
 
 static const char base[] =
     "version: 1\n"
@@ -150,71 +150,4 @@ TEST(suggest, key_is_free)
 		"[{host: x.com, port: 1}], binaries: [{path: /c}]}}\n",
 	    "/c", "h.com", "", "", &b);
 	CHECK_HAS(buf_str(&b), "  allow_h_com_443_2:\n");
-}
-
-static enum policy_answer
-explain(const char *policy, const char *method, const char *path, bool json,
-    struct buf *out)
-{
-	struct snapshot *s = must_compile("explain", policy);
-	struct policy_who who = who_is("/usr/bin/curl");
-	struct policy_request r = { view_of(method), view_of(path),
-		{ NULL, 0 } };
-	enum policy_answer a =
-	    policy_explain(s, &who, VIEW("api.github.com"), 443, &r, json, out);
-
-	snapshot_unref(s);
-	return a;
-}
-
-TEST(explain, names_policy_and_rule)
-{
-	AUTO_BUF struct buf b = BUF_INIT(4096);
-
-	CHECK_INT(explain(base, "GET", "/zen", false, &b), ==, POLICY_ALLOWED);
-	CHECK_STR(buf_str(&b), "verdict: allow\npolicy: gh\nendpoint: 0\n"
-			       "rule: 0: access: read-only (GET)\n");
-	buf_reset(&b);
-	CHECK_INT(explain(base, "GET", "/zen", true, &b), ==, POLICY_ALLOWED);
-	CHECK_STR(buf_str(&b),
-	    "{\"verdict\":\"allow\",\"inspected\":true,"
-	    "\"policy\":\"gh\",\"endpoint\":0,\"rule\":0,\"rule_text\":"
-	    "\"access: read-only (GET)\"}\n");
-}
-
-TEST(explain, gives_reason_and_remedy)
-{
-	AUTO_BUF struct buf b = BUF_INIT(4096);
-
-	CHECK_INT(explain(base, "POST", "/x", false, &b), ==, POLICY_DENIED);
-	CHECK_HAS(buf_str(&b), "verdict: deny\npolicy: gh\nendpoint: 0\n"
-			       "reason: POST /x not permitted by policy\n"
-			       "to allow it, under network_policies:\n"
-			       "  # add to the endpoints of this policy\n");
-	buf_reset(&b);
-	CHECK_INT(
-	    explain("version: 1", "GET", "/x", true, &b), ==, POLICY_DENIED);
-	CHECK_HAS(buf_str(&b),
-	    "\"reason\":\"network connections not allowed "
-	    "by policy\",\"suggestion\":\"  allow_api_github_com_443:\\n");
-}
-
-TEST(explain, tells_audit_and_uninspected)
-{
-	AUTO_BUF struct buf b = BUF_INIT(4096);
-
-	CHECK_INT(explain("version: 1\nnetwork_policies: {p: {endpoints: "
-			  "[{host: api.github.com, port: 443, protocol: rest, "
-			  "access: read-only, enforcement: audit}], binaries: "
-			  "[{path: /usr/bin/curl}]}}\n",
-		      "POST", "/x", false, &b),
-	    ==, POLICY_WOULD_LOG);
-	CHECK_HAS(buf_str(&b), "verdict: audit\n");
-	buf_reset(&b);
-	CHECK_INT(explain("version: 1\nnetwork_policies: {p: {endpoints: "
-			  "[{host: api.github.com, port: 443}], binaries: "
-			  "[{path: /usr/bin/curl}]}}\n",
-		      "POST", "/x", false, &b),
-	    ==, POLICY_ALLOWED);
-	CHECK_HAS(buf_str(&b), "not inspected");
 }
