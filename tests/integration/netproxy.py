@@ -432,6 +432,243 @@ def check_server_that_speaks_first():
     assert read_all(s) == b"you said HELO x"
 
 
+# ---- upstream connections kept for the next client ---------------------------------
+
+POOLED = "pool.example.test"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Origin:
+    """POOLED, scripted: `script` is what each request gets, in order; then OK.
+
+    An answer is bytes; None: the connection is closed without one.  TLS or
+    plain, as the client speaks.  seen: (number of the connection, request
+    line) of each request; ended: numbers of the connections the proxy closed.
+    """
+
+    def __init__(self, script=(), port=443):
+        with open(f"{NET}/{POOLED}.addr") as f:
+            addr = f.read().strip()
+        self.script, self.seen, self.ended, self.held = list(script), [], [], []
+        self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._tls.load_cert_chain(f"{NET}/{POOLED}.crt", f"{NET}/{POOLED}.key")
+        self._listener = socket.create_server((addr, port), backlog=64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        try:
+            while True:
+                s, _ = self._listener.accept()
+                self.held.append(s)
+                threading.Thread(target=self._serve, args=(len(self.held) - 1, s),
+                                 daemon=True).start()
+        except OSError:
+            pass  # the check is over
+
+    def _serve(self, number, s):
+        try:
+            if s.recv(1, socket.MSG_PEEK) == b"\x16":
+                s = self.held[number] = self._tls.wrap_socket(s, server_side=True)
+            while True:
+                head = read_head(s)
+                if not head:
+                    break
+                for line in head.split(b"\r\n"):
+                    if line.lower().startswith(b"content-length: "):
+                        s.recv(int(line[16:]))
+                answer = self.script.pop(0) if self.script else OK
+                self.seen.append((number, head.split(b"\r\n")[0]))
+                if answer is None:
+                    break
+                s.sendall(answer)
+        except OSError:
+            pass
+        self.ended.append(number)
+        s.close()
+
+    def numbers(self):
+        return [n for n, _ in self.seen]
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for s in self.held:
+            s.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        # Nothing stays in the pool for the next check.
+        self.close()
+        put_policy(lambda p: p)
+
+
+def request(fields=b"", method=b"GET", body=b""):
+    return (method + b" / HTTP/1.1\r\nHost: " + POOLED.encode() + b"\r\n" + fields
+            + (b"Content-Length: %d\r\n" % len(body) if body else b"") + b"\r\n" + body)
+
+
+def pooled(raw=request(), inner=tls):
+    """One request by a client that leaves with its answer."""
+    t = inner(POOLED)
+    t.sendall(raw)
+    got = read_response(t)
+    t.close()
+    return got
+
+
+def plain(host):
+    return tunnel(host, 443)
+
+
+def check_upstream_connection_serves_the_next_client():
+    for inner in (tls, plain):
+        with Origin() as o:
+            for _ in range(5):
+                assert pooled(inner=inner)[1] == b"ok"
+            assert pooled(request(b"Connection: close\r\n"), inner)[1] == b"ok"
+            assert pooled(inner=inner)[1] == b"ok"
+            assert pooled(request(method=b"POST", body=b"hi"), inner)[1] == b"ok"
+            assert o.numbers() == [0] * 8, o.seen
+    # Every client was judged and recorded, reused connection or not.
+    assert len(events(kind="CONNECT_L7", action="allow", host=POOLED)) >= 16
+
+
+def check_every_request_on_a_kept_connection_is_judged():
+    with Origin() as o:
+        assert pooled()[1] == b"ok"
+        t = tls(POOLED)
+        t.sendall(b"GET / HTTP/1.1\r\nHost: evil.example.test\r\n\r\n")
+        assert read_head(t).startswith(b"HTTP/1.1 421")
+        s, head = connect(POOLED, 445)
+        assert head.startswith(b"HTTP/1.1 403"), head
+        assert o.numbers() == [0], o.seen
+
+
+def check_kept_connection_of_the_other_kind_is_not_used():
+    with Origin() as o:
+        assert pooled(inner=tls)[1] == b"ok"
+        assert pooled(inner=plain)[1] == b"ok"
+        assert pooled(inner=tls)[1] == b"ok"
+        assert len(set(o.numbers())) == 3, o.seen
+
+
+def check_connections_that_are_never_kept():
+    length = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+    login = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nWWW-Authenticate: "
+    cases = {
+        "Negotiate": (request(b"Authorization: Negotiate YII=\r\n"), OK),
+        "NTLM": (request(b"Authorization: nTLM TlRM\r\n"), OK),
+        "asks for NTLM": (request(), login + b"NTLM\r\n\r\n"),
+        "asks for Negotiate": (request(), login + b"Basic realm=a, Negotiate\r\n\r\n"),
+        "upgrade asked": (request(b"Connection: Upgrade\r\nUpgrade: websocket\r\n"), OK),
+        "close": (request(), length + b"Connection: close\r\n\r\nok"),
+        "HTTP/1.0": (request(), b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+        "excess": (request(), OK + b"HTTP/1.1 200 OK\r\n"),
+        "invalid": (request(), b"nonsense\r\n\r\n"),
+        "early": (request(method=b"POST", body=b"hi")[:-1], OK),
+    }
+    for name, (raw, script) in cases.items():
+        with Origin([script]) as o:
+            if name == "early":  # the answer came before the request's end
+                t = tls(POOLED)
+                t.sendall(raw)
+                wait_for(name, lambda: o.seen)
+                t.close()
+            else:
+                assert pooled(raw)[0], name
+            assert pooled()[1] == b"ok", name
+            wait_for(name, lambda: 0 in o.ended)
+            assert o.numbers()[-1] == 1, (name, o.seen)
+
+
+def check_connection_of_a_request_under_way_is_not_kept():
+    for part in (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok", b"HTTP/1.1 200 OK\r\n",
+                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"):
+        with Origin([part]) as o:
+            t = tls(POOLED)
+            t.sendall(request())
+            wait_for("request", lambda: o.seen)
+            t.close()
+            assert pooled()[1] == b"ok"
+            assert o.numbers() == [0, 1], (part, o.seen)
+
+
+def check_tunnels_without_inspection_share_nothing():
+    with Origin(port=444) as o:
+        for _ in range(2):
+            s = tunnel(POOLED, 444)
+            s.sendall(request().replace(b".test\r", b".test:444\r"))
+            assert read_response(s)[1] == b"ok"
+            s.close()
+        assert o.numbers() == [0, 1], o.seen
+
+
+def check_policy_change_drops_kept_connections():
+    with Origin() as o:
+        assert pooled()[1] == b"ok" and not o.ended
+        put_policy(lambda p: p + "\n")
+        wait_for("dropped", lambda: o.ended == [0])
+        assert pooled()[1] == b"ok"
+        assert o.numbers() == [0, 1], o.seen
+
+
+def check_kept_connection_that_says_something_is_dropped():
+    with Origin() as o:
+        assert pooled()[1] == b"ok"
+        o.held[0].sendall(OK)
+        wait_for("dropped", lambda: 0 in o.ended)
+        assert pooled()[1] == b"ok"
+        assert o.numbers() == [0, 1], o.seen
+
+
+def check_kept_connection_that_ends_is_not_used():
+    with Origin() as o:
+        assert pooled()[1] == b"ok"
+        o.held[0].shutdown(socket.SHUT_RDWR)
+        assert pooled()[1] == b"ok"
+        assert pooled(request(method=b"POST", body=b"hi"))[1] == b"ok"
+        assert o.numbers() == [0, 1, 1], o.seen
+
+
+def check_request_is_repeated_once_when_a_kept_connection_dies():
+    for inner in (tls, plain):
+        with Origin([OK, None]) as o:
+            assert pooled(inner=inner)[1] == b"ok"
+            assert pooled(inner=inner)[1] == b"ok"
+            assert o.numbers() == [0, 0, 1], o.seen
+            assert pooled(inner=inner)[1] == b"ok" and o.numbers()[3] == 1, o.seen
+    for script, raw, seen in (([OK, None, None], request(), [0, 0, 1]),
+                              ([OK, None], request(method=b"POST", body=b"hi"), [0, 0]),
+                              ([OK, None], request(method=b"DELETE"), [0, 0]),
+                              ([OK, b"HTTP/1.1 20"], request(), [0, 0])):
+        with Origin(script) as o:
+            assert pooled()[1] == b"ok"
+            t = tls(POOLED)
+            t.sendall(raw)
+            if script[1]:
+                wait_for("second", lambda: len(o.seen) == 2)
+                o.held[0].shutdown(socket.SHUT_RDWR)
+            assert read_head(t).startswith(b"HTTP/1.1 502 "), o.seen
+            assert o.numbers() == seen, (raw, o.seen)
+
+
+def check_kept_connections_are_bounded():
+    with Origin() as o:
+        held = [tls(POOLED) for _ in range(12)]
+        for t in held:
+            t.sendall(request())
+            assert read_response(t)[1] == b"ok"
+        assert sorted(o.numbers()) == list(range(12))
+        for t in held:
+            t.close()
+        wait_for("bound", lambda: len(o.ended) == 4)
+        for _ in range(3):
+            assert pooled()[1] == b"ok"
+        assert len(o.held) == 12 and len(o.ended) == 4, o.seen
+
+
 # ---- forward ------------------------------------------------------------------------
 
 

@@ -16,7 +16,8 @@ run() {
 	cp "$here/tests/integration/netproxy.yaml" "$dir/policy.yaml"
 	# shellcheck disable=SC2086  # options are words
 	NETPROXY_EVENTS=$dir/events.json NETPROXY_POLICY=$dir/policy.yaml \
-	"$here/script/testnet" --add banner.example.test -- "$harness" \
+	"$here/script/testnet" --add banner.example.test \
+		--add pool.example.test -- "$harness" \
 		--policy "$dir/policy.yaml" --servers 127.0.0.53 \
 		--trust /etc/ssl/certs/ca-certificates.crt --ca "$dir/ca.pem" \
 		--events "$dir/events.json" --user "${NETPROXY_USER:-65534}" \
