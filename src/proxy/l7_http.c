@@ -786,8 +786,13 @@ turn(struct px_conn *c, bool *progress)
 	(void)px_flush(&c->up, &e);
 	if (px_flush(&c->client, &e) == PX_IO_FAIL)
 		return PX_CLOSE;
-	if (!x->active)
-		return idle(c, progress);
+	/* A head and what is there of its body go in one write. */
+	if (!x->active) {
+		next = idle(c, progress);
+		if (next == PX_WAIT && x->active && !x->req.done)
+			next = request_body(c, progress);
+		return next;
+	}
 	if (!x->req.done) {
 		next = request_body(c, progress);
 		if (next != PX_WAIT)
@@ -795,9 +800,11 @@ turn(struct px_conn *c, bool *progress)
 	} else if (px_fill(&c->client, &e) == PX_IO_FAIL) {
 		return PX_CLOSE;
 	}
-	if (x->resp_state == HX_RESP_HEAD)
+	if (x->resp_state == HX_RESP_HEAD) {
 		next = response_head(c, progress);
-	else if (x->resp_state == HX_RESP_BODY)
+		if (next == PX_WAIT && x->resp_state == HX_RESP_BODY)
+			next = response_body(c, progress);
+	} else if (x->resp_state == HX_RESP_BODY)
 		next = response_body(c, progress);
 	else
 		next = finish(c, progress);

@@ -85,17 +85,30 @@ bio_read(BIO *bio, char *p, int n)
 	return (int)got;
 }
 
+/*
+ * A server's ticket of TLS 1.3 is the last thing it says in a handshake and
+ * nobody waits for it: it goes with the first answer (tcp(7): after 200 ms at
+ * the latest).
+ */
+static bool
+can_wait(const struct stream *s)
+{
+	return SSL_get_state(s->ssl) == TLS_ST_SW_SESSION_TICKET &&
+	       SSL_version(s->ssl) >= TLS1_3_VERSION;
+}
+
 static int
 bio_write(BIO *bio, const char *p, int n)
 {
 	struct stream *s = BIO_get_data(bio);
+	int flags = MSG_NOSIGNAL | (can_wait(s) ? MSG_MORE : 0);
 	ssize_t put;
 
 	BIO_clear_retry_flags(bio);
 	if (n <= 0)
 		return 0;
 	do
-		put = send(s->fd, p, (size_t)n, MSG_NOSIGNAL);
+		put = send(s->fd, p, (size_t)n, flags);
 	while (put < 0 && errno == EINTR);
 	if (put < 0) {
 		if (errno == EAGAIN || errno == EWOULDBLOCK)

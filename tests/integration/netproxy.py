@@ -535,6 +535,15 @@ def check_upstream_connection_serves_the_next_client():
     assert len(events(kind="CONNECT_L7", action="allow", host=POOLED)) >= 16
 
 
+def check_head_and_small_body_come_in_one_record():
+    with Origin() as o:
+        t = tls(POOLED)
+        t.sendall(request())
+        got = t.recv(65536)  # SSL_read(3) never gives more than one record
+        assert got.startswith(b"HTTP/1.1 200 ") and got.endswith(b"\r\n\r\nok"), got
+        assert o.numbers() == [0], o.seen
+
+
 def check_every_request_on_a_kept_connection_is_judged():
     with Origin() as o:
         assert pooled()[1] == b"ok"
