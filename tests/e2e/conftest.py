@@ -4,4 +4,4 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
-from harness import sandbox  # noqa: E402,F401
+from harness import alone, sandbox  # noqa: E402,F401

@@ -1,2 +1,2 @@
 """Fixtures of the integration tests; harness.py holds them."""
-from harness import sandbox  # noqa: F401
+from harness import alone, sandbox  # noqa: F401

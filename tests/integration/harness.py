@@ -3,11 +3,16 @@
 They run inside the test internet (script/testnet), as an ordinary user and as
 root; OPENSHELL_TEST_MODE says which.
 """
+import fcntl
 import json
 import os
 import pathlib
+import pty
+import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -17,6 +22,7 @@ STAGE = pathlib.Path(os.environ["OPENSHELL_TEST_STAGE"])
 MODE = os.environ["OPENSHELL_TEST_MODE"]
 TESTNET = pathlib.Path(os.environ["TESTNET_DIR"])
 AGENTS = pathlib.Path(os.environ["OPENSHELL_TEST_AGENTS"])
+GROUPS = pathlib.Path("/sys/fs/cgroup")
 SANITIZED = bool(os.environ.get("OPENSHELL_TEST_SANITIZED"))
 
 # What a sandbox with a network policy needs of the host to run common tools.
@@ -158,3 +164,134 @@ def upstream_requests(host):
 def canary_lines():
     log = TESTNET / "canary.log"
     return log.read_text().splitlines() if log.exists() else []
+
+
+class Terminal:
+    """A real terminal around openshell run."""
+
+    def __init__(self, argv, cwd, rows=24, cols=80):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(cwd)
+            os.execv(argv[0], argv)
+        self.resize(rows, cols)
+        self.seen = b""
+
+    def resize(self, rows, cols):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+
+    def send(self, data):
+        os.write(self.fd, data)
+
+    def expect(self, what, seconds=20):
+        end = time.monotonic() + seconds
+        while what not in self.seen:
+            left = end - time.monotonic()
+            assert left > 0, f"no {what!r} in {self.seen[-3000:]!r}"
+            if select.select([self.fd], [], [], left)[0]:
+                try:
+                    data = os.read(self.fd, 65536)
+                except OSError:
+                    data = b""
+                assert data, f"terminal closed before {what!r}: {self.seen[-3000:]!r}"
+                self.seen += data
+        at = self.seen.index(what) + len(what)
+        self.seen = self.seen[at:]
+
+    def wait(self, seconds=20):
+        end = time.monotonic() + seconds
+        while True:
+            left = end - time.monotonic()
+            if left < 0:
+                os.kill(self.pid, signal.SIGKILL)
+                raise AssertionError(f"still running: {self.seen[-3000:]!r}")
+            if select.select([self.fd], [], [], left)[0]:
+                try:
+                    data = os.read(self.fd, 65536)
+                except OSError:
+                    break
+                if not data:
+                    break
+                self.seen += data
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(status)
+
+
+def children(pid):
+    try:
+        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(p) for p in text.split()]
+
+
+def tree(pid):
+    found = []
+    queue = [pid]
+    while queue:
+        p = queue.pop()
+        found.append(p)
+        queue += children(p)
+    return found
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def own_groups():
+    """The tops of the control groups of this test run alone (see `alone`)."""
+    return [p for p in GROUPS.rglob(f"openshell-test-{os.getpid()}") if p.is_dir()] if MODE == "root" else []
+
+
+def leftovers():
+    """What a sandbox may not leave: processes of ours, control groups, mounts.
+
+    The test internet has processes and mounts of its own, and control groups are told apart by
+    where they lie or whose they are: other sandboxes of this machine are not looked at.
+    """
+    names = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if stat.read_text().startswith("openshell") and alive(stat.parent.name):
+                names.append(f"{stat.parent.name}:{stat.read_text().strip()}")
+        except OSError:
+            pass
+    if MODE == "root":
+        groups = [g for top in own_groups() for g in top.rglob("openshell-*")]
+    else:
+        groups = [g for g in GROUPS.rglob("openshell-*") if g.is_dir() and g.stat().st_uid == os.getuid()]
+    mounts = [line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines() if "openshell-sandbox" in line]
+    return names + [str(g) for g in groups] + mounts
+
+
+def placeholders(work):
+    """What a sandbox keeps on the host for one work directory: its lock."""
+    st = work.stat()
+    name = f"workdir-{st.st_dev:x}-{st.st_ino:x}.lock"
+    places = ["/run/openshell"] if MODE == "root" else [f"/run/user/{os.getuid()}", f"/tmp/openshell-{os.getuid()}"]
+    return [f"{p}/{name}" for p in places if os.path.exists(f"{p}/{name}")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def alone():
+    """As root: control groups of this run's own, so that what others leave is not taken for ours."""
+    if MODE != "root":
+        yield
+        return
+    tops = [GROUPS] if (GROUPS / "cgroup.procs").exists() else [GROUPS / "memory", GROUPS / "pids"]
+    nodes = []
+    for top in tops:
+        node = top / f"openshell-test-{os.getpid()}"
+        (node / "tests").mkdir(parents=True)
+        (node / "tests/cgroup.procs").write_text(str(os.getpid()))
+        nodes.append((top, node))
+    yield
+    for top, node in nodes:
+        (top / "cgroup.procs").write_text(str(os.getpid()))
+        (node / "tests").rmdir()
+        node.rmdir()

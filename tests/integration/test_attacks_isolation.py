@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import MODE, STAGE, network, rest, until
+from harness import MODE, STAGE, children, leftovers, network, rest, tree, until
 
 SURFACE = str(STAGE / "tests/integration/surface.py")
 PYTHON = "/usr/bin/python3"
@@ -204,31 +204,6 @@ def test_descriptors_of_the_caller_do_not_leak(sandbox, tmp_path):
     assert len(done.stdout.splitlines()) == 5, done
 
 
-def children(pid):
-    try:
-        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    return [int(p) for p in text.split()]
-
-
-def tree(pid):
-    found = []
-    queue = [pid]
-    while queue:
-        p = queue.pop()
-        found.append(p)
-        queue += children(p)
-    return found
-
-
-def alive(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def test_agent_runs_under_an_unprivileged_host_id(sandbox):
     box = sandbox()
     process = box.start("sh", "-c", "echo up; cat")
@@ -248,20 +223,6 @@ def test_agent_runs_under_an_unprivileged_host_id(sandbox):
     assert MODE == "root" or seen.st_uid == os.getuid()
     process.stdin.close()
     assert process.wait(20) == 0
-
-
-def leftovers():
-    """What a sandbox may not leave: processes of ours, cgroups, mounts."""
-    names = []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/comm"):
-        try:
-            if stat.read_text().startswith("openshell") and alive(stat.parent.name):
-                names.append(f"{stat.parent.name}:{stat.read_text().strip()}")
-        except OSError:
-            pass
-    groups = [str(p) for p in pathlib.Path("/sys/fs/cgroup").rglob("openshell*") if p.is_dir()]
-    mounts = [line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines() if "openshell-sandbox" in line]
-    return names + groups + mounts
 
 
 @pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

@@ -7,9 +7,7 @@ import time
 
 import pytest
 
-from harness import FILESYSTEM, OPENSHELL, network, rest, until
-from test_attacks_isolation import leftovers
-from test_rows import Terminal
+from harness import FILESYSTEM, OPENSHELL, Terminal, leftovers, network, rest, until
 
 BOMB = "version: 1\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9) if i else 'x'}]\n" for i in range(9))

@@ -1,16 +1,13 @@
 """What a person does: each row of the quickstart, typed."""
 import json
 import os
-import pty
-import select
-import signal
 import subprocess
 import time
 
 import pytest
 
-from harness import (FILESYSTEM, MODE, OPENSHELL, STAGE, network, rest, until,
-                      upstream_requests)
+from harness import (FILESYSTEM, MODE, OPENSHELL, STAGE, Terminal, network, rest,
+                     upstream_requests)
 
 QUICKSTART = STAGE / "examples/quickstart/policy.yaml"
 ZEN = "https://api.github.com/zen"
@@ -48,60 +45,6 @@ def test_default_policy_gives_no_home_and_no_network(sandbox):
     assert "403" in out.stderr, out
     assert open(secret).read() == "top secret"
 
-
-class Terminal:
-    """A real terminal around openshell run."""
-
-    def __init__(self, argv, cwd, rows=24, cols=80):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.chdir(cwd)
-            os.execv(argv[0], argv)
-        self.resize(rows, cols)
-        self.seen = b""
-
-    def resize(self, rows, cols):
-        import fcntl
-        import struct
-        import termios
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
-
-    def send(self, data):
-        os.write(self.fd, data)
-
-    def expect(self, what, seconds=20):
-        end = time.monotonic() + seconds
-        while what not in self.seen:
-            left = end - time.monotonic()
-            assert left > 0, f"no {what!r} in {self.seen[-3000:]!r}"
-            if select.select([self.fd], [], [], left)[0]:
-                try:
-                    data = os.read(self.fd, 65536)
-                except OSError:
-                    data = b""
-                assert data, f"terminal closed before {what!r}: {self.seen[-3000:]!r}"
-                self.seen += data
-        at = self.seen.index(what) + len(what)
-        self.seen = self.seen[at:]
-
-    def wait(self, seconds=20):
-        end = time.monotonic() + seconds
-        while True:
-            left = end - time.monotonic()
-            if left < 0:
-                os.kill(self.pid, signal.SIGKILL)
-                raise AssertionError(f"still running: {self.seen[-3000:]!r}")
-            if select.select([self.fd], [], [], left)[0]:
-                try:
-                    data = os.read(self.fd, 65536)
-                except OSError:
-                    break
-                if not data:
-                    break
-                self.seen += data
-        _, status = os.waitpid(self.pid, 0)
-        os.close(self.fd)
-        return os.waitstatus_to_exitcode(status)
 
 
 @pytest.fixture
