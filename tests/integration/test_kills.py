@@ -41,25 +41,26 @@ def find(victim, cli):
     below = children(cli)[:1]
     if victim == "ctl" or not below:
         return below[0] if below else None
-    below = children(below[0])  # in the order in which they were made
+    # The spawner leads a session of its own; the proxy is the other one.
+    below = {os.getsid(p) == p: p for p in children(below[0])}
     if victim == "net":
-        return below[1] if len(below) > 1 else None
-    if victim == "spawn" or not below:
-        return below[0] if below else None
-    below = children(below[0])
+        return below.get(False)
+    if victim == "spawn" or True not in below:
+        return below.get(True)
+    below = children(below[True])
     return below[0] if below else None
 
 
 def strike(victim, process):
     """Kills the victim, waiting for it to exist; False when the run ended first."""
     while process.poll() is None:
-        pid = find(victim, process.pid)
-        if pid is not None:
-            try:
+        try:
+            pid = find(victim, process.pid)
+            if pid is not None:
                 os.kill(pid, signal.SIGKILL)
                 return True
-            except ProcessLookupError:
-                pass
+        except ProcessLookupError:
+            pass
     return False
 
 
