@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -199,6 +200,11 @@ def main():
                         help="under the address and undefined sanitizers, without the slow tests")
     parser.add_argument("-k", dest="keyword", help="pytest's -k expression")
     args = parser.parse_args()
+    # Started by nohup or in the background, signals are ignored, and what we
+    # start would inherit that; tests send these signals.
+    for signo in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(signo, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     everything = not (args.unit or args.rootless or args.root)
     count = Count()
 
