@@ -13,7 +13,8 @@
  * - If the last part alone is missing, an empty directory is made on the host
  *   to hold the place, and bound read-only like the rest.  A directory also
  *   where a file is meant: git sees no empty directories, while empty files
- *   would turn up in the agent's next "git add -A".
+ *   would turn up in the agent's next "git add -A".  Within .git it is a file,
+ *   with the text that says the same as its absence: git reads it.
  * - If a directory on the way is missing (no .git at all), an empty one is
  *   made on the host and private space covers it.  Inside, "git init" and all
  *   that follows works; nothing of it reaches the host, so no hook or
@@ -130,13 +131,54 @@ add(struct protect *p, enum protect_act act, const char *rel,
 	return 0;
 }
 
+/*
+ * What a placeholder within .git says, or NULL where it is a directory.
+ * Attack: A62, .git/commondir leads git to a directory with another config and
+ * other hooks.
+ */
+static const char *
+text_of(const char *rel)
+{
+	static const char git[] = ".git/";
+	const char *base = strrchr(rel, '/');
+
+	if (strncmp(rel, git, sizeof(git) - 1) != 0)
+		return NULL;
+	if (strcmp(base, "/commondir") == 0)
+		return base == rel + 4 ? ".\n" : "../..\n";
+	return strcmp(base, "/config") == 0 ||
+		strcmp(base, "/config.worktree") == 0
+	    ? ""
+	    : NULL;
+}
+
+static int
+make_place(int up, const char *name, const char *text, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+
+	if (text == NULL)
+		return mkdirat(up, name, 0755);
+	fd = openat(up, name,
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -1;
+	/* Whoever may read the repository must be able to read this. */
+	if (fd_write_all(fd, text, strlen(text), e) == 0 &&
+	    fchmod(fd, 0644) == 0)
+		return 0;
+	(void)unlinkat(up, name, 0); /* half of it would mislead git */
+	return -1;
+}
+
 /* 1: made, 0: it cannot be, and so not from inside either; -1. */
 static int
-hold_place(int up, const char *name, bool as_root, struct err *e)
+hold_place(int up, const char *name, const char *text, bool as_root,
+    struct err *e)
 {
 	struct timespec times[2] = { stamp, stamp };
 	struct stat st;
-	int rc = mkdirat(up, name, 0755);
+	int rc = make_place(up, name, text, e);
 
 	if (rc < 0 && errno == EEXIST)
 		return 1; /* another sandbox was quicker */
@@ -167,7 +209,7 @@ static int
 found(struct walk *w, const struct stat *st, bool last, struct err *e)
 {
 	bool dir = S_ISDIR(st->st_mode);
-	bool ours = dir && stamped(st);
+	bool ours = stamped(st) && (dir || text_of(w->rel) != NULL);
 
 	if (S_ISLNK(st->st_mode))
 		return err_set(e, ERR_DENIED,
@@ -188,7 +230,8 @@ found(struct walk *w, const struct stat *st, bool last, struct err *e)
 static int
 missing(struct walk *w, int up, const char *part, bool last, struct err *e)
 {
-	int rc = hold_place(up, part, w->as_root, e);
+	int rc = hold_place(up, part, last ? text_of(w->rel) : NULL,
+	    w->as_root, e);
 
 	if (rc <= 0)
 		return rc;
@@ -301,7 +344,10 @@ remove_place(const struct protect *p, const struct protect_item *it)
 	    !stamped(&st))
 		return;
 	/* rmdir leaves what is not empty. */
-	(void)unlinkat(dir, name, AT_REMOVEDIR);
+	if (S_ISDIR(st.st_mode))
+		(void)unlinkat(dir, name, AT_REMOVEDIR);
+	else if (S_ISREG(st.st_mode) && text_of(it->rel) != NULL)
+		(void)unlinkat(dir, name, 0);
 }
 
 void

@@ -52,7 +52,7 @@ struct plan {
 	struct sbx_mount *mounts;
 	struct sbx_rule *rules;
 	size_t n_rules;
-	const char *protect[64];
+	const char *protect[128];
 	const char *path, *shell, *cwd, *workdir, *home, *program;
 	const char *states[STATES_MAX];
 	size_t n_states;
@@ -612,6 +612,40 @@ protect_as(struct plan *p, const char *name)
 	    .p;
 }
 
+/*
+ * Worktrees elsewhere that belong to this repository: what they read is here.
+ * More of them than there is room for: all of it is read-only.
+ */
+static size_t
+add_worktrees(struct plan *p, size_t n)
+{
+	static const char dir[] = ".git/worktrees";
+	static const char *const names[] = { "commondir", "config.worktree" };
+	AUTO_FREE char *path = mem_printf("%s/%s", p->workdir, dir);
+	size_t first = n;
+	const struct dirent *at;
+	DIR *d = opendir(path);
+
+	while (d != NULL && (at = readdir(d)) != NULL) {
+		if (at->d_name[0] == '.')
+			continue;
+		if (n + ARRAY_LEN(names) >= ARRAY_LEN(p->protect)) {
+			n = first;
+			p->protect[n++] = dir;
+			break;
+		}
+		for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+			AUTO_FREE char *name = mem_printf(
+			    "%s/%s/%s", dir, at->d_name, names[i]);
+
+			p->protect[n++] = keep(p, name);
+		}
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	return n;
+}
+
 static void
 add_protection(struct plan *p)
 {
@@ -622,13 +656,15 @@ add_protection(struct plan *p)
 #undef PROTECT
 	size_t n = 0;
 
-	_Static_assert(ARRAY_LEN(names) < 64, "room in struct plan");
+	_Static_assert(
+	    ARRAY_LEN(names) + 1 < ARRAY_LEN(p->protect), "room in struct plan");
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const char *name = protect_as(p, names[i]);
 
 		if (n == 0 || strcmp(p->protect[n - 1], name) != 0)
 			p->protect[n++] = name;
 	}
+	(void)add_worktrees(p, n);
 	p->sbx.protect = p->protect;
 }
 
