@@ -95,7 +95,9 @@ confine(struct making *k, struct err *e)
 	if (landlock_build(plan->rules, plan->n_rules, plan->landlock_hard,
 		&k->rules.landlock, &k->abi, e) < 0)
 		return -1;
-	seccomp_build(&k->rules.seccomp);
+	/* As root what is made may belong to root's group. */
+	seccomp_build(
+	    &k->rules.seccomp, S_ISUID | (ids->range ? S_ISGID : 0));
 	k->rules.uid = ids->uid;
 	k->rules.gid = ids->gid;
 	k->rules.nofile = plan->nofile_max;

@@ -118,9 +118,11 @@ static const struct sock_filter block_personality[] = { ARG(0), EQ(0, 5, 0),
 static const struct sock_filter block_execveat[] = { ARG(4),
 	SET(EMPTY_PATH, 0, 1), REFUSE, ALLOW };
 
+/* The bits are put in by seccomp_build, which knows them. */
+enum { MODE_BITS = S_ISUID };
 #define SUID_BLOCK(i)                                                          \
 	{                                                                      \
-		ARG(i), SET(S_ISUID, 0, 1), REFUSE, ALLOW                      \
+		ARG(i), SET(MODE_BITS, 0, 1), REFUSE, ALLOW                    \
 	}
 static const struct sock_filter block_suid1[] = SUID_BLOCK(1);
 static const struct sock_filter block_suid2[] = SUID_BLOCK(2);
@@ -270,8 +272,17 @@ tree(struct assembler *a, size_t lo, size_t hi)
 	tree(a, mid, hi);
 }
 
+static struct sock_filter
+with_bits(enum block_id b, struct sock_filter insn, unsigned bits)
+{
+	if (b >= B_suid1 && b <= B_suid3 &&
+	    insn.code == (BPF_JMP | BPF_JSET | BPF_K))
+		insn.k = bits;
+	return insn;
+}
+
 void
-seccomp_build(struct seccomp_prog *p)
+seccomp_build(struct seccomp_prog *p, unsigned bits)
 {
 	struct assembler a = { .p = p };
 	size_t at[B_COUNT] = { 0 };
@@ -288,7 +299,8 @@ seccomp_build(struct seccomp_prog *p)
 	for (size_t b = B_NONE + 1; b < B_COUNT; b++) {
 		at[b] = p->n;
 		for (size_t i = 0; i < blocks[b].n; i++)
-			(void)emit(&a, blocks[b].insn[i]);
+			(void)emit(&a, with_bits((enum block_id)b,
+					   blocks[b].insn[i], bits));
 	}
 	for (size_t i = 0; i < a.n_aim; i++)
 		p->insn[a.aim[i].at].k =

@@ -15,8 +15,11 @@ struct seccomp_prog {
 	struct sock_filter insn[SECCOMP_INSNS_MAX];
 };
 
-/* Profile "standard".  Cannot fail: the table is ours and bounded. */
-void seccomp_build(struct seccomp_prog *p);
+/*
+ * Profile "standard".  `bits`: of a file's mode, never to be set, S_ISUID at
+ * the least.  Cannot fail: the table is ours and bounded.
+ */
+void seccomp_build(struct seccomp_prog *p, unsigned bits);
 /* Installs for the calling thread, for good.  0, or -1 with errno. */
 int seccomp_enter(const struct seccomp_prog *p);
 

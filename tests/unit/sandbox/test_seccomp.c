@@ -78,7 +78,7 @@ judge(uint32_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
 	uint32_t verdict;
 
 	if (p.n == 0)
-		seccomp_build(&p);
+		seccomp_build(&p, S_ISUID);
 	verdict = run(&p, &d, &steps);
 	CHECK_INT(steps, <, STEPS_MAX);
 	return verdict;
@@ -130,7 +130,7 @@ TEST(seccomp, is_short_for_every_call)
 	struct seccomp_prog p;
 	unsigned steps, worst = 0;
 
-	seccomp_build(&p);
+	seccomp_build(&p, S_ISUID);
 	CHECK_INT(p.n, <, SECCOMP_INSNS_MAX);
 	for (int nr = 0; nr < 600; nr++) {
 		struct seccomp_data d = { .nr = nr, .arch = ARCH };
@@ -147,7 +147,7 @@ TEST(seccomp, kills_foreign_architectures_and_misses_no_x32)
 	struct seccomp_data d = { .nr = 1, .arch = AUDIT_ARCH_I386 };
 	unsigned steps;
 
-	seccomp_build(&p);
+	seccomp_build(&p, S_ISUID);
 	CHECK_INT(run(&p, &d, &steps), ==, SECCOMP_RET_KILL_PROCESS);
 #if defined(__x86_64__)
 	CHECK_INT(JUDGE(0x40000000 | __NR_mount, 0, 0, 0, 0, 0), ==,
@@ -272,6 +272,21 @@ TEST(seccomp, allows_five_personalities)
 	CHECK_INT(JUDGE(__NR_execveat, 3, 0, 0, 0, 0x100), ==, ALLOWED);
 }
 
+TEST(seccomp, refuses_the_mode_bits_it_is_told)
+{
+	static struct seccomp_prog p;
+	struct seccomp_data d = { .nr = __NR_fchmod, .arch = ARCH };
+	unsigned steps;
+
+	d.args[1] = S_ISGID | 0755;
+	seccomp_build(&p, S_ISUID);
+	CHECK_INT(run(&p, &d, &steps), ==, ALLOWED);
+	seccomp_build(&p, S_ISUID | S_ISGID);
+	CHECK_INT(run(&p, &d, &steps), ==, REFUSED(EPERM));
+	d.args[1] = 0755;
+	CHECK_INT(run(&p, &d, &steps), ==, ALLOWED);
+}
+
 /* Errno of a call made in a child, with the filter or without. */
 static int
 in_child(bool filtered, long (*call)(void))
@@ -282,7 +297,7 @@ in_child(bool filtered, long (*call)(void))
 	if (pid == 0) {
 		struct seccomp_prog p;
 
-		seccomp_build(&p);
+		seccomp_build(&p, S_ISUID);
 		if (filtered &&
 		    (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 			seccomp_enter(&p) < 0))
