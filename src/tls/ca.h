@@ -24,8 +24,9 @@ void ca_free(struct ca *ca);
 /* The certificate for clients to trust, PEM, borrowed. */
 struct view ca_pem(const struct ca *ca);
 
-/* For mint.c: the certificate (borrowed), and signing with the hidden key. */
-X509 *ca_cert(const struct ca *ca);
+/* For mint.c: the certificate (borrowed; NULL when OpenSSL fails), and signing
+ * with the hidden key. */
+X509 *ca_cert(struct ca *ca, struct err *e) MUST_USE;
 int ca_sign(struct ca *ca, X509 *leaf, struct err *e) MUST_USE;
 
 #endif

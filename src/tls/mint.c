@@ -29,6 +29,7 @@ struct entry {
 
 struct mint {
 	struct ca *ca;
+	X509 *issuer; /* the CA's */
 	EVP_PKEY *key;
 	X509_EXTENSION *shared[SHARED_EXTS];
 	uint64_t tick;
@@ -60,10 +61,14 @@ make_shared(struct mint *m, struct err *e)
 		{ NID_subject_key_identifier, "hash" },
 		{ NID_authority_key_identifier, "keyid:always" },
 	};
-	X509 *model = X509_new();
+	X509 *model, *issuer = ca_cert(m->ca, e);
 	X509V3_CTX ctx;
 	int rc = 0;
 
+	if (issuer == NULL)
+		return -1;
+	m->issuer = issuer;
+	model = X509_new();
 	m->key = EVP_EC_gen("P-256");
 	if (model == NULL || m->key == NULL ||
 	    X509_set_pubkey(model, m->key) != 1) {
@@ -71,7 +76,7 @@ make_shared(struct mint *m, struct err *e)
 		return tls_err(e, ERR_INTERNAL, "make the leaf key");
 	}
 	X509V3_set_ctx_nodb(&ctx);
-	X509V3_set_ctx(&ctx, ca_cert(m->ca), model, NULL, NULL, 0);
+	X509V3_set_ctx(&ctx, issuer, model, NULL, NULL, 0);
 	for (size_t i = 0; i < SHARED_EXTS; i++) {
 		m->shared[i] =
 		    X509V3_EXT_conf_nid(NULL, &ctx, rows[i].nid, rows[i].value);
@@ -237,7 +242,7 @@ mint_key(const struct mint *m)
 X509 *
 mint_issuer(const struct mint *m)
 {
-	return ca_cert(m->ca);
+	return m->issuer;
 }
 
 size_t

@@ -483,8 +483,8 @@ class Origin:
                 s.sendall(answer)
         except OSError:
             pass
-        self.ended.append(number)
         s.close()
+        self.ended.append(number)
 
     def numbers(self):
         return [n for n, _ in self.seen]
@@ -493,7 +493,12 @@ class Origin:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for s in self.held:
-            s.close()
+            try:
+                # Its thread closes it: nobody else may get its number before.
+                socket.socket.shutdown(s, socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is over
+        wait_for("origin", lambda: len(self.ended) == len(self.held))
 
     def __enter__(self):
         return self

@@ -547,7 +547,8 @@ server_accepts(
 		SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
 		SSL_CTX_set_max_proto_version(ctx, max_version);
 	}
-	X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca_cert(f->ca));
+	X509_STORE_add_cert(
+	    SSL_CTX_get_cert_store(ctx), ca_cert(f->ca, &(struct err) { 0 }));
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	ssl = SSL_new(ctx);
 	SSL_set1_host(ssl, "h.test");
