@@ -34,6 +34,7 @@ px_forward_start(struct px_conn *c, const struct h1_head *h, size_t head_n)
 	}
 	if (hx_target(c, rest, &e) < 0)
 		return px_refuse_head(c, 400, "forward", &e);
+	c->hx.override = hx_override(h);
 	c->forward_n = head_n;
 	px_go(c, PX_IDENTIFY);
 	return PX_MORE;

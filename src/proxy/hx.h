@@ -9,6 +9,11 @@
 
 /* State of a new request from its parsed head. */
 void hx_begin(struct px_conn *c, const struct h1_head *h);
+/*
+ * The field of `h` that many servers obey instead of the request line, or
+ * NULL.  Attack: POST, which is allowed, with X-HTTP-Method-Override: DELETE.
+ */
+const char *hx_override(const struct h1_head *h);
 /* Keeps the canonical path and the query of `raw`, an origin-form target. */
 int hx_target(struct px_conn *c, struct view raw, struct err *e) MUST_USE;
 /*

@@ -21,7 +21,8 @@ px_pin(struct px_conn *c)
 static void
 merge(struct policy_conn *all, const struct policy_conn *one)
 {
-	if (all->protocol == POLICY_PROTO_NONE)
+	if (all->protocol == POLICY_PROTO_NONE ||
+	    one->protocol == POLICY_PROTO_REST)
 		all->protocol = one->protocol;
 	if (one->enforcement == POLICY_ENFORCE)
 		all->enforcement = POLICY_ENFORCE;

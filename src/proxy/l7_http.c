@@ -241,6 +241,41 @@ under_way(struct px_conn *c)
 	return r;
 }
 
+const char *
+hx_override(const struct h1_head *h)
+{
+	static const char *const names[] = { "X-HTTP-Method-Override",
+		"X-HTTP-Method", "X-Method-Override", "X-Original-URL",
+		"X-Rewrite-URL" };
+
+	for (size_t i = 0; i < h->n_fields; i++) {
+		struct view name = h->fields[i].name;
+
+		if (name.n < 13 || (name.p[0] | 0x20) != 'x')
+			continue;
+		for (size_t j = 0; j < ARRAY_LEN(names); j++)
+			if (view_eq_nocase(name, view_of(names[j])))
+				return names[j];
+	}
+	return NULL;
+}
+
+/* What the rules say, and that nothing in the head says otherwise. */
+static bool
+permitted(struct px_conn *c, const struct policy_request *r,
+    struct policy_verdict *v, struct policy_reason *why)
+{
+	if (!px_judge_request(c, c->snap, r, v, why))
+		return false;
+	if (c->hx.override == NULL)
+		return true;
+	(void)snprintf(why->text, sizeof(why->text),
+	    "%s may make the server act on another method or path than the one "
+	    "that was judged: send the real ones in the request line",
+	    c->hx.override);
+	return false;
+}
+
 /* The rules' answer to the request under way, recorded.  MORE: it may go. */
 enum px_next
 hx_judge(struct px_conn *c)
@@ -260,7 +295,7 @@ hx_judge(struct px_conn *c)
 		    r.query, VIEW(""), VIEW(""));
 		return PX_MORE;
 	}
-	if (px_judge_request(c, c->snap, &r, &v, &why)) {
+	if (permitted(c, &r, &v, &why)) {
 		px_set_policy(c, v.policy);
 		px_event_request(c,
 		    forward ? AUDIT_FORWARD_L7 : AUDIT_L7_REQUEST, AUDIT_ALLOW,
@@ -451,6 +486,7 @@ hx_begin(struct px_conn *c, const struct h1_head *h)
 	(void)snprintf(x->method, sizeof(x->method), "%.*s", (int)h->method.n,
 	    h->method.p);
 	x->active = true;
+	x->override = hx_override(h);
 	x->head_begun = false;
 	x->client_keeps =
 	    h->keep_alive && h->minor == 1 && c->mode == PX_MODE_CONNECT;

@@ -113,6 +113,7 @@ struct hx {
 	struct buf path; /* canonical, of the request under way */
 	struct buf query; /* raw, of the same */
 	bool has_query;
+	const char *override; /* a field that names another method or path */
 };
 
 struct px;
