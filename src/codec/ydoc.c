@@ -310,27 +310,52 @@ syntax_error(struct builder *b, const yaml_parser_t *y)
 	fault(b, &y->problem_mark, buf_str(&text));
 }
 
+/*
+ * What is wrong with a character of the text itself, or NULL.  Attack: libyaml
+ * takes NEL, LS and PS for line breaks, which YAML 1.2 section 5.4 and most
+ * editors do not: what a person reads as a comment would be a key.
+ */
+static const char *
+char_fault(uint32_t c)
+{
+	if (c == 0)
+		return "NUL byte";
+	if (c == 0x85 || c == 0x2028 || c == 0x2029)
+		return "a line break that not every reader takes for one "
+		       "(U+0085, U+2028 or U+2029)";
+	if (c == 0xfeff)
+		return "a byte order mark that is not at the beginning";
+	if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') ||
+	    (c >= 0x7f && c < 0xa0) || c == 0xfffe || c == 0xffff)
+		return "control characters are not allowed";
+	return NULL;
+}
+
 /* Bytes that no later stage should see; their place in characters. */
 static bool
 bytes_ok(struct builder *b, struct view text)
 {
 	yaml_mark_t m = { 0 };
-	size_t span = utf8_span(text), end = span;
-	const char *nul = text.n > 0 ? memchr(text.p, '\0', span) : NULL;
+	const char *what = NULL;
+	uint32_t c = 0;
+	size_t n;
 
-	if (nul == NULL && span == text.n)
-		return true;
-	if (nul != NULL)
-		end = (size_t)(nul - text.p);
-	for (size_t i = 0; i < end; i++) {
-		if (text.p[i] == '\n') {
+	for (size_t at = 0; at < text.n; at += n) {
+		n = utf8_decode(view_slice(text, at, text.n), &c);
+		what = n == 0 ? "not UTF-8" : char_fault(c);
+		if (what != NULL)
+			break;
+		m.column++;
+		/* CR LF is one break, as libyaml counts. */
+		if (c == '\n' || (c == '\r' && (at + 1 == text.n ||
+						   text.p[at + 1] != '\n'))) {
 			m.line++;
 			m.column = 0;
-		} else if ((text.p[i] & 0xc0) != 0x80)
-			m.column++;
+		}
 	}
-	fault(b, &m, nul != NULL ? "NUL byte" : "not UTF-8");
-	return false;
+	if (what != NULL)
+		fault(b, &m, what);
+	return what == NULL;
 }
 
 bool
@@ -344,6 +369,9 @@ ydoc_parse(struct view text, struct arena *a, struct ydoc_node **root,
 	yaml_event_t ev;
 
 	*root = NULL;
+	/* YAML 1.2 section 5.2; libyaml would count it as a column. */
+	if (view_starts(text, VIEW("\xef\xbb\xbf")))
+		text = view_slice(text, 3, text.n);
 	if (!bytes_ok(&b, text))
 		return false;
 	if (!yaml_parser_initialize(&y))
@@ -367,47 +395,71 @@ ydoc_parse(struct view text, struct arena *a, struct ydoc_node **root,
 	return go == GO_DONE;
 }
 
-/* Plain everywhere: no indicator can hide in these bytes. */
+/* Shown as an escape: breaks, controls, and what turns or hides text. */
+static bool
+needs_escape(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad ||
+	       (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || c == 0xfffd ||
+	       c == 0xfffe || c == 0xffff;
+}
+
+/*
+ * YAML 1.1 readers see more numbers than the core schema: 0777, 1_000, 12:30,
+ * 0b1, 2026-01-01.  Two dots, or a colon among hexadecimal digits, make none.
+ */
+static bool
+is_number_elsewhere(struct view v)
+{
+	size_t dots = 0, colons = 0;
+
+	if (v.p[0] < '0' || v.p[0] > '9' ||
+	    !all_of(v, "0123456789_:.-+eExXabcdefABCDEFoT"))
+		return false;
+	for (size_t i = 0; i < v.n; i++) {
+		dots += v.p[i] == '.';
+		colons += v.p[i] == ':';
+	}
+	for (size_t i = 0; i < v.n && colons > 0; i++)
+		if (strchr("abcdefABCDEF", v.p[i]) != NULL)
+			return false;
+	return dots < 2;
+}
+
+/* One that reads back as itself in a block collection, on a line. */
 static bool
 plain_safe(struct view v)
 {
-	static const char first[] =
-	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_.";
-	static const char rest[] =
-	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_."
-	    "-+*@=$~^();<>?!|";
+	static const char first[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789/_.~$^();\\";
 	/* YAML 1.1 readers take these for booleans. */
 	static const char *const words[] = { "y", "n", "yes", "no", "on", "off",
 		NULL };
+	uint32_t c;
+	size_t n;
 
-	if (v.n == 0 || !all_of(view_slice(v, 0, 1), first))
+	if (v.n == 0 || (!all_of(view_slice(v, 0, 1), first) &&
+			    (unsigned char)v.p[0] < 0x80))
 		return false;
-	for (size_t i = 0; i < v.n; i++) {
-		bool last = i + 1 == v.n;
+	for (size_t at = 0; at < v.n; at += n) {
+		bool last;
 
-		if (v.p[i] == ':' && !last && v.p[i + 1] != ' ')
-			continue;
-		if (v.p[i] == ' ' && !last && v.p[i + 1] != ' ' &&
-		    v.p[i + 1] != '#')
-			continue;
-		if (!all_of(view_slice(v, i, i + 1), rest))
+		n = utf8_decode(view_slice(v, at, v.n), &c);
+		last = at + n == v.n;
+		if (n == 0 || needs_escape(c) || c == 0xa0)
+			return false;
+		if (c == ':' && (last || v.p[at + 1] == ' '))
+			return false;
+		if (c == ' ' && (last || v.p[at + 1] == '#'))
 			return false;
 	}
 	for (size_t i = 0; words[i] != NULL; i++)
 		if (view_eq_nocase(v, view_of(words[i])))
 			return false;
-	/* Numbers of any dialect, sexagesimal and dates among them. */
-	if (v.p[0] >= '0' && v.p[0] <= '9' &&
-	    all_of(v, "0123456789_:.-+eExXabcdefABCDEFoT"))
-		return false;
-	return ydoc_resolve(v) == YDOC_STR;
-}
-
-static bool
-needs_escape(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 ||
-	       c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff;
+	return !view_starts(v, VIEW("...")) && !is_number_elsewhere(v) &&
+	       ydoc_resolve(v) == YDOC_STR;
 }
 
 void
@@ -447,7 +499,7 @@ ydoc_put_str(struct buf *out, struct view v)
 			buf_putc(out, '\\');
 		if (c > 0xffff)
 			buf_printf(out, "\\U%08" PRIX32, c);
-		else if (needs_escape(c) || c == 0xfffd)
+		else if (needs_escape(c))
 			buf_printf(out, "\\u%04" PRIX32, c);
 		else
 			buf_put(out, view_slice(v, at, at + n));

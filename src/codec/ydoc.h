@@ -3,8 +3,9 @@
  *
  * Strict on purpose.  Refused: anchors, aliases, tags, directives, merge keys,
  * duplicate keys, keys that are not scalars, several documents, nesting deeper
- * than YDOC_DEPTH_MAX, bytes that are not UTF-8, NUL.  Attack: alias bombs,
- * documents that two parsers read differently.
+ * than YDOC_DEPTH_MAX, bytes that are not UTF-8, control characters, line
+ * breaks of YAML 1.1 alone.  Attack: alias bombs, documents that two readers,
+ * of whom one is a person, read differently.
  */
 #ifndef CODEC_YDOC_H
 #define CODEC_YDOC_H
@@ -53,8 +54,8 @@ bool ydoc_parse(struct view text, struct arena *a, struct ydoc_node **root,
 enum ydoc_type ydoc_resolve(struct view plain) MUST_USE;
 
 /*
- * Appends `v` (UTF-8) as a scalar that reads back as the same string: plain
- * where that is safe in any YAML version, else quoted.
+ * Appends `v` (UTF-8) as a scalar of a block collection that reads back as the
+ * same string: plain where that is safe in any YAML version, else quoted.
  */
 void ydoc_put_str(struct buf *out, struct view v);
 

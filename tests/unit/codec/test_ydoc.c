@@ -85,6 +85,23 @@ TEST(ydoc, refuses_with_place)
 		{ "a: [1\nb: 2\n", "invalid YAML", 2, 2, false },
 		{ "a: \"\\0\"\n", "NUL", 1, 4, true },
 		{ "a: '\xff'\n", "not UTF-8", 1, 5, false },
+		{ "a: 1\r\nb: x\x01y\n", "control characters", 2, 5, false },
+		{ "a: 1\rb: \x7f\n", "control characters", 2, 4, false },
+		{ "a: \xc2\x9b\n", "control characters", 1, 4, false },
+		/* Attack: these would end the comment for libyaml alone. */
+		{ "a: 1 # x\xc2\x85"
+		  "b: 2\n",
+		    "a line break that", 1, 9, false },
+		{ "a: 1 # x\xe2\x80\xa8"
+		  "b: 2\n",
+		    "a line break that", 1, 9, false },
+		{ "a: 1 # x\xe2\x80\xa9"
+		  "b: 2\n",
+		    "a line break that", 1, 9, false },
+		{ "a: 1\n\xef\xbb\xbf"
+		  "b: 2\n",
+		    "byte order mark", 2, 1, false },
+		{ "\"\\u0061\": 1\na: 2\n", "duplicate key 'a'", 2, 1, true },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
@@ -204,8 +221,7 @@ TEST(ydoc, written_strings_read_back)
 		"\x01", "\\", "[a]", "{a}", "yes", "0777", "12:30",
 		"2026-01-01", "...", "---", "<<", "a,b", "!x", "&a", "%a", "@a",
 		"`a", "|", ">", "?", "=", "null", "x: y: z", "#c",
-		"\xef\xbb\xbfx",
-		"0x1F" };
+		"\xef\xbb\xbfx", "0x1F" };
 
 	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
 		AUTO_BUF struct buf b = BUF_INIT(1024);
@@ -232,10 +248,49 @@ TEST(ydoc, written_strings_read_back)
 
 TEST(ydoc, quotes_only_when_it_must)
 {
+	static const char *const plain[] = { "/repos/*/issues", "10.0.5.3",
+		"10.0.0.0/8", "2001:db8::1", "fe80::1", "/a/{b,c}/[!x]?", "a,b",
+		"it's", "a#b", "x & y", "two  blanks", "caf\xc3\xa9",
+		"\xf0\x9f\x98\x80", "~/x", "a\\b", "1password", "v1.2" };
+	static const char *const quoted[] = { "", "*.example.com", "yes", "On",
+		"null", "0777", "12:30", "1_000", "0b1", "2026-01-01", "1e3",
+		"a: b", "a:", "a #b", " a", "a ", "[a]", "{a}", "&a", "!a",
+		"%a", "@a", "- a", "?", "...", "<<", "=", "a\nb",
+		"a\xe2\x80\xae"
+		"b" };
 	AUTO_BUF struct buf b = BUF_INIT(1024);
 
-	ydoc_put_str(&b, VIEW("/repos/*/issues"));
-	buf_putc(&b, ' ');
-	ydoc_put_str(&b, VIEW("*.example.com"));
-	CHECK_STR(buf_str(&b), "/repos/*/issues '*.example.com'");
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
+		buf_reset(&b);
+		ydoc_put_str(&b, view_of(plain[i]));
+		CHECK_STR(buf_str(&b), plain[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(quoted); i++) {
+		buf_reset(&b);
+		ydoc_put_str(&b, view_of(quoted[i]));
+		if (b.p[0] != '\'' && b.p[0] != '"')
+			fail_msg("'%s' is written plain", quoted[i]);
+	}
+}
+
+/* Attack: a character that turns the line hides what is behind it. */
+TEST(ydoc, escapes_what_turns_or_hides_text)
+{
+	AUTO_BUF struct buf b = BUF_INIT(1024);
+
+	ydoc_put_str(&b, VIEW("a\xe2\x80\xae"
+			      "b\xe2\x80\x8b\xc2\xad"));
+	CHECK_STR(buf_str(&b), "\"a\\u202Eb\\u200B\\u00AD\"");
+}
+
+TEST(ydoc, a_byte_order_mark_may_come_first)
+{
+	struct parsed p = parse(VIEW("\xef\xbb\xbf"
+				     "a: 1\nb: 2\n"));
+
+	CHECK(p.whole);
+	CHECK_INT(p.seen.n, ==, 0);
+	CHECK_INT(p.root->n, ==, 2);
+	CHECK_INT(p.root->first->column, ==, 1);
+	parsed_fini(&p);
 }

@@ -116,7 +116,7 @@ TEST(suggest, an_endpoint_where_there_is_a_preset)
 			       "      rules:\n"
 			       "      - allow:\n"
 			       "          method: POST\n"
-			       "          path: '/repos/a/\\*/i'\n");
+			       "          path: /repos/a/\\*/i\n");
 	at = strstr(base, "    - host: '*");
 	buf_put(&whole, (struct view) { base, (size_t)(at - base) });
 	buf_puts(&whole, strstr(buf_str(&b), "    - host"));
