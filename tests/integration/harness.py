@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import pty
+import secrets
 import select
 import signal
 import struct
@@ -23,6 +24,7 @@ MODE = os.environ["OPENSHELL_TEST_MODE"]
 TESTNET = pathlib.Path(os.environ["TESTNET_DIR"])
 AGENTS = pathlib.Path(os.environ["OPENSHELL_TEST_AGENTS"])
 GROUPS = pathlib.Path("/sys/fs/cgroup")
+NODES: list = []  # control groups of this test run alone (see `alone`)
 SANITIZED = bool(os.environ.get("OPENSHELL_TEST_SANITIZED"))
 
 # What a sandbox with a network policy needs of the host to run common tools.
@@ -243,11 +245,6 @@ def alive(pid):
         return False
 
 
-def own_groups():
-    """The tops of the control groups of this test run alone (see `alone`)."""
-    return [p for p in GROUPS.rglob(f"openshell-test-{os.getpid()}") if p.is_dir()] if MODE == "root" else []
-
-
 def leftovers():
     """What a sandbox may not leave: processes of ours, control groups, mounts.
 
@@ -262,7 +259,7 @@ def leftovers():
         except OSError:
             pass
     if MODE == "root":
-        groups = [g for top in own_groups() for g in top.rglob("openshell-*")]
+        groups = [g for node in NODES for g in node.rglob("openshell-*") if g.is_dir()]
     else:
         groups = [g for g in GROUPS.rglob("openshell-*") if g.is_dir() and g.stat().st_uid == os.getuid()]
     mounts = [line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines() if "openshell-sandbox" in line]
@@ -283,15 +280,18 @@ def alone():
     if MODE != "root":
         yield
         return
-    tops = [GROUPS] if (GROUPS / "cgroup.procs").exists() else [GROUPS / "memory", GROUPS / "pids"]
-    nodes = []
+    own = dict(line.split(":", 2)[1:] for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines())
+    if (GROUPS / "cgroup.procs").exists():
+        tops = [GROUPS / own[""].lstrip("/")]
+    else:
+        tops = [GROUPS / c / own[c].lstrip("/") for c in ("memory", "pids")]
+    name = f"openshell-test-{secrets.token_hex(6)}"
     for top in tops:
-        node = top / f"openshell-test-{os.getpid()}"
-        (node / "tests").mkdir(parents=True)
-        (node / "tests/cgroup.procs").write_text(str(os.getpid()))
-        nodes.append((top, node))
+        NODES.append(top / name)
+        (top / name / "tests").mkdir(parents=True)
+        (top / name / "tests/cgroup.procs").write_text(str(os.getpid()))
     yield
-    for top, node in nodes:
-        (top / "cgroup.procs").write_text(str(os.getpid()))
+    for node in NODES:
+        (node.parent / "cgroup.procs").write_text(str(os.getpid()))
         (node / "tests").rmdir()
         node.rmdir()

@@ -205,3 +205,56 @@ def test_policy_replaced_by_something_else_while_running_keeps_the_last_good(san
     assert ask() == b"000"
     process.stdin.close()
     process.wait(20)
+
+
+def test_upstream_that_dies_hangs_or_talks_nonsense_is_told_by_the_client_and_recorded(sandbox):
+    box = sandbox(policy=network(rest("chaos.example.test")))
+    url = "https://chaos.example.test"
+    out = box.run("curl", "-sS", f"{url}/die-mid-body")
+    # Its head and its reset arrive in any order: broken off, or 502 where nothing was passed on yet.
+    assert out.code in (18, 56) or '"upstream_failed"' in out.stdout, out
+    assert out.event("UPSTREAM_FAILED", host="chaos.example.test"), out
+    out = box.run("curl", "-sS", "-w", "%{http_code}", f"{url}/garbage")
+    assert out.code == 0 and out.stdout.endswith("502") and "error" in out.stdout, out
+    assert out.event("UPSTREAM_FAILED", host="chaos.example.test"), out
+    out = box.run("curl", "-sS", "-m", "2", f"{url}/never")
+    assert out.code == 28, out
+    # The other side.
+    assert box.run("curl", "-sSf", f"{url}/").code == 0
+    assert leftovers() == []
+
+
+# A small tmpfs of one's own: mount(2) needs a user namespace where one is not root.
+SMALL = r"""
+mount -t tmpfs -o "size=256k,nr_inodes=$1,mode=0755" small "$2" && cd "$2" && mkdir work && cd work || exit 90
+case $3 in
+inodes) i=0; while touch "f$i" 2>/dev/null; do i=$((i + 1)); done ;;
+bytes) head -c 1000000 /dev/zero > fill 2>/dev/null ;;
+esac
+before=$(ls -A)
+"$OPENSHELL" run -- sh -c 'echo up; echo text > new && cat new; exit 0' 2>"$2.err"
+echo "status $?"
+[ "$before" = "$(ls -A | grep -v '^new$')" ] && echo untouched
+cat "$2.err"
+"""
+
+
+def on_small_disk(tmp_path, inodes, fill):
+    place = tmp_path / "small"
+    place.mkdir(exist_ok=True)
+    unshare = ["unshare", "--mount"] + ([] if os.getuid() == 0 else ["--map-root-user"])
+    done = subprocess.run([*unshare, "sh", "-c", SMALL, "sh", str(inodes), str(place), fill], capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+def test_full_work_directory_is_said_and_stays_as_it_is(tmp_path):
+    assert on_small_disk(tmp_path, 400, "nothing").startswith("up\ntext\nstatus 0\nuntouched")
+    # No room for what protects names: no sandbox.
+    out = on_small_disk(tmp_path, 12, "inodes")
+    assert "status 125\nuntouched" in out and "No space left on device" in out and "free" in out, out
+    # Room for that, and none for the program's own file: the program is told.
+    out = on_small_disk(tmp_path, 400, "bytes")
+    assert "untouched" in out and "No space left on device" in out and "text" not in out.splitlines(), out
+    assert leftovers() == []

@@ -74,7 +74,7 @@ def test_doctor_json_has_one_row_a_protection_with_verdict_and_remedy():
     for row in rows.values():
         assert set(row) == {"name", "title", "verdict", "found", "gives", "remedy"}, row
         assert row["title"] and row["found"] and row["gives"], row
-        assert row["verdict"] in ("ok", "missing", "limited", "info"), row
+        assert row["verdict"] in ("ok", "degraded", "missing", "info"), row
         assert row["verdict"] in ("ok", "info") or row["remedy"], row
     text = doctor()
     assert all(row["title"] in text.stdout for row in rows.values()), text
