@@ -75,6 +75,36 @@ fd_write_all(int fd, const void *p, size_t n, struct err *e)
 }
 
 int
+fd_copy(int to, int from, size_t max, size_t *n, struct err *e)
+{
+	char piece[32 << 10];
+	struct stat st;
+	off_t at = 0;
+
+	if (fstat(from, &st) < 0)
+		return err_sys(e, "stat");
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_INVALID, "not a regular file");
+	for (;;) {
+		ssize_t got = pread(from, piece, sizeof(piece), at);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_sys(e, "read");
+		if (got == 0)
+			return 0;
+		if ((uint64_t)st.st_size > max || (size_t)got > max - (size_t)at)
+			return err_set(e, ERR_LIMIT,
+			    "larger than the limit of %zu bytes", max);
+		if (fd_write_all(to, piece, (size_t)got, e) < 0)
+			return -1;
+		at += got;
+		*n += (size_t)got;
+	}
+}
+
+int
 file_read(int fd, size_t max, char **text, size_t *n, struct err *e)
 {
 	AUTO_BUF struct buf b = BUF_INIT(max + 1);

@@ -27,6 +27,11 @@ int fd_set_cloexec(int fd, bool on, struct err *e) MUST_USE;
 int fd_write_all(int fd, const void *p, size_t n, struct err *e) MUST_USE;
 
 /*
+ * Writes a regular file from its first byte on, whatever its offset, to `to`;
+ * *n grows by what was written.  More than `max` bytes is ERR_LIMIT.
+ */
+int fd_copy(int to, int from, size_t max, size_t *n, struct err *e) MUST_USE;
+/*
  * The whole of a regular file, up to `max` bytes; more is ERR_LIMIT.  *text is
  * NUL-terminated (not counted) and the caller's to free.
  */

@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,7 +35,7 @@ enum phase { STARTING, RUNNING, ENDING, GONE };
 enum { IN, OUT, ERR, NSTREAMS };
 
 static const int watched_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
-	SIGWINCH, SIGTSTP, SIGCONT };
+	SIGWINCH, SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2 };
 
 struct run {
 	struct cli *c;
@@ -54,17 +55,18 @@ struct run {
 
 	struct policy_file file;
 	struct policy *policy; /* last one sent */
-	char hash[65];
+	char hash[65]; /* of the last one sent, once hashed; "": refused */
 	uint64_t revision;
 	dev_t dev; /* of the file the run began with */
 	ino_t ino;
 	bool pinned; /* only that file counts */
-	bool changed_early;
+	bool changed_early, hashed;
 
 	bool tty;
 	struct term term;
 	struct relay relays[NSTREAMS];
 	int inner[NSTREAMS]; /* our ends of pipes, until their relay starts */
+	int unread; /* sees what the command left of a file as input */
 	int given[NSTREAMS]; /* what EXEC carries */
 	bool own_given[NSTREAMS];
 
@@ -173,6 +175,7 @@ stop(struct run *r)
 	if (r->phase >= ENDING)
 		return;
 	r->phase = ENDING;
+	watch_end(r->watch_fd);
 	relay_stop(&r->relays[IN]);
 	send_msg(r, &m, SESSION_STOP, NULL, 0);
 	(void)uv_timer_start(&r->timer, on_timer, END_MS, 0);
@@ -390,10 +393,10 @@ on_signal(uv_signal_t *h, int signo)
 		send_size(r);
 	else if (signo == SIGTSTP)
 		on_stop_signal(r);
-	else if (signo != SIGCONT)
+	else if (signo != SIGCONT && signo != SIGUSR1 && signo != SIGUSR2)
 		on_end_signal(r, signo);
 	else if (r->phase == RUNNING)
-		forward(r, SIGCONT);
+		forward(r, signo);
 }
 
 /* --- policy --- */
@@ -462,6 +465,10 @@ reload(struct run *r)
 		report_findings(r, &found);
 		keep_policy(r, "it has errors");
 		return;
+	}
+	if (!r->hashed) {
+		policy_hash(r->policy, r->hash);
+		r->hashed = true;
 	}
 	policy_hash(next, hash);
 	if (strcmp(hash, r->hash) == 0)
@@ -539,7 +546,6 @@ on_state(struct run *r, const union session_msg *m, int *fds UNUSED,
 	if (!r->o->quiet && m->state.missing[0] != '\0')
 		say_lines(r, COLOR_WARN,
 		    "! not in force:", view_of(m->state.missing));
-	send_command(r);
 }
 
 static void
@@ -774,7 +780,6 @@ wants_tty(const struct run *r)
 static int
 read_policy(struct run *r, char **text, size_t *n, struct err *e)
 {
-	AUTO_FINDINGS struct policy_findings found = { 0 };
 	struct err why;
 
 	if (r->o->policy == NULL) {
@@ -799,14 +804,27 @@ read_policy(struct run *r, char **text, size_t *n, struct err *e)
 		return -1;
 	r->dev = r->file.dev;
 	r->ino = r->file.ino;
-	if (policy_parse((struct view) { *text, *n }, &r->policy, &found) < 0) {
+	return 0;
+}
+
+/* The supervisor parses it at the same time; what is wrong is told here. */
+static int
+check_policy(struct run *r, struct view text, struct err *e)
+{
+	AUTO_FINDINGS struct policy_findings found = { 0 };
+
+	if (r->policy != NULL)
+		return 0; /* the default */
+	if (policy_parse(text, &r->policy, &found) < 0) {
 		report_findings(r, &found);
 		return err_set(
 		    e, ERR_INVALID, "policy %s is invalid", r->o->policy);
 	}
 	if (!r->o->quiet)
 		report_findings(r, &found);
-	policy_hash(r->policy, r->hash);
+	r->pinned =
+	    r->paths.policy != NULL &&
+	    run_paths_writable(r->o, &r->paths, r->policy, r->paths.policy);
 	return 0;
 }
 
@@ -822,7 +840,7 @@ prepare_streams(struct run *r, struct err *e)
 		enum stream_kind kind;
 		int pair[2];
 
-		if (stream_kind(user[i], names[i], &kind, e) < 0)
+		if (stream_kind(user[i], names[i], i == IN, &kind, e) < 0)
 			return -1;
 		if (r->tty)
 			continue;
@@ -840,8 +858,28 @@ prepare_streams(struct run *r, struct err *e)
 			return err_sys(e, "pipe");
 		r->given[i] = pair[i == IN ? 0 : 1];
 		r->inner[i] = pair[i == IN ? 1 : 0];
+		if (i != IN || !stream_is_file(user[i]))
+			continue;
+		r->unread = fcntl(pair[0], F_DUPFD_CLOEXEC, 3);
+		if (r->unread < 0)
+			return err_sys(e, "duplicate a pipe");
 	}
 	return 0;
+}
+
+/*
+ * Who reads the file next (`while read LINE; do openshell run ...; done`)
+ * begins where the command stopped, as if it had read the file itself.
+ */
+static void
+give_back(struct run *r)
+{
+	int left;
+
+	if (r->unread >= 0 && ioctl(r->unread, FIONREAD, &left) == 0)
+		(void)lseek(r->c->in, -(off_t)left - (off_t)r->relays[IN].n,
+		    SEEK_CUR);
+	fd_close(&r->unread);
 }
 
 /* What the user's shell told us to ignore (nohup, background) stays so. */
@@ -908,7 +946,7 @@ send_spec(struct run *r, struct view policy, struct err *e)
 	AUTO_CLOSE int spec = -1, text = -1;
 	int fds[2];
 
-	if (run_spec_blob(r->o, &r->paths, r->policy, &spec, e) < 0 ||
+	if (run_spec_blob(r->o, &r->paths, &spec, e) < 0 ||
 	    memfd_seal(policy, &text, e) < 0)
 		return -1;
 	fds[0] = spec;
@@ -917,6 +955,10 @@ send_spec(struct run *r, struct view policy, struct err *e)
 	return session_send(r->sock, &m, SESSION_SPEC, fds, 2, e);
 }
 
+/*
+ * The supervisor is started first and works at the same time: it comes to life
+ * while the policy is read, and builds the sandbox while it is parsed here.
+ */
 static int
 start(struct run *r, struct err *e)
 {
@@ -924,20 +966,20 @@ start(struct run *r, struct err *e)
 	size_t n;
 
 	r->tty = wants_tty(r);
-	if (read_policy(r, &text, &n, e) < 0 ||
-	    run_record_open(r->o, &r->rec, e) < 0 ||
-	    run_paths_find(r->o, &r->paths, e) < 0 || prepare_streams(r, e) < 0)
-		return -1;
-	r->pinned =
-	    r->paths.policy != NULL &&
-	    run_paths_writable(r->o, &r->paths, r->policy, r->paths.policy);
 	if (session_spawn(&r->sock, &r->pid, e) < 0)
 		return -1;
 	/* After the spawn, so that nobody inherits it. */
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (init_loop(r, e) < 0 ||
-	    send_spec(r, (struct view) { text, n }, e) < 0)
+	if (read_policy(r, &text, &n, e) < 0 ||
+	    run_record_open(r->o, &r->rec, e) < 0 ||
+	    run_paths_find(r->o, &r->paths, e) < 0 ||
+	    prepare_streams(r, e) < 0 ||
+	    send_spec(r, (struct view) { text, n }, e) < 0 ||
+	    init_loop(r, e) < 0 ||
+	    check_policy(r, (struct view) { text, n }, e) < 0)
 		return -1;
+	/* It waits in the supervisor until the sandbox stands. */
+	send_command(r);
 	return 0;
 }
 
@@ -954,6 +996,7 @@ release(struct run *r)
 	}
 	fd_close(&r->sock);
 	reap(r);
+	give_back(r);
 	term_restore(&r->term);
 	close_given(r);
 	for (size_t i = 0; i < NSTREAMS; i++)
@@ -996,7 +1039,7 @@ run_sandbox(struct cli *c, const struct run_options *o, struct err *e)
 
 	r->c = c;
 	r->o = o;
-	r->sock = r->watch_fd = r->file.dirfd = -1;
+	r->sock = r->watch_fd = r->file.dirfd = r->unread = -1;
 	r->rec.events = r->rec.report = -1;
 	for (size_t i = 0; i < NSTREAMS; i++)
 		r->inner[i] = r->given[i] = r->relays[i].in = r->relays[i].out =

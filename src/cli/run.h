@@ -49,7 +49,7 @@ int run_paths_find(
 bool run_paths_writable(const struct run_options *o, const struct run_paths *p,
     const struct policy *policy, const char *path);
 int run_spec_blob(const struct run_options *o, const struct run_paths *p,
-    const struct policy *policy, int *fd, struct err *e) MUST_USE;
+    int *fd, struct err *e) MUST_USE;
 int run_command_blob(const struct run_options *o, const struct run_paths *p,
     bool tty, int *fd, struct err *e) MUST_USE;
 

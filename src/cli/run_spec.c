@@ -150,16 +150,15 @@ add_trust(struct blob *b, const struct run_options *o, struct err *e)
 	return 0;
 }
 
-/* Files of ours where the sandbox can write: there it may only read them. */
+/* Files of ours: where the sandbox can write it may only read them. */
 static void
-add_own_files(struct blob *b, const struct run_options *o,
-    const struct run_paths *p, const struct policy *policy)
+add_own_files(struct blob *b, const struct run_paths *p)
 {
 	const char *const own[] = { p->policy, p->events, p->report };
 
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
-		if (own[i] != NULL && run_paths_writable(o, p, policy, own[i]))
-			blob_add(b, "ro", own[i]);
+		if (own[i] != NULL)
+			blob_add(b, "own", own[i]);
 }
 
 /* What runs when no command is named. */
@@ -171,7 +170,7 @@ shell(void)
 
 int
 run_spec_blob(const struct run_options *o, const struct run_paths *p,
-    const struct policy *policy, int *fd, struct err *e)
+    int *fd, struct err *e)
 {
 	struct blob *b = blob_new();
 	const char *path = getenv("PATH");
@@ -187,7 +186,7 @@ run_spec_blob(const struct run_options *o, const struct run_paths *p,
 	if (add_binds(b, "ro", "--ro", &o->ro, e) == 0 &&
 	    add_binds(b, "rw", "--rw", &o->rw, e) == 0 &&
 	    add_trust(b, o, e) == 0) {
-		add_own_files(b, o, p, policy);
+		add_own_files(b, p);
 		rc = blob_seal(b, fd, e);
 	}
 	blob_free(b);

@@ -16,5 +16,10 @@
 int watch_open(int dirfd, int *fd, struct err *e) MUST_USE;
 /* Reads all that is there; true when `name` of that directory is among it. */
 bool watch_changed(int fd, int dirfd, const char *name);
+/*
+ * No more of it will be asked.  The kernel frees a watch after a grace period
+ * of milliseconds, for which close waits; said a moment earlier, it does not.
+ */
+void watch_end(int fd);
 
 #endif

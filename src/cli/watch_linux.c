@@ -23,11 +23,21 @@ watch_open(int dirfd, int *fd, struct err *e)
 		return err_sys(e, "inotify_init1");
 	/* Through the descriptor: it is this directory, whatever its name. */
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dirfd);
+	/* 1, the first of its instance: watch_end counts on it. */
 	if (inotify_add_watch(in, path,
 		IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ONLYDIR) < 0)
 		return err_sys(e, "watch the policy's directory");
 	*fd = take_fd(in);
 	return 0;
+}
+
+void
+watch_end(int fd)
+{
+	enum { FIRST = 1 }; /* what inotify_add_watch gave */
+
+	if (fd >= 0)
+		(void)inotify_rm_watch(fd, FIRST);
 }
 
 /*

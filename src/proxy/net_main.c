@@ -19,7 +19,7 @@
 #include "proxy/px.h"
 #include "proxy/selfbox.h"
 
-enum { TRUST_MAX = 8 << 20, REASON_MAX = 900 };
+enum { REASON_MAX = 900 };
 
 /* ---- from ctl ---------------------------------------------------------- */
 
@@ -146,20 +146,15 @@ on_identity(struct px *px, const union net_msg *m, int *fds UNUSED,
 	return 0;
 }
 
-/* Without usable name servers literals still work, and every lookup says what
- * is wrong. */
+/* The resolver itself comes with the first name (px_resolver). */
 static void
-set_resolver(struct px *px, struct view servers)
+set_servers(struct px *px, const char servers[NET_SERVERS_MAX])
 {
 	if (px->resolver != NULL)
 		resolver_free(take_ptr(px->resolver));
-	if (servers.n == 0)
-		(void)err_set(&px->resolver_err, ERR_NOT_FOUND,
-		    "the host's /etc/resolv.conf names no name server");
-	else if (resolver_new(
-		     &px->loop, servers, &px->resolver, &px->resolver_err) < 0)
-		LOG_WARN(
-		    "NO_RESOLVER", KV_STR("reason", px->resolver_err.text));
+	px->resolver_err.code = ERR_NONE;
+	(void)snprintf(px->servers, sizeof(px->servers), "%.*s",
+	    (int)strnlen(servers, NET_SERVERS_MAX), servers);
 }
 
 static int
@@ -171,8 +166,7 @@ on_resolver(
 	for (unsigned i = 0; i < PX_SLOTS; i++)
 		if (px->slot[i] != NULL && px->slot[i]->resolving != NULL)
 			resolve_cancel(take_ptr(px->slot[i]->resolving));
-	set_resolver(px, (struct view) { m->resolver.servers,
-			     strnlen(m->resolver.servers, NET_SERVERS_MAX) });
+	set_servers(px, m->resolver.servers);
 	/* What was being asked is asked again, of the new servers. */
 	for (unsigned i = 0; i < PX_SLOTS; i++)
 		if (px->slot[i] != NULL && px->slot[i]->step == PX_RESOLVE)
@@ -334,14 +328,9 @@ send_ca(struct px *px, struct view pem, struct err *e)
 }
 
 static int
-start(struct px *px, const struct net_start *m, const int *fds, struct err *e)
+start(struct px *px, const struct net_start *m, int *fds, struct err *e)
 {
-	struct view servers = { m->servers,
-		strnlen(m->servers, sizeof(m->servers)) };
-	AUTO_BUF struct buf trust = BUF_INIT(0);
-	struct view pem;
-
-	px_events_init(&px->events, m->event_level != 0);
+	px->events.all = m->event_level != 0;
 	px->generation = m->generation;
 	px->proxy_port = m->proxy_port;
 	(void)snprintf(
@@ -350,12 +339,8 @@ start(struct px *px, const struct net_start *m, const int *fds, struct err *e)
 		px->own[0].port = m->proxy_port;
 		px->n_own = 1;
 	}
-	if (px_io_new(&px->io, &pem, e) < 0 || send_ca(px, pem, e) < 0)
-		return -1;
-	if (read_text(fds[1], TRUST_MAX, &trust, e) < 0)
-		return err_wrap(e, "read the trust bundle");
-	px_io_trust(px->io, buf_view(&trust));
-	set_resolver(px, servers);
+	px_io_trust(px->io, fd_take(&fds[1]));
+	set_servers(px, m->servers);
 	if (selfbox_enter(m->drop_uid, m->drop_gid, e) < 0)
 		return err_wrap(e, "confine the proxy");
 	return load_policy(fds[0], m->generation, &px->snap, e);
@@ -366,8 +351,13 @@ begin(struct px *px, struct err *e)
 {
 	int fds[FD_MSG_MAX] = { -1, -1, -1, -1, -1, -1, -1, -1 };
 	unsigned nfds = 0;
+	struct view pem;
 	int got, r;
 
+	/* Its key takes longest to make: while ctl still reads the policy. */
+	px_events_init(&px->events, true);
+	if (px_io_new(&px->io, &pem, e) < 0 || send_ca(px, pem, e) < 0)
+		return -1;
 	got = net_recv(px->ctl, NET_SIDE_NET, px->received, fds, &nfds, e);
 	if (got == 0)
 		return err_set(e, ERR_IO, "ctl is gone");

@@ -87,7 +87,7 @@ blob_add(struct blob *b, const char *key, const char *value)
 }
 
 int
-memfd_seal(struct view bytes, int *fd, struct err *e)
+memfd_new(int *fd, struct err *e)
 {
 	AUTO_CLOSE int m = memfd_create(
 	    "openshell", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
@@ -96,10 +96,28 @@ memfd_seal(struct view bytes, int *fd, struct err *e)
 		m = memfd_create("openshell", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (m < 0)
 		return err_sys(e, "memfd_create");
+	*fd = take_fd(m);
+	return 0;
+}
+
+int
+memfd_finish(int fd, struct err *e)
+{
+	return fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? err_sys(e, "seal memfd")
+						 : 0;
+}
+
+int
+memfd_seal(struct view bytes, int *fd, struct err *e)
+{
+	AUTO_CLOSE int m = -1;
+
+	if (memfd_new(&m, e) < 0)
+		return -1;
 	if (fd_write_all(m, bytes.p, bytes.n, e) < 0)
 		return err_wrap(e, "fill memfd");
-	if (fcntl(m, F_ADD_SEALS, SEALS) < 0)
-		return err_sys(e, "seal memfd");
+	if (memfd_finish(m, e) < 0)
+		return -1;
 	*fd = take_fd(m);
 	return 0;
 }
@@ -119,6 +137,14 @@ sealed_size(int fd, size_t max, struct err *e)
 		return err_set(
 		    e, ERR_LIMIT, "larger than the limit of %zu bytes", max);
 	return (ssize_t)st.st_size;
+}
+
+int
+memfd_copy(int to, int fd, size_t max, size_t *n, struct err *e)
+{
+	if (sealed_size(fd, max, e) < 0)
+		return -1;
+	return fd_copy(to, fd, max, n, e);
 }
 
 int

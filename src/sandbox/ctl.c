@@ -328,7 +328,7 @@ release(struct ctl *c)
 	outq_fini(&c->to_owner);
 	outq_fini(&c->to_net);
 	buf_fini(&c->ca);
-	buf_fini(&c->trust);
+	fd_close(&c->trust);
 }
 
 /* From SPEC to the end of the session. */
@@ -383,7 +383,7 @@ ctl_main(net_main_fn *net_main)
 	c->sock = CTL_SOCK;
 	c->state = CTL_STARTING;
 	c->net_sock = c->listen_proxy = c->listen_capture = -1;
-	c->diag = c->proc = -1;
+	c->diag = c->proc = c->trust = -1;
 	outq_init(&c->to_owner);
 	outq_init(&c->to_net);
 	status = serve(c, net_main);

@@ -298,16 +298,17 @@ on_identity(void *ctx, const struct net_identity *m)
 static int
 put_trust(struct ctl *c, struct err *e)
 {
-	if (c->trust.n > 0 && c->trust.p[c->trust.n - 1] != '\n')
-		buf_putc(&c->trust, '\n');
-	buf_put(&c->trust, buf_view(&c->ca));
-	if (c->trust.full)
-		return err_set(e, ERR_LIMIT, "trusted roots are too large");
-	if (spawn_put_file(c->spawn, SBX_CA_FILE, buf_view(&c->ca), e) < 0 ||
-	    spawn_put_file(c->spawn, SBX_BUNDLE_FILE, buf_view(&c->trust), e) <
-		0)
+	AUTO_CLOSE int ca = -1;
+	int parts[2];
+
+	if (memfd_seal(buf_view(&c->ca), &ca, e) < 0)
 		return -1;
-	buf_fini(&c->trust);
+	parts[0] = c->trust;
+	parts[1] = ca;
+	if (spawn_put_parts(c->spawn, SBX_CA_FILE, &ca, 1, e) < 0 ||
+	    spawn_put_parts(c->spawn, SBX_BUNDLE_FILE, parts, 2, e) < 0)
+		return -1;
+	fd_close(&c->trust);
 	return 0;
 }
 

@@ -89,7 +89,8 @@ struct ctl {
 	struct outq to_net;
 	union net_msg n;
 	union net_msg from_net;
-	struct buf ca, trust; /* PEM; until the files are written */
+	struct buf ca; /* PEM; until the files are written */
+	int trust;     /* a sealed memfd: PEM of what upstreams may chain to */
 
 	/* policy */
 	struct policy *policy; /* the last good one */

@@ -1,8 +1,10 @@
 /*
  * ctl_start: from SPEC to two children, before any loop or thread exists.
  *
- * The order is the start time: spawn is forked as early as the plan is known
- * and works on the other core while the trust bundle is read and net started.
+ * The order is the start time.  net comes first: it makes its key while the
+ * owner still reads the policy, and reads the policy while ctl does; being
+ * older, it has nothing of the session in its memory.  spawn is forked as soon
+ * as the plan is known.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,9 +44,32 @@ receive_spec(struct ctl *c, int fds[FD_MSG_MAX], struct err *e)
 
 /* --- what the proxy needs of the host ----------------------------------- */
 
-/* The first system bundle there is; "" when there is none. */
+/* Appends a file; a line that has no end gets one. */
+static int
+add_roots(struct ctl *c, const char *path, size_t *n, struct err *e)
+{
+	/* O_NONBLOCK: opening a FIFO must not hang us. */
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	size_t before = *n;
+	char last = '\n';
+
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	if (fd_copy(c->trust, fd, TRUST_MAX, n, e) < 0)
+		return err_wrap(e, "read %s", path);
+	if (*n == before)
+		return 0;
+	if (pread(c->trust, &last, 1, (off_t)*n - 1) != 1)
+		return err_sys(e, "read trusted roots");
+	if (last == '\n')
+		return 0;
+	(*n)++;
+	return fd_write_all(c->trust, "\n", 1, e);
+}
+
+/* The first system bundle there is; nothing when there is none. */
 static void
-read_system_roots(struct buf *out)
+add_system_roots(struct ctl *c, size_t *n)
 {
 	static const char *const places[] = {
 		"/etc/ssl/certs/ca-certificates.crt",
@@ -55,16 +80,10 @@ read_system_roots(struct buf *out)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		AUTO_FREE char *text = NULL;
 		struct err ignored;
-		size_t n = 0;
 
-		if (file_read_path(
-			places[i], false, TRUST_MAX, &text, &n, &ignored) < 0 ||
-		    n == 0)
-			continue;
-		buf_put(out, (struct view) { text, n });
-		return;
+		if (add_roots(c, places[i], n, &ignored) == 0 && *n > 0)
+			return;
 	}
 	LOG_WARN("NO_SYSTEM_ROOTS",
 	    KV_STR("fix", "install ca-certificates, or give --trust"));
@@ -74,22 +93,15 @@ static int
 read_trust(struct ctl *c, const struct blob *wish, struct err *e)
 {
 	const char *path;
+	size_t n = 0;
 
-	c->trust = BUF_INIT(2 * TRUST_MAX);
-	read_system_roots(&c->trust);
-	for (size_t i = 0; (path = blob_get(wish, "trust", i)) != NULL; i++) {
-		AUTO_FREE char *text = NULL;
-		size_t n = 0;
-
-		if (file_read_path(path, false, TRUST_MAX, &text, &n, e) < 0)
+	if (memfd_new(&c->trust, e) < 0)
+		return -1;
+	add_system_roots(c, &n);
+	for (size_t i = 0; (path = blob_get(wish, "trust", i)) != NULL; i++)
+		if (add_roots(c, path, &n, e) < 0)
 			return err_wrap(e, "extra trusted roots");
-		if (c->trust.n > 0 && c->trust.p[c->trust.n - 1] != '\n')
-			buf_putc(&c->trust, '\n');
-		buf_put(&c->trust, (struct view) { text, n });
-	}
-	if (c->trust.full)
-		return err_set(e, ERR_LIMIT, "trusted roots are too large");
-	return 0;
+	return memfd_finish(c->trust, e);
 }
 
 /* "nameserver" lines of resolv.conf(5) as "addr,addr". */
@@ -201,8 +213,7 @@ static int
 start_net(struct ctl *c, int policy_fd, struct err *e)
 {
 	struct net_start *m = &c->n.start;
-	AUTO_CLOSE int trust = -1;
-	int fds[2];
+	const int fds[] = { policy_fd, c->trust };
 
 	memset(m, 0, sizeof(*m));
 	m->event_level = c->event_level;
@@ -212,10 +223,6 @@ start_net(struct ctl *c, int policy_fd, struct err *e)
 	    m->proxy_addr, sizeof(m->proxy_addr), "%s", SBX_PROXY_ADDR);
 	read_servers(m->servers);
 	choose_ids(m);
-	if (memfd_seal(buf_view(&c->trust), &trust, e) < 0)
-		return -1;
-	fds[0] = policy_fd;
-	fds[1] = trust;
 	if (net_send(c->net_sock, &c->n, NET_START, fds, 2, e) < 0)
 		return err_wrap(e, "start the proxy");
 	return fd_set_nonblock(c->net_sock, true, e);
@@ -224,26 +231,24 @@ start_net(struct ctl *c, int policy_fd, struct err *e)
 /* --- all of it ---------------------------------------------------------- */
 
 static int
-build(struct ctl *c, net_main_fn *net_main, const int *fds, struct err *e)
+build(struct ctl *c, const int *fds, struct err *e)
 {
 	struct blob *wish = NULL;
 	int rc;
 
-	if (ctl_parse_policy(fds[1], &c->policy, e) < 0)
-		return err_wrap(e, "policy");
 	if (blob_open(fds[0], &wish, e) < 0)
 		return err_wrap(e, "wishes of the owner");
-	rc = plan_new(c->policy, &c->got.spec, wish, &c->plan, e);
+	rc = read_trust(c, wish, e);
 	if (rc == 0)
-		rc = spawn_start(plan_sbx(c->plan), &c->spawn, e);
+		rc = start_net(c, fds[1], e);
+	if (rc == 0 && (rc = ctl_parse_policy(fds[1], &c->policy, e)) < 0)
+		(void)err_wrap(e, "policy");
 	if (rc == 0)
-		rc = fork_net(c, net_main, e);
+		rc = plan_new(c->policy, &c->got.spec, wish, &c->plan, e);
 	if (rc == 0)
-		rc = read_trust(c, wish, e);
+		rc = spawn_start(plan_sbx(c->plan), c->net_sock, &c->spawn, e);
 	blob_free(wish);
-	if (rc < 0)
-		return -1;
-	return start_net(c, fds[1], e);
+	return rc;
 }
 
 int
@@ -251,15 +256,14 @@ ctl_start(struct ctl *c, net_main_fn *net_main, struct err *e)
 {
 	int fds[FD_MSG_MAX], rc;
 
-	if (receive_spec(c, fds, e) < 0)
+	/* No directory of the owner's is kept busy. */
+	if (chdir("/") < 0)
+		return err_sys(e, "change to /");
+	if (fork_net(c, net_main, e) < 0 || receive_spec(c, fds, e) < 0)
 		return -1;
 	c->event_level = c->got.spec.event_level;
 	c->revision = 1;
-	rc = chdir("/"); /* no directory of the owner's is kept busy */
-	if (rc == 0)
-		rc = build(c, net_main, fds, e);
-	else
-		rc = err_sys(e, "change to /");
+	rc = build(c, fds, e);
 	fd_close(&fds[0]);
 	fd_close(&fds[1]);
 	if (rc < 0 || fd_set_nonblock(c->sock, true, e) < 0)

@@ -453,7 +453,7 @@ whole(struct err *e)
 
 	(void)snprintf(plan.id, sizeof(plan.id), "doctor-");
 	random_hex(plan.id + strlen(plan.id), 8);
-	if (spawn_start(&plan, &s, e) < 0)
+	if (spawn_start(&plan, -1, &s, e) < 0)
 		return -1;
 	p.fd = spawn_fd(s);
 	if (poll(&p, 1, PATIENCE_MS) != 1)

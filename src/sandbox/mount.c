@@ -551,7 +551,7 @@ mount_enter(struct root *r, struct err *e)
 }
 
 int
-mount_put_file(const struct root *r, const char *path, struct view text,
+mount_put_file(const struct root *r, const char *path, int *out,
     struct err *e)
 {
 	const char *name;
@@ -563,13 +563,14 @@ mount_put_file(const struct root *r, const char *path, struct view text,
 		return err_wrap(e, "put %s", path);
 	fd = openat(up, name,
 	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (write_file(fd, text, e) < 0)
-		return err_wrap(e, "put %s", path);
+	if (fd < 0)
+		return err_sys(e, "put %s", path);
 	/* Under something mounted nobody would see it. */
 	if (fstat(fd, &made) < 0 || stat(path, &seen) < 0 ||
 	    made.st_ino != seen.st_ino || made.st_dev != seen.st_dev)
 		return err_set(e, ERR_INVALID,
 		    "put %s: the directory is not in the private root", path);
+	*out = take_fd(fd);
 	return 0;
 }
 

@@ -79,8 +79,8 @@ int mount_protect(struct root *r, const struct sbx_plan *plan,
     const struct protect *p, struct err *e) MUST_USE;
 /* Seals the root and makes it the process's own; the host's is let go. */
 int mount_enter(struct root *r, struct err *e) MUST_USE;
-/* Writes one file into the private root after all. */
-int mount_put_file(const struct root *r, const char *path, struct view text,
+/* One more file in the private root after all; *out, to write it, the caller's. */
+int mount_put_file(const struct root *r, const char *path, int *out,
     struct err *e) MUST_USE;
 void mount_close(struct root *r);
 

@@ -588,6 +588,24 @@ add_workdir(
 	return 0;
 }
 
+/* The policy and its like lie where the sandbox writes: there read-only. */
+static int
+add_own(struct plan *p, const struct blob *wish, struct err *e)
+{
+	const char *v;
+
+	for (size_t i = 0; (v = blob_get(wish, "own", i)) != NULL; i++) {
+		bool writable = false;
+
+		for (size_t k = 0; k < p->n_all && !writable; k++)
+			writable = p->all[k].m.kind == SBX_BIND_RW &&
+				   below(v, p->all[k].m.dst);
+		if (writable && add_option(p, v, false, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /*
  * A protected name whose first part is a file (".git" of a worktree) is
  * protected there: the file says where git looks.
@@ -851,6 +869,7 @@ build(struct plan *p, const struct policy *policy, const struct blob *wish,
 	    add_private(p, e) < 0 || add_policy(p, fs, hard, e) < 0 ||
 	    add_options(p, wish, e) < 0 ||
 	    add_workdir(p, wish, fs->include_workdir, e) < 0 ||
+	    add_own(p, wish, e) < 0 ||
 	    add_agent(p, wish, e) < 0 || add_generated(p, e) < 0 ||
 	    add_trust(p, e) < 0)
 		return -1;

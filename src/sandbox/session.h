@@ -205,7 +205,8 @@ int session_check(enum session_side self, union session_msg *m, size_t got,
  * Spec keys: "workdir", "workdir_explicit"("1"), "ro", "rw" (repeated),
  * "path" (the owner's PATH), "home" (the owner's home, to be kept out),
  * "state" (the project's own directories, never visible), "command0" (the
- * program to be found and bound), "trust" (PEM file of extra upstream roots).
+ * program to be found and bound), "trust" (PEM file of extra upstream roots),
+ * "own" (a file of the owner's; where the sandbox can write, it is read-only).
  * Command keys: "arg" (repeated), "env" ("K=V", repeated), "cwd".
  */
 enum { BLOB_MAX = 4 << 20, BLOB_ITEMS_MAX = 65536 };
@@ -220,7 +221,14 @@ int blob_open(int fd, struct blob **out, struct err *e) MUST_USE;
 /* The n-th value of `key` (0-based), or NULL. */
 const char *blob_get(const struct blob *b, const char *key, size_t n);
 
-/* A sealed memfd with any bytes (policy text), and its checked reader. */
+/*
+ * A sealed memfd with any bytes (policy text), and its checked readers.  One
+ * that is filled in parts is made by memfd_new and sealed by memfd_finish.
+ */
+int memfd_new(int *fd, struct err *e) MUST_USE;
+int memfd_finish(int fd, struct err *e) MUST_USE;
+/* What is in a sealed one, on to `to`; *n grows as with fd_copy. */
+int memfd_copy(int to, int fd, size_t max, size_t *n, struct err *e) MUST_USE;
 int memfd_seal(struct view bytes, int *fd, struct err *e) MUST_USE;
 int memfd_read(int fd, size_t max, char **text, size_t *n, struct err *e)
     MUST_USE;

@@ -111,8 +111,9 @@ struct spawn_event {
 uid_t spawn_inside_uid(void);
 gid_t spawn_inside_gid(void);
 
-int spawn_start(const struct sbx_plan *plan, struct spawn **out, struct err *e)
-    MUST_USE;
+/* `foreign`: a descriptor that the spawner is not to hold open, or -1. */
+int spawn_start(const struct sbx_plan *plan, int foreign, struct spawn **out,
+    struct err *e) MUST_USE;
 /* Poll this descriptor for reading; then call spawn_read until ERR_AGAIN. */
 int spawn_fd(const struct spawn *s);
 /* 1: *ev is filled; -1 with ERR_AGAIN: nothing now; other errors are final. */
@@ -121,6 +122,9 @@ int spawn_read(struct spawn *s, struct spawn_event *ev, struct err *e) MUST_USE;
 /* Files of the private root that come late (the CA): before the first exec. */
 int spawn_put_file(struct spawn *s, const char *path, struct view text,
     struct err *e) MUST_USE;
+/* The same from one or two sealed memfds (session.h), one after the other. */
+int spawn_put_parts(struct spawn *s, const char *path, const int *parts,
+    unsigned n, struct err *e) MUST_USE;
 
 struct spawn_exec {
 	uint32_t id;

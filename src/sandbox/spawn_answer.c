@@ -264,13 +264,15 @@ static int
 answer_file(struct server *s, const union spawn_msg *m, int *fds,
     struct err *e)
 {
-	AUTO_FREE char *text = NULL;
-	size_t n;
+	AUTO_CLOSE int file = -1;
+	size_t n = 0;
 
-	if (memfd_read(fds[0], SPAWN_FILE_BYTES, &text, &n, e) < 0)
+	if (mount_put_file(s->root, m->file.path, &file, e) < 0)
 		return -1;
-	return mount_put_file(s->root, m->file.path,
-	    (struct view) { text, n }, e);
+	for (size_t i = 0; i < 2 && fds[i] >= 0; i++)
+		if (memfd_copy(file, fds[i], SPAWN_FILE_BYTES, &n, e) < 0)
+			return err_wrap(e, "put %s", m->file.path);
+	return 0;
 }
 
 static int (*const answers[SPAWN_M_COUNT])(struct server *,
@@ -286,7 +288,7 @@ static int
 message(struct server *s, struct err *e)
 {
 	union spawn_msg m;
-	int fds[FD_MSG_MAX];
+	int fds[FD_MSG_MAX] = { -1, -1, -1, -1, -1, -1, -1, -1 };
 	unsigned nfds;
 	int rc = spawn_msg_recv(SPAWN_INIT, s->state, s->sock, &m, fds, &nfds,
 	    e);

@@ -56,7 +56,7 @@ fill_streams(struct err *e)
 }
 
 static int
-fork_spawner(struct spawn *s, struct err *e)
+fork_spawner(struct spawn *s, int foreign, struct err *e)
 {
 	int ends[2];
 	AUTO_CLOSE int owner = (int)syscall(SYS_pidfd_open, getpid(), 0);
@@ -70,6 +70,7 @@ fork_spawner(struct spawn *s, struct err *e)
 	s->spawner = fork();
 	if (s->spawner == 0) {
 		fd_close(&s->sock);
+		fd_close(&foreign);
 		_exit(spawn_run(&s->box, owner));
 	}
 	fd_close(&s->box.sock);
@@ -82,7 +83,8 @@ fork_spawner(struct spawn *s, struct err *e)
 }
 
 int
-spawn_start(const struct sbx_plan *plan, struct spawn **out, struct err *e)
+spawn_start(const struct sbx_plan *plan, int foreign, struct spawn **out,
+    struct err *e)
 {
 	struct spawn *s = NEW(struct spawn);
 
@@ -91,7 +93,8 @@ spawn_start(const struct sbx_plan *plan, struct spawn **out, struct err *e)
 	s->box.ids.lock = s->box.protect.dir = s->box.protect.lock = -1;
 	s->box.cg = (struct cgroup) { .v2 = -1, .tasks = { -1, -1 },
 		.oom = -1 };
-	if (fill_streams(e) < 0 || prepare(s, plan, e) < 0 || fork_spawner(s, e) < 0) {
+	if (fill_streams(e) < 0 || prepare(s, plan, e) < 0 ||
+	    fork_spawner(s, foreign, e) < 0) {
 		spawn_free(s);
 		return -1;
 	}
@@ -204,18 +207,26 @@ spawn_read(struct spawn *s, struct spawn_event *ev, struct err *e)
 }
 
 int
-spawn_put_file(struct spawn *s, const char *path, struct view text,
-    struct err *e)
+spawn_put_parts(struct spawn *s, const char *path, const int *parts,
+    unsigned n, struct err *e)
 {
 	union spawn_msg m = { 0 };
-	AUTO_CLOSE int fd = -1;
 
 	if (strlen(path) >= sizeof(m.file.path))
 		return err_set(e, ERR_LIMIT, "path too long");
 	(void)snprintf(m.file.path, sizeof(m.file.path), "%s", path);
+	return spawn_msg_send(s->sock, &m, SPAWN_M_FILE, parts, n, e);
+}
+
+int
+spawn_put_file(struct spawn *s, const char *path, struct view text,
+    struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+
 	if (memfd_seal(text, &fd, e) < 0)
 		return -1;
-	return spawn_msg_send(s->sock, &m, SPAWN_M_FILE, &fd, 1, e);
+	return spawn_put_parts(s, path, &fd, 1, e);
 }
 
 int

@@ -50,7 +50,7 @@ static const struct msg_rule rules[SPAWN_M_COUNT] = {
 	    .ok = signal_ok },
 	[SPAWN_M_RESIZE] = { "resize", SIZE(spawn_m_resize), SPAWN_CTL, 0,
 	    0 },
-	[SPAWN_M_FILE] = { "file", SIZE(spawn_m_file), SPAWN_CTL, 1, 1,
+	[SPAWN_M_FILE] = { "file", SIZE(spawn_m_file), SPAWN_CTL, 1, 2,
 	    .text = { MSG_TEXT(spawn_m_file, path) }, .ok = file_ok },
 	[SPAWN_M_READY] = { "ready", SIZE(spawn_m_ready), SPAWN_INIT, 3, 4,
 	    .text = { MSG_TEXT(spawn_m_ready, cgroup),

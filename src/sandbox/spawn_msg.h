@@ -27,7 +27,7 @@ enum spawn_type {
 	SPAWN_M_EXEC = 1, /* fds: strings [, stdin, stdout, stderr] */
 	SPAWN_M_SIGNAL,
 	SPAWN_M_RESIZE,
-	SPAWN_M_FILE, /* fds: contents */
+	SPAWN_M_FILE, /* fds: contents, in one or two parts */
 	/* init (or the spawner, before there is one) to ctl */
 	SPAWN_M_READY, /* fds: diag, proc, proxy [, capture] */
 	SPAWN_M_STARTED, /* fds: [terminal] */

@@ -314,6 +314,13 @@ spawn_run(struct box *b, int owner)
 		(void)watch(b, &in, pidfd, owner, sig, life, &e);
 	if (pid > 0)
 		kill_and_wait(pid);
+	/*
+	 * The mounts go with the last of these: to remove a directory that is
+	 * still a mount point somewhere costs an RCU grace period each.
+	 */
+	fd_close(&in.user);
+	fd_close(&in.mounts);
+	fd_close(&in.changes);
 	spawn_clean(b);
 	return rc < 0;
 }

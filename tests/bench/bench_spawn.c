@@ -70,7 +70,7 @@ once(struct sbx_plan *plan, uint64_t *ready, uint64_t *first, uint64_t *whole)
 	int ends[2], stdio[3];
 
 	random_hex(plan->id, 12);
-	if (pipe2(ends, O_CLOEXEC) < 0 || spawn_start(plan, &s, &e) < 0) {
+	if (pipe2(ends, O_CLOEXEC) < 0 || spawn_start(plan, -1, &s, &e) < 0) {
 		(void)fprintf(stderr, "%s\n", e.text);
 		return false;
 	}

@@ -114,7 +114,7 @@ box_start(struct test_box *b)
 {
 	struct err e = { 0 };
 
-	if (spawn_start(&b->plan, &b->s, &e) < 0) {
+	if (spawn_start(&b->plan, -1, &b->s, &e) < 0) {
 		(void)snprintf(b->end.text, sizeof(b->end.text), "%s", e.text);
 		return false;
 	}
