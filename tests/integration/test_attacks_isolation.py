@@ -235,7 +235,13 @@ def test_end_of_openshell_at_any_moment_leaves_nothing(sandbox, sig):
         while time.monotonic() < end:
             pass
         process.send_signal(sig)
-        process.wait(30)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            # A shell that was just forking its next program outlives one SIGINT, anywhere.
+            assert sig == signal.SIGINT, f"{sig} at {delay_ms} ms"
+            process.send_signal(sig)
+            process.wait(30)
         until(lambda: leftovers() == base, 20, f"everything gone after {sig} at {delay_ms} ms: {leftovers()}")
 
 
