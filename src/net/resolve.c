@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/random.h"
 
 enum {
 	SERVERS_TEXT_MAX = 512,
@@ -311,6 +312,7 @@ resolver_new(
 {
 	char csv[SERVERS_TEXT_MAX];
 	struct resolver *r;
+	unsigned seed;
 
 	servers = view_trim(servers);
 	if (servers.n == 0 || servers.n >= sizeof(csv))
@@ -321,6 +323,10 @@ resolver_new(
 	for (char *p = csv; *p != '\0'; p++)
 		if (*p == ' ' || *p == '\n' || *p == '\t')
 			*p = ',';
+	/* Attack: forged answers.  Older c-ares draws its query ids from rand(3)
+	 * when it may not open /dev/urandom. */
+	random_bytes(&seed, sizeof(seed));
+	srand(seed);
 	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)
 		return err_set(e, ERR_INTERNAL, "DNS client does not start");
 	r = NEW(struct resolver);

@@ -32,8 +32,7 @@ typedef void resolve_fn(
 
 /*
  * `servers` is "address[:port]" or "[v6]:port", separated by commas or blanks;
- * at least one.  To be called while /dev/urandom can still be opened: c-ares
- * 1.18 draws the key of its query ids from there.
+ * at least one.  No file needs to be opened.
  */
 int resolver_new(uv_loop_t *loop, struct view servers, struct resolver **out,
     struct err *e) MUST_USE;

@@ -38,10 +38,10 @@ px_io_new(struct px_io **out, struct view *pem, struct err *e)
 }
 
 void
-px_io_trust(struct px_io *io, struct view trust)
+px_io_trust(struct px_io *io, int fd)
 {
 	trust_free(io->trust);
-	io->trust = trust_new(trust);
+	io->trust = trust_new_fd(fd);
 }
 
 void

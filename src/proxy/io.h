@@ -31,9 +31,9 @@ struct px_io; /* of the process: pool, CA, TLS contexts, trust, sessions */
  * leaves.
  */
 int px_io_new(struct px_io **out, struct view *pem, struct err *e) MUST_USE;
-/* PEM text (copied) of the roots upstream is checked against, read at the
+/* A file (taken over) with the roots upstream is checked against, read at the
  * first need. */
-void px_io_trust(struct px_io *io, struct view trust);
+void px_io_trust(struct px_io *io, int fd);
 void px_io_free(struct px_io *io);
 /* Makes what TLS needs (contexts, trust) if that was not done yet: costs
  * milliseconds, so it is asked for while waiting for the resolver. */

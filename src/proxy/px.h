@@ -197,7 +197,8 @@ struct px {
 	struct px_io *io;
 	struct px_pool *pool; /* NULL until the first is kept */
 	struct buf scratch; /* for writing one head; empty between uses */
-	struct resolver *resolver; /* NULL: resolver_err says why */
+	char servers[NET_SERVERS_MAX]; /* to ask for names */
+	struct resolver *resolver; /* NULL: not needed yet, or resolver_err */
 	struct err resolver_err;
 	struct dest_own own[2];
 	size_t n_own;
@@ -258,6 +259,8 @@ enum px_next px_forward_start(
     struct px_conn *c, const struct h1_head *h, size_t head_n);
 enum px_next px_forward_judge(struct px_conn *c);
 enum px_next px_forward_send(struct px_conn *c);
+/* Makes the resolver at the first need; NULL: px->resolver_err says why. */
+struct resolver *px_resolver(struct px *px);
 enum px_next px_resolve(struct px_conn *c);
 enum px_next px_dial(struct px_conn *c);
 /* The reused upstream is of no use: reaches it anew, and goes on here. */

@@ -8,6 +8,7 @@
 #include "proxy/px.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 
 static enum px_next
 failed(struct px_conn *c, unsigned status, const char *stage, const char *shown)
@@ -62,6 +63,25 @@ on_resolved(void *arg, const struct addr *v, size_t n, const struct err *e)
 	px_run(c);
 }
 
+struct resolver *
+px_resolver(struct px *px)
+{
+	struct view servers = view_of(px->servers);
+
+	/* Without usable name servers literals still work, and every lookup
+	 * says what is wrong. */
+	if (px->resolver != NULL || px->resolver_err.code != ERR_NONE)
+		return px->resolver;
+	if (servers.n == 0)
+		(void)err_set(&px->resolver_err, ERR_NOT_FOUND,
+		    "the host's /etc/resolv.conf names no name server");
+	else if (resolver_new(
+		     &px->loop, servers, &px->resolver, &px->resolver_err) < 0)
+		LOG_WARN(
+		    "NO_RESOLVER", KV_STR("reason", px->resolver_err.text));
+	return px->resolver;
+}
+
 /* Only inspected tunnels share: what else a tunnel carries is not known. */
 static bool
 may_reuse(const struct px_conn *c)
@@ -88,7 +108,8 @@ px_resolve(struct px_conn *c)
 	if (!c->have_answer && c->resolving == NULL && c->dst.literal) {
 		c->have_answer = true;
 		c->n_addrs = addr_parse(host, &c->addrs[0]) ? 1 : 0;
-	} else if (!c->have_answer && c->px->resolver == NULL) {
+	} else if (!c->have_answer && c->resolving == NULL &&
+		   px_resolver(c->px) == NULL) {
 		c->have_answer = true;
 		c->async_err = c->px->resolver_err;
 	} else if (!c->have_answer && c->resolving == NULL) {

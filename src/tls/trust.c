@@ -8,6 +8,7 @@
  */
 #include "tls/trust.h"
 
+#include <errno.h>
 #include <openssl/asn1.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -16,9 +17,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "tls/tls_err.h"
+
+enum { PIECE = 65536 };
 
 struct root {
 	X509_NAME *subject;
@@ -28,23 +33,39 @@ struct root {
 
 struct trust {
 	pthread_mutex_t lock; /* over all below */
-	char *pem; /* NULL once read */
-	size_t n;
+	struct buf pem; /* until read */
+	int fd; /* instead of pem; -1 once read */
+	bool read;
 	X509_STORE *store; /* NULL: nothing usable */
 	X509_LOOKUP_METHOD *method;
 	struct root *roots;
 	size_t n_roots, cap_roots;
 };
 
-struct trust *
-trust_new(struct view pem)
+static struct trust *
+trust_make(int fd)
 {
 	struct trust *t = NEW(struct trust);
 
 	(void)pthread_mutex_init(&t->lock, NULL);
-	t->pem = view_dup(pem);
-	t->n = pem.n;
+	t->pem = BUF_INIT(TRUST_MAX + PIECE);
+	t->fd = fd;
 	return t;
+}
+
+struct trust *
+trust_new(struct view pem)
+{
+	struct trust *t = trust_make(-1);
+
+	buf_put(&t->pem, pem);
+	return t;
+}
+
+struct trust *
+trust_new_fd(int fd)
+{
+	return trust_make(fd);
 }
 
 void
@@ -60,7 +81,8 @@ trust_free(struct trust *t)
 	}
 	(void)pthread_mutex_destroy(&t->lock);
 	free(t->roots);
-	free(t->pem);
+	buf_fini(&t->pem);
+	fd_close(&t->fd);
 	free(t);
 }
 
@@ -204,10 +226,27 @@ on_lookup(X509_LOOKUP *lookup, X509_LOOKUP_TYPE type, const X509_NAME *name,
 	return 1;
 }
 
+/* What cannot be read leaves the bundle without roots, which refuses all. */
+static void
+read_fd(struct trust *t)
+{
+	ssize_t n = -1;
+
+	do {
+		if (!buf_reserve(&t->pem, PIECE))
+			break;
+		n = pread(t->fd, t->pem.p + t->pem.n, PIECE, (off_t)t->pem.n);
+		t->pem.n += n > 0 ? (size_t)n : 0;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	if (n != 0 || t->pem.n > TRUST_MAX)
+		t->pem.n = 0;
+	fd_close(&t->fd);
+}
+
 static void
 read_bundle(struct trust *t)
 {
-	struct view rest = { t->pem, t->n }, block;
+	struct view rest = buf_view(&t->pem), block;
 	X509_LOOKUP *lookup;
 
 	while (next_block(&rest, &block))
@@ -234,10 +273,12 @@ trust_store(struct trust *t, struct err *e)
 	if (tls_start(e) < 0)
 		return NULL;
 	(void)pthread_mutex_lock(&t->lock);
-	if (t->pem != NULL) {
+	if (!t->read) {
+		t->read = true;
+		if (t->fd >= 0)
+			read_fd(t);
 		read_bundle(t);
-		free(t->pem);
-		t->pem = NULL;
+		buf_fini(&t->pem);
 	}
 	store = t->store;
 	(void)pthread_mutex_unlock(&t->lock);

@@ -13,11 +13,17 @@
 #include "base/err.h"
 #include "base/macros.h"
 
+enum { TRUST_MAX = 8 << 20 };
+
 struct trust;
 
 /* `pem` (copied) holds certificates one after another; other text between
  * them, and what is no certificate, is skipped. */
 struct trust *trust_new(struct view pem) MUST_USE;
+/* The same of a file from its first byte on, whatever its offset (fd is taken
+ * over), which is read at the first need: most sandboxes have none.  Longer
+ * than TRUST_MAX is as if it were empty. */
+struct trust *trust_new_fd(int fd) MUST_USE;
 void trust_free(struct trust *t);
 /*
  * The store, borrowed; NULL when not one certificate could be read.  The first
