@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -22,8 +23,27 @@ harmless_device(dev_t d)
 	return false;
 }
 
+/* A pipe of pipe(2) has no place in any directory. */
+static bool
+has_name(int fd)
+{
+	enum { PIPEFS = 0x50495045 }; /* linux/magic.h */
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) < 0 || fs.f_type != PIPEFS;
+}
+
+bool
+stream_is_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 int
-stream_kind(int fd, const char *name, enum stream_kind *out, struct err *e)
+stream_kind(int fd, const char *name, bool input, enum stream_kind *out,
+    struct err *e)
 {
 	struct stat st;
 	int flags = fcntl(fd, F_GETFL);
@@ -43,7 +63,12 @@ stream_kind(int fd, const char *name, enum stream_kind *out, struct err *e)
 		    "%s is a block device\nuse a pipe: cat DEVICE | openshell "
 		    "run ...",
 		    name);
-	if (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode) ||
+	/*
+	 * Attack: a descriptor for reading opens its file for writing through
+	 * /proc/self/fd, and changes its mode.
+	 */
+	if ((S_ISREG(st.st_mode) && !input) ||
+	    (S_ISFIFO(st.st_mode) && !has_name(fd)) ||
 	    (S_ISCHR(st.st_mode) && harmless_device(st.st_rdev)))
 		*out = STREAM_GIVE;
 	else
@@ -93,9 +118,9 @@ on_closed(uv_handle_t *h)
  * descriptor of the same number would lose its place in the loop.
  */
 static void
-close_side(uv_poll_t *h, bool *on, int *fd, int flags)
+close_side(uv_poll_t *h, bool *on, bool file, int *fd, int flags)
 {
-	if (*on)
+	if (*on && !file)
 		uv_close((uv_handle_t *)h, on_closed);
 	*on = false;
 	/* With the flags it had: others share it. */
@@ -107,35 +132,41 @@ close_side(uv_poll_t *h, bool *on, int *fd, int flags)
 static void
 close_in(struct relay *r)
 {
-	close_side(&r->poll_in, &r->in_on, &r->in, r->in_flags);
+	close_side(&r->poll_in, &r->in_on, r->in_file, &r->in, r->in_flags);
 }
 
 void
 relay_stop(struct relay *r)
 {
 	close_in(r);
-	close_side(&r->poll_out, &r->out_on, &r->out, r->out_flags);
+	close_side(
+	    &r->poll_out, &r->out_on, r->out_file, &r->out, r->out_flags);
 }
 
 static void on_ready(uv_poll_t *h, int status, int events);
 
-/* Waits for what can go on: room while bytes are held, else bytes. */
+/*
+ * Waits for what can go on: room while bytes are held, else bytes.  A file
+ * always has both, so with one only the other side is waited for.
+ */
 static void
 arm(struct relay *r)
 {
 	if (!r->out_on)
 		return;
-	if (r->n > 0) {
-		if (r->in_on)
+	if (r->n == 0 && !r->in_on) {
+		relay_stop(r);
+		return;
+	}
+	if (r->n > 0 || r->in_file) {
+		if (r->in_on && !r->in_file)
 			(void)uv_poll_stop(&r->poll_in);
 		(void)uv_poll_start(&r->poll_out, UV_WRITABLE, on_ready);
 		return;
 	}
-	(void)uv_poll_stop(&r->poll_out);
-	if (!r->in_on)
-		relay_stop(r);
-	else
-		(void)uv_poll_start(&r->poll_in, UV_READABLE, on_ready);
+	if (!r->out_file)
+		(void)uv_poll_stop(&r->poll_out);
+	(void)uv_poll_start(&r->poll_in, UV_READABLE, on_ready);
 }
 
 static void
@@ -205,11 +236,15 @@ on_ready(uv_poll_t *h, int status, int events UNUSED)
 }
 
 static int
-watch(uv_loop_t *loop, uv_poll_t *h, int fd, bool *on, struct relay *r,
-    struct err *e)
+watch(uv_loop_t *loop, uv_poll_t *h, int fd, bool file, bool *on,
+    struct relay *r, struct err *e)
 {
-	int rc = uv_poll_init(loop, h, fd);
+	int rc;
 
+	*on = file;
+	if (file)
+		return 0; /* never waited for */
+	rc = uv_poll_init(loop, h, fd);
 	if (rc != 0)
 		return err_set(e, ERR_IO,
 		    "a standard stream cannot be waited for: %s\n"
@@ -227,8 +262,10 @@ relay_start(uv_loop_t *loop, struct relay *r, int in, int out, struct err *e)
 	r->in = in;
 	r->out = out;
 	r->active = true;
-	if (watch(loop, &r->poll_in, in, &r->in_on, r, e) < 0 ||
-	    watch(loop, &r->poll_out, out, &r->out_on, r, e) < 0) {
+	r->in_file = stream_is_file(in);
+	r->out_file = stream_is_file(out);
+	if (watch(loop, &r->poll_in, in, r->in_file, &r->in_on, r, e) < 0 ||
+	    watch(loop, &r->poll_out, out, r->out_file, &r->out_on, r, e) < 0) {
 		r->done = NULL;
 		r->active = r->handles > 0;
 		relay_stop(r);

@@ -2,9 +2,13 @@
  * relay: copies bytes between one of the user's streams and the sandbox.
  *
  * A descriptor of a host terminal, socket or device is never given to the
- * sandbox: it would carry ioctls, ancillary data and peers along.  Such
- * streams get a pipe, and a relay that holds at most RELAY_SIZE bytes, so
- * that a slow reader slows the writer down.
+ * sandbox: it would carry ioctls, ancillary data and peers along.  Nor is an
+ * input that has a name on the host: its mode could be changed, and without
+ * Landlock it could be opened again for writing.  Such streams get a pipe, and
+ * a relay that holds at most RELAY_SIZE bytes, so that a slow reader slows the
+ * writer down.
+ *
+ * At most one side of a relay is a regular file: the other is the sandbox's.
  */
 #ifndef CLI_RELAY_H
 #define CLI_RELAY_H
@@ -21,7 +25,8 @@ struct relay {
 	uv_poll_t poll_in, poll_out;
 	int in, out; /* owned, non-blocking; -1 when finished */
 	int in_flags, out_flags; /* to be restored; -1: ours alone */
-	bool in_on, out_on; /* handles are open */
+	bool in_on, out_on; /* sides are open */
+	bool in_file, out_file; /* never blocks: has no handle */
 	unsigned handles; /* not yet closed */
 	bool at_end_eot; /* end of input is the ^D of a terminal */
 	bool active;
@@ -35,12 +40,14 @@ struct relay {
 enum stream_kind { STREAM_GIVE, STREAM_RELAY, STREAM_CLOSED };
 
 /*
- * Pipes, regular files and the harmless memory devices are given as they
- * are.  Directories and handles without access are refused: in the sandbox
- * they would be a way out.
+ * Pipes, regular files for output and the harmless memory devices are given
+ * as they are: two outputs into one file keep their order.  Directories and
+ * handles without access are refused: in the sandbox they would be a way out.
  */
-int stream_kind(
-    int fd, const char *name, enum stream_kind *out, struct err *e) MUST_USE;
+int stream_kind(int fd, const char *name, bool input, enum stream_kind *out,
+    struct err *e) MUST_USE;
+/* A regular file: always ready, and with a position that others share. */
+bool stream_is_file(int fd);
 /*
  * A descriptor of our own for a stream of the user's, non-blocking.  *flags
  * is what to restore on it at the end, or -1.

@@ -62,26 +62,37 @@ TEST(stream, terminals_sockets_and_directories_are_not_given)
 	AUTO_CLOSE int path = open("/etc/passwd", O_PATH);
 	AUTO_CLOSE int file = open("/etc/passwd", O_RDONLY);
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR);
+	AUTO_CLOSE int fifo = -1;
 	AUTO_CLOSE int pty = posix_openpt(O_RDWR | O_NOCTTY);
 	int pipes[2], sockets[2];
+	char name[] = "/var/tmp/fifo-XXXXXX";
 	enum stream_kind kind;
 	struct err e;
 
+	CHECK(mkdtemp(name) != NULL);
+	CHECK_INT(rmdir(name) | mkfifo(name, 0600), ==, 0);
+	fifo = open(name, O_RDWR);
+	CHECK_INT(unlink(name), ==, 0);
 	CHECK_INT(
 	    pipe(pipes) | socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), ==, 0);
-	CHECK_INT(stream_kind(dir, "in", &kind, &e), ==, -1);
-	CHECK_INT(stream_kind(path, "in", &kind, &e), ==, -1);
-	CHECK_INT(stream_kind(file, "in", &kind, &e), ==, 0);
-	CHECK_INT(kind, ==, STREAM_GIVE);
-	CHECK_INT(stream_kind(null, "in", &kind, &e), ==, 0);
-	CHECK_INT(kind, ==, STREAM_GIVE);
-	CHECK_INT(stream_kind(pipes[0], "in", &kind, &e), ==, 0);
-	CHECK_INT(kind, ==, STREAM_GIVE);
-	CHECK_INT(stream_kind(pty, "in", &kind, &e), ==, 0);
+	CHECK_INT(stream_kind(dir, "in", true, &kind, &e), ==, -1);
+	CHECK_INT(stream_kind(path, "in", true, &kind, &e), ==, -1);
+	/* Its mode could be changed through any descriptor. */
+	CHECK_INT(stream_kind(file, "in", true, &kind, &e), ==, 0);
 	CHECK_INT(kind, ==, STREAM_RELAY);
-	CHECK_INT(stream_kind(sockets[0], "in", &kind, &e), ==, 0);
+	CHECK_INT(stream_kind(file, "out", false, &kind, &e), ==, 0);
+	CHECK_INT(kind, ==, STREAM_GIVE);
+	CHECK_INT(stream_kind(fifo, "in", true, &kind, &e), ==, 0);
 	CHECK_INT(kind, ==, STREAM_RELAY);
-	CHECK_INT(stream_kind(9999, "in", &kind, &e), ==, 0);
+	CHECK_INT(stream_kind(null, "in", true, &kind, &e), ==, 0);
+	CHECK_INT(kind, ==, STREAM_GIVE);
+	CHECK_INT(stream_kind(pipes[0], "in", true, &kind, &e), ==, 0);
+	CHECK_INT(kind, ==, STREAM_GIVE);
+	CHECK_INT(stream_kind(pty, "in", true, &kind, &e), ==, 0);
+	CHECK_INT(kind, ==, STREAM_RELAY);
+	CHECK_INT(stream_kind(sockets[0], "in", true, &kind, &e), ==, 0);
+	CHECK_INT(kind, ==, STREAM_RELAY);
+	CHECK_INT(stream_kind(9999, "in", true, &kind, &e), ==, 0);
 	CHECK_INT(kind, ==, STREAM_CLOSED);
 	CHECK_INT(close(pipes[0]) | close(pipes[1]) | close(sockets[0]) |
 		      close(sockets[1]),
