@@ -66,6 +66,22 @@ become_agent(const struct userns_ids *ids, struct err *e)
 	return 0;
 }
 
+/*
+ * Memory files cannot be executed, as far as the kernel (6.3) and our rights
+ * go: the switch of a pid namespace is the host root's, whom we are until the
+ * agent's ids are taken.  Otherwise such a program runs, and is nobody to the
+ * proxy.
+ */
+static void
+refuse_memfd_exec(const struct box *b)
+{
+	struct err ignored;
+
+	if (b->ids.range)
+		(void)!file_put(AT_FDCWD, "/proc/sys/vm/memfd_noexec", "1",
+		    &ignored);
+}
+
 static int
 begin(struct making *k, struct err *e)
 {
@@ -76,6 +92,7 @@ begin(struct making *k, struct err *e)
 	(void)umask(0);
 	/* Not the caller's keys; keyctl itself is refused later. */
 	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+	refuse_memfd_exec(k->b);
 	if (cgroup_enter(&b->cg, e) < 0)
 		return -1;
 	/* Only now: the namespace's root is where we are. */

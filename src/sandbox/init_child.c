@@ -227,7 +227,9 @@ init_child(const struct init_rules *r, const struct init_program *p, int err)
 	if (rules >= 0 && (landlock_enter(rules) < 0 || close(rules) < 0))
 		goto fail;
 	(void)snprintf(f.step, sizeof(f.step), "seccomp");
-	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 ||
+	/* Ours to ignore, not a program's: `yes | head` would never end. */
+	if (signal(SIGPIPE, SIG_DFL) == SIG_ERR ||
+	    sigprocmask(SIG_SETMASK, &none, NULL) < 0 ||
 	    seccomp_enter(&r->seccomp) < 0)
 		goto fail;
 	(void)snprintf(f.step, sizeof(f.step), "exec");
