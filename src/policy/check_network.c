@@ -24,12 +24,12 @@ contains(struct view v, const char *part)
 	return v.n > 0 && memmem(v.p, v.n, part, strlen(part)) != NULL;
 }
 
-/* Case does not matter in these words. */
 static bool
-is_word(struct view v, const char *const *words)
+is_word(struct view v, const char *const *words, bool nocase)
 {
 	for (; *words != NULL; words++)
-		if (view_eq_nocase(v, view_of(*words)))
+		if (nocase ? view_eq_nocase(v, view_of(*words))
+			   : view_eq(v, view_of(*words)))
 			return true;
 	return false;
 }
@@ -135,15 +135,53 @@ covers(const struct policy_net *outer, const struct policy_net *inner)
 
 	if (outer->family != inner->family || outer->prefix > inner->prefix)
 		return false;
-	for (unsigned bit = outer->prefix; bit < 128; bit++)
-		n.addr[bit / 8] &= (uint8_t) ~(0x80 >> (bit % 8));
+	n.prefix = outer->prefix;
+	p_net_mask(&n);
 	return memcmp(n.addr, outer->addr, sizeof(n.addr)) == 0;
+}
+
+/* Where IPv6 addresses carry an IPv4 one. */
+static const struct {
+	const char *net;
+	unsigned at;
+	uint8_t flip; /* Teredo inverts it, RFC 4380 section 4 */
+} embedded[] = {
+	{ "64:ff9b::/96", 12, 0 },
+	{ "2002::/16", 2, 0 },
+	{ "2001::/32", 12, 0xff },
+};
+
+/* The IPv4 network inside; false when there is none or all of them are. */
+static bool
+unembed(const struct policy_net *n, struct policy_net *out)
+{
+	struct policy_net range;
+
+	for (size_t i = 0; i < ARRAY_LEN(embedded); i++) {
+		unsigned at = embedded[i].at;
+
+		if (p_net_parse(view_of(embedded[i].net), &range) < 0 ||
+		    !covers(&range, n) || n->prefix <= 8 * at)
+			continue;
+		*out = (struct policy_net) {
+			.family = 4,
+			.prefix = (uint8_t)MIN(32u, n->prefix - 8 * at),
+		};
+		for (unsigned k = 0; k < 4; k++)
+			out->addr[k] = n->addr[at + k] ^ embedded[i].flip;
+		p_net_mask(out);
+		return true;
+	}
+	return false;
 }
 
 static bool
 is_blocked(const struct policy_net *n)
 {
-	struct policy_net b;
+	struct policy_net b, inner;
+
+	if (unembed(n, &inner))
+		return is_blocked(&inner);
 
 	for (size_t i = 0; i < ARRAY_LEN(blocked); i++)
 		if (p_net_parse(view_of(blocked[i]), &b) == 0 &&
@@ -187,23 +225,30 @@ has_port(const struct p_endpoint *e, uint32_t port)
 	return false;
 }
 
-/* The words an endpoint may use; unknown ones must not fall back to less. */
+/*
+ * The words an endpoint may use; unknown ones must not fall back to less.
+ * Only a protocol may be in any case: elsewhere another spelling has always
+ * meant the stricter default, which "Skip" or "AUDIT" must not come to widen.
+ */
 static const struct word {
 	size_t offset;
 	const char *what, *expected;
 	const char *const *words;
+	bool nocase;
 } words[] = {
 	{ offsetof(struct p_endpoint, protocol), "protocol", "rest or sql",
-	    (const char *const[]) { "rest", "sql", NULL } },
+	    (const char *const[]) { "rest", "sql", NULL }, true },
 	{ offsetof(struct p_endpoint, tls), "tls", "skip",
 	    (const char *const[]) {
-		"skip", "auto", "terminate", "passthrough", NULL } },
+		"skip", "auto", "terminate", "passthrough", NULL },
+	    false },
 	{ offsetof(struct p_endpoint, enforcement), "enforcement",
 	    "enforce or audit",
-	    (const char *const[]) { "enforce", "audit", NULL } },
+	    (const char *const[]) { "enforce", "audit", NULL }, false },
 	{ offsetof(struct p_endpoint, access), "access preset",
 	    "read-only, read-write, or full",
-	    (const char *const[]) { "read-only", "read-write", "full", NULL } },
+	    (const char *const[]) { "read-only", "read-write", "full", NULL },
+	    false },
 };
 
 static void
@@ -213,7 +258,8 @@ check_words(struct place *pl, const struct p_endpoint *e)
 		const struct p_str *s =
 		    (const void *)((const char *)e + words[i].offset);
 
-		if (s->v.n > 0 && !is_word(s->v, words[i].words))
+		if (s->v.n > 0 &&
+		    !is_word(s->v, words[i].words, words[i].nocase))
 			ERROR(pl, s->h.at, "unknown %s '%s' (expected %s)",
 			    words[i].what, p_show(s->v).text,
 			    words[i].expected);
@@ -244,13 +290,19 @@ check_treatment(struct place *pl, const struct p_endpoint *e)
 		ERROR(pl, e->rules.h.at,
 		    "rules list cannot be empty (would "
 		    "deny all traffic). Use `access: full` or remove rules.");
-	/* Attack: a restriction that looks like one and is none. */
+	/*
+	 * Attack: a restriction that looks like one and is none.  Without a
+	 * protocol nothing looks at requests (section 1.2: "L4 only"), so
+	 * `access: read-only` or rules would silently let everything pass.
+	 * `access: full` says just that and is taken; so is `access` left
+	 * empty.  No row of 1.6 (c) gives the others a meaning to keep.
+	 */
 	if (!protocol && !e->protocol.h.bad &&
 	    (e->rules.n > 0 ||
 		(e->access.v.n > 0 && !word_is(&e->access, "full"))))
 		ERROR(pl, rules ? e->rules.h.at : e->access.h.at,
-		    "rules and access need a protocol; without one every "
-		    "request would pass");
+		    "rules and access need a protocol (add 'protocol: rest'); "
+		    "without one every request would pass");
 	if (word_is(&e->tls, "terminate") || word_is(&e->tls, "passthrough"))
 		WARN(pl, e->tls.h.at,
 		    "'tls: %s' is deprecated; TLS "
@@ -294,6 +346,14 @@ check_query(struct place *pl, const struct p_query *q)
 	}
 }
 
+/* Of the wildcards, only "**" as a component can stand for the first '/'. */
+static bool
+may_begin_with_slash(struct view v)
+{
+	return view_eq(v, VIEW("**")) || view_starts(v, VIEW("**/")) ||
+	       memchr("/{\\", v.p[0], 3) != NULL;
+}
+
 static void
 check_rule(struct place *pl, const struct p_allow *a)
 {
@@ -306,7 +366,7 @@ check_rule(struct place *pl, const struct p_allow *a)
 		ERROR(pl, a->m.h.at,
 		    "method is missing: the rule would never "
 		    "match (use '*' for any)");
-	else if (!is_word(a->method.v, known) && !a->method.h.bad)
+	else if (!is_word(a->method.v, known, true) && !a->method.h.bad)
 		WARN(pl, a->method.h.at,
 		    "Unknown HTTP method '%s'. Standard "
 		    "methods: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS",
@@ -317,10 +377,10 @@ check_rule(struct place *pl, const struct p_allow *a)
 		    "match (use '**' for any)");
 	else if (a->path.v.n > 0) {
 		check_glob(pl, &a->path, '/');
-		if (memchr("/*?[{\\", a->path.v.p[0], 6) == NULL)
+		if (!may_begin_with_slash(a->path.v))
 			WARN(pl, a->path.h.at,
-			    "path '%s' does not begin with "
-			    "'/': the rule never matches",
+			    "path '%s' does not begin with '/': the rule "
+			    "never matches (use '**' for any)",
 			    p_show(a->path.v).text);
 	}
 	check_query(pl, &a->query);
@@ -369,13 +429,8 @@ check_binary(struct place *pl, const struct p_binary *b)
 static void
 check_name(struct place *pl, const struct p_str *s)
 {
-	if (s->v.n == 0)
-		return;
-	for (size_t i = 0; i < s->v.n; i++)
-		if ((unsigned char)s->v.p[i] < 0x20 || s->v.p[i] == 0x7f) {
-			ERROR(pl, s->h.at, "name has control characters");
-			return;
-		}
+	if (s->h.set && p_has_control(s->v))
+		ERROR(pl, s->h.at, "name has control characters");
 }
 
 /* Attack: a short text that compiles to gigabytes. */
@@ -401,7 +456,7 @@ check_expansion(const struct policy *p, struct policy_findings *f)
 }
 
 void
-p_check_network(const struct policy *p, struct policy_findings *f)
+p_check_network(struct policy *p, struct policy_findings *f)
 {
 	const struct p_policy *all = p_policies(p);
 
@@ -409,7 +464,9 @@ p_check_network(const struct policy *p, struct policy_findings *f)
 	for (size_t i = 0; i < p->top.network_policies.n; i++) {
 		const struct p_policy *n = &all[i];
 		struct p_shown key = p_show(n->m.key.v);
+		struct p_endpoint *e = n->endpoints.v;
 		struct place pl = { .f = f };
+		size_t errors;
 
 		snprintf(pl.text, sizeof(pl.text), "%s", key.text);
 		check_name(&pl, &n->m.key);
@@ -425,7 +482,9 @@ p_check_network(const struct policy *p, struct policy_findings *f)
 		for (size_t k = 0; k < n->endpoints.n; k++) {
 			snprintf(pl.text, sizeof(pl.text), "%s.endpoints[%zu]",
 			    key.text, k);
-			check_endpoint(&pl, &p_endpoints(n)[k]);
+			errors = f->errors;
+			check_endpoint(&pl, &e[k]);
+			e[k].m.faulty |= f->errors > errors;
 		}
 		for (size_t k = 0; k < n->binaries.n; k++) {
 			snprintf(pl.text, sizeof(pl.text), "%s.binaries[%zu]",

@@ -49,14 +49,13 @@ key_text(char *to, enum p_hostkind kind, uint32_t port, struct view name)
 static const char *
 tls_of(const struct p_endpoint *e)
 {
-	return view_eq_nocase(e->tls.v, VIEW("skip")) ? "skip" : "auto";
+	return view_eq(e->tls.v, VIEW("skip")) ? "skip" : "auto";
 }
 
 static const char *
 enforcement_of(const struct p_endpoint *e)
 {
-	return view_eq_nocase(e->enforcement.v, VIEW("audit")) ? "audit"
-							       : "enforce";
+	return view_eq(e->enforcement.v, VIEW("audit")) ? "audit" : "enforce";
 }
 
 static const char *
@@ -279,8 +278,8 @@ p_check_overlap(const struct policy *p, struct policy_findings *f)
 			*e = (struct endpoint) {
 				.policy = q, .e = &p_endpoints(q)[k], .index = k
 			};
-			if (p_host_selector(e->e->host.v, &e->kind, &e->name) <
-			    0)
+			if (e->e->m.faulty || p_host_selector(e->e->host.v,
+						  &e->kind, &e->name) < 0)
 				continue;
 			for (size_t m = 0; m < e->e->ports.n; m++)
 				add(&c, e, e->e->ports.v[m].v);

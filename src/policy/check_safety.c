@@ -23,9 +23,11 @@ static const char *const protected[] = {
 	"/lib32/",
 	"/lib64/",
 	"/libx32/",
-	/* the supervisor's own */
+	/* the supervisor's own, and what they are in */
 	"/run",
 	"/run/openshell/",
+	"/var",
+	"/var/lib",
 	"/var/lib/openshell/",
 };
 
@@ -92,15 +94,6 @@ has_dotdot(struct view path)
 	return false;
 }
 
-static bool
-has_control(struct view v)
-{
-	for (size_t i = 0; i < v.n; i++)
-		if ((unsigned char)v.p[i] < 0x20 || v.p[i] == 0x7f)
-			return true;
-	return false;
-}
-
 static void
 check_path(const struct p_str *s, bool writable, struct policy_findings *f)
 {
@@ -118,7 +111,7 @@ check_path(const struct p_str *s, bool writable, struct policy_findings *f)
 	if (has_dotdot(s->v))
 		p_error(f, s->h.at, "safety",
 		    "path contains '..' traversal component: %s", shown.text);
-	if (has_control(s->v))
+	if (p_has_control(s->v))
 		p_error(f, s->h.at, "safety",
 		    "path contains control characters: %s", shown.text);
 	if (writable && is_overly_broad(s->v))

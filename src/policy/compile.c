@@ -39,7 +39,7 @@ const char *const *
 p_preset(struct view access)
 {
 	for (size_t i = 0; i < ARRAY_LEN(presets); i++)
-		if (view_eq_nocase(access, view_of(presets[i].name)))
+		if (view_eq(access, view_of(presets[i].name)))
 			return presets[i].methods;
 	return NULL;
 }
@@ -268,9 +268,9 @@ class_of(struct compiler *c, const struct p_endpoint *e)
 		k.protocol = POLICY_PROTO_REST;
 	else if (view_eq_nocase(e->protocol.v, VIEW("sql")))
 		k.protocol = POLICY_PROTO_SQL;
-	if (view_eq_nocase(e->enforcement.v, VIEW("audit")))
+	if (view_eq(e->enforcement.v, VIEW("audit")))
 		k.enforcement = POLICY_AUDIT;
-	if (view_eq_nocase(e->tls.v, VIEW("skip")))
+	if (view_eq(e->tls.v, VIEW("skip")))
 		k.tls = POLICY_TLS_SKIP;
 	if (e->allowed_ips.n == 0)
 		return k;

@@ -66,6 +66,20 @@ p_show(struct view v)
 	return out;
 }
 
+bool
+p_has_control(struct view v)
+{
+	uint32_t c;
+	size_t n;
+
+	for (size_t at = 0; at < v.n; at += n) {
+		n = utf8_decode(view_slice(v, at, v.n), &c);
+		if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0))
+			return true;
+	}
+	return false;
+}
+
 void
 policy_findings_fini(struct policy_findings *f)
 {

@@ -102,8 +102,8 @@ p_host_selector(struct view v, enum p_hostkind *kind, struct p_host *name)
 	return 0;
 }
 
-static void
-mask(struct policy_net *n)
+void
+p_net_mask(struct policy_net *n)
 {
 	for (unsigned i = 0; i < 16; i++) {
 		unsigned keep = n->prefix > 8 * i ? n->prefix - 8 * i : 0;
@@ -137,7 +137,7 @@ p_net_parse(struct view v, struct policy_net *out)
 	if (bits.p != NULL && !view_u64(bits, n, &n))
 		return -1;
 	out->prefix = (uint8_t)n;
-	mask(out);
+	p_net_mask(out);
 	if (out->family == 6 && out->prefix >= 96 &&
 	    memcmp(out->addr, mapped, sizeof(mapped)) == 0) {
 		memmove(out->addr, out->addr + 12, 4);

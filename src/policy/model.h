@@ -82,6 +82,7 @@ struct p_list {
 struct p_map {
 	struct p_head h;
 	struct p_str key; /* of a NAMED member */
+	bool faulty; /* an error was reported inside */
 };
 
 struct p_matcher {
@@ -125,7 +126,7 @@ struct p_binary {
 
 struct p_policy {
 	struct p_map m;
-	struct p_str name; /* empty when it is the key */
+	struct p_str name; /* the key when not set */
 	struct p_list endpoints; /* p_endpoint */
 	struct p_list binaries; /* p_binary */
 };
@@ -261,6 +262,8 @@ struct p_shown {
 	char text[400];
 };
 struct p_shown p_show(struct view v) MUST_USE;
+/* C0, DEL, C1 or bytes that are not UTF-8. */
+bool p_has_control(struct view v) MUST_USE;
 
 /* --- stages ---------------------------------------------------------- */
 
@@ -268,7 +271,8 @@ struct p_shown p_show(struct view v) MUST_USE;
 void p_read(struct policy *p, const struct ydoc_node *root, bool whole,
     struct policy_findings *f);
 void p_check_safety(const struct policy *p, struct policy_findings *f);
-void p_check_network(const struct policy *p, struct policy_findings *f);
+/* Marks the endpoints that are at fault, which p_check_overlap leaves out. */
+void p_check_network(struct policy *p, struct policy_findings *f);
 void p_check_overlap(const struct policy *p, struct policy_findings *f);
 
 /* policy_parse without p_check_overlap, for tests of the backstop in 2.6. */
@@ -277,6 +281,8 @@ int policy_parse_overlapping(
 
 /* An entry of allowed_ips, masked, IPv4-mapped ones as IPv4. */
 int p_net_parse(struct view v, struct policy_net *out) MUST_USE;
+/* Clears the bits behind the prefix. */
+void p_net_mask(struct policy_net *n);
 /*
  * A host as endpoints are looked up by: lower case, no trailing dot, no
  * brackets, addresses in canonical spelling.  -1 when it is neither a name of

@@ -71,7 +71,7 @@ describe(const struct ydoc_node *n)
 		[YDOC_NULL] = "null",
 		[YDOC_BOOL] = "a boolean",
 		[YDOC_INT] = "a number",
-		[YDOC_FLOAT] = "a number",
+		[YDOC_FLOAT] = "a floating-point number",
 		[YDOC_STR] = "a string",
 	};
 	static const char *const kinds[] = {
@@ -100,22 +100,57 @@ is_kind(struct reader *r, const struct ydoc_node *n, enum ydoc_kind kind,
 	return n->kind == kind || mismatch(r, n, expected);
 }
 
+/* What YDOC_INT is made of: decimal, 0o17 or 0x1F; no bound above max. */
 static bool
-read_uint(struct reader *r, const struct ydoc_node *n, const char *what,
-    uint64_t min, uint64_t max, struct p_uint *out)
+whole_number(struct view v, uint64_t max, uint64_t *out)
 {
-	struct view digits = n->text;
+	static const char digits[] = "0123456789abcdef";
+	unsigned base = 10;
+	uint64_t n = 0;
+
+	if (view_starts(v, VIEW("0o")))
+		base = 8;
+	else if (view_starts(v, VIEW("0x")))
+		base = 16;
+	if (base != 10)
+		v = view_slice(v, 2, v.n);
+	else if (view_starts(v, VIEW("+")))
+		v = view_slice(v, 1, v.n);
+	for (size_t i = 0; i < v.n; i++) {
+		char c = v.p[i] >= 'A' && v.p[i] <= 'F' ? (char)(v.p[i] | 0x20)
+							: v.p[i];
+		const char *d = memchr(digits, c, base);
+
+		if (d == NULL)
+			return false; /* '-' */
+		n = n * base + (uint64_t)(d - digits);
+		if (n > max)
+			return false;
+	}
+	*out = n;
+	return true;
+}
+
+static bool
+read_uint(struct reader *r, const struct ydoc_node *n, uint64_t min,
+    uint64_t max, struct p_uint *out)
+{
 	uint64_t v;
 
 	out->h = head_of(n);
 	out->h.bad = true;
 	if (n->kind != YDOC_SCALAR || n->type != YDOC_INT)
-		return mismatch(r, n, "a number");
-	if (digits.p[0] == '+')
-		digits = view_slice(digits, 1, digits.n);
-	if (!view_u64(digits, max, &v) || v < min) {
-		FAULT(r, n, "%s must be a number from %llu to %llu, got %s",
-		    what, (unsigned long long)min, (unsigned long long)max,
+		return mismatch(r, n, "a whole number");
+	/* 0443 is 443 in YAML 1.2, 291 in YAML 1.1 and a string to some. */
+	if (n->text.n > 1 && n->text.p[0] == '0' && n->text.p[1] >= '0' &&
+	    n->text.p[1] <= '9') {
+		FAULT(r, n, "a number must not begin with 0, got %s",
+		    p_show(n->text).text);
+		return false;
+	}
+	if (!whole_number(n->text, max, &v) || v < min) {
+		FAULT(r, n, "must be a number from %llu to %llu, got %s",
+		    (unsigned long long)min, (unsigned long long)max,
 		    p_show(n->text).text);
 		return false;
 	}
@@ -206,7 +241,7 @@ read_ports(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
 	     k = k->next, i++) {
 		size_t before = enter_index(r, i);
 
-		if (read_uint(r, k, "a port", f->min, f->max, &out->v[out->n]))
+		if (read_uint(r, k, f->min, f->max, &out->v[out->n]))
 			out->n++;
 		else
 			out->h.bad = true;
@@ -232,11 +267,13 @@ read_list(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
 	out->v = arena_alloc(&r->p->arena, want, size);
 	for (const struct ydoc_node *k = n->first; k != NULL && i < want;
 	     k = k->next, i++) {
-		size_t before = enter_index(r, i);
+		size_t before = enter_index(r, i), errors = r->f->errors;
+		struct p_map *m = (void *)((char *)out->v + i * size);
 
 		/* A refused one keeps its place: indices stay those written. */
-		if (!read_map(r, k, f->sub, (char *)out->v + i * size))
+		if (!read_map(r, k, f->sub, m))
 			out->h.bad = true;
+		m->faulty = r->f->errors > errors;
 		out->n++;
 		leave(r, before);
 	}
@@ -414,6 +451,9 @@ read_query(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
 		if (!read_key(r, k, &m->name))
 			continue;
 		before = enter(r, k->text);
+		/* Escaped they would outgrow what YAML takes for a key. */
+		if (p_has_control(k->text))
+			FAULT(r, k, "name has control characters");
 		if (read_matcher(r, k->value, m))
 			out->n++;
 		else
@@ -433,7 +473,7 @@ read_value(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
 	switch (f->kind) {
 	case K_UINT:
 	case K_PORT:
-		(void)read_uint(r, n, f->key.p, f->min, f->max, member);
+		(void)read_uint(r, n, f->min, f->max, member);
 		break;
 	case K_BOOL:
 		(void)read_bool(r, n, member);
@@ -524,8 +564,8 @@ settle(struct reader *r, enum p_owner owner, void *map)
 	} else if (owner == P_policy) {
 		struct p_policy *p = map;
 
-		if (view_eq(p->name.v, p->m.key.v))
-			p->name.v = VIEW("");
+		if (p->name.v.n == 0)
+			p->name.v = p->m.key.v;
 	}
 }
 

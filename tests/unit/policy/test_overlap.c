@@ -73,7 +73,7 @@ TEST(overlap, accepts_pairs_that_agree_or_never_meet)
 		    "{host: h.com, port: 443, protocol: rest, access: full}"),
 		TWO("{host: h.com, port: 443, protocol: rest, access: full}",
 		    "{host: h.com, port: 443, protocol: REST, access: "
-		    "read-only, enforcement: Enforce}"),
+		    "read-only, enforcement: enforce}"),
 		TWO("{host: h.com, port: 443}",
 		    "{host: h.com, port: 80, tls: skip}"),
 		TWO("{host: h.com, port: 443}",

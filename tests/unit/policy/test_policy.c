@@ -205,6 +205,17 @@ TEST(policy, vectors_of_endpoints)
 		    REFUSED, 1, "unknown tls 'off-ish'", "network" },
 		{ "improve", "{" REST ", access: full, enforcement: warn}",
 		    REFUSED, 1, "unknown enforcement 'warn'", "network" },
+		/* Only a protocol may be in any case. */
+		{ "1.2",
+		    "{host: h.example.com, port: 80, protocol: REST, "
+		    "access: full}",
+		    OK, 0, NULL, NULL },
+		{ "improve", "{host: h.example.com, port: 80, tls: SKIP}",
+		    REFUSED, 1, "unknown tls 'SKIP'", "network" },
+		{ "improve", "{" REST ", access: full, enforcement: Audit}",
+		    REFUSED, 1, "unknown enforcement 'Audit'", "network" },
+		{ "improve", "{" REST ", access: FULL}", REFUSED, 1,
+		    "unknown access preset 'FULL'", "network" },
 		{ "improve", "{" REST ", access: admin}", REFUSED, 1,
 		    "unknown access preset 'admin' (expected read-only, "
 		    "read-write, or full)",
@@ -255,6 +266,16 @@ TEST(policy, vectors_of_endpoints)
 		    REFUSED, 1, "always blocked", "network" },
 		{ "3.6",
 		    "{host: h.example.com, port: 443, allowed_ips: "
+		    "['64:ff9b::a9fe:a9fe', '2002:7f00::/24', "
+		    "'2001:0:1:2:3:4:80ff:fffe']}",
+		    REFUSED, 3, "always blocked", "network" },
+		{ "3.6",
+		    "{host: h.example.com, port: 443, allowed_ips: "
+		    "['64:ff9b::a01:203', '2002:a01::/32', "
+		    "'2001:0:1:2:3:4:f5fe:fdfc', '64:ff9b::/96']}",
+		    OK, 0, NULL, NULL },
+		{ "3.6",
+		    "{host: h.example.com, port: 443, allowed_ips: "
 		    "[10.0.0.0/8]}",
 		    OK_WARNED, 1, "is very broad", NULL },
 		{ "improve", "{port: 443}", REFUSED, 1,
@@ -267,6 +288,27 @@ TEST(policy, vectors_of_endpoints)
 		    "{host: h.example.com, port: 443, access: "
 		    "read-only}",
 		    REFUSED, 1, "need a protocol", "network" },
+		{ "improve",
+		    "{host: h.example.com, port: 443, rules: [{allow: "
+		    "{method: GET, path: /x}}]}",
+		    REFUSED, 1, "need a protocol", "network" },
+		/* says what no protocol means anyway */
+		{ "1.2", "{host: h.example.com, port: 443, access: full}", OK,
+		    0, NULL, NULL },
+		{ "2.2",
+		    "{" REST ", rules: [{allow: {method: GET, path: '*'}}]}",
+		    OK_WARNED, 1, "path '*' does not begin with '/'", NULL },
+		{ "2.2",
+		    "{" REST ", rules: [{allow: {method: GET, path: "
+		    "repos/**}}]}",
+		    OK_WARNED, 1, "path 'repos/**' does not begin", NULL },
+		{ "2.2",
+		    "{" REST ", rules: [{allow: {method: GET, path: '**'}}, "
+		    "{allow: {method: GET, path: '**/x'}}, {allow: {method: "
+		    "GET, path: '{/a,/b}'}}]}",
+		    OK, 0, NULL, NULL },
+		{ "query-9", QUERY("{\"a\\u0001\": x}"), REFUSED, 1,
+		    "name has control characters", "parse" },
 		{ "warn", "{host: h.example.com}", OK_WARNED, 1, "no port",
 		    NULL },
 		/* 1.2, types */
@@ -278,9 +320,24 @@ TEST(policy, vectors_of_endpoints)
 		{ "1.2", "{host: ~, port: 443}", REFUSED, 1,
 		    "expected a string, got null", "parse" },
 		{ "1.2", "{host: h.example.com, port: '443'}", REFUSED, 1,
-		    "expected a number, got a string", "parse" },
-		{ "1.2", "{host: h.example.com, port: 443.0}", REFUSED, 1, NULL,
+		    "expected a whole number, got a string", "parse" },
+		{ "1.2", "{host: h.example.com, port: 443.0}", REFUSED, 1,
+		    "expected a whole number, got a floating-point number",
 		    "parse" },
+		{ "1.2", "{host: h.example.com, port: 0x1BB}", OK, 0, NULL,
+		    NULL },
+		{ "1.2", "{host: h.example.com, port: 0o673}", OK, 0, NULL,
+		    NULL },
+		{ "1.2", "{host: h.example.com, port: +443}", OK, 0, NULL,
+		    NULL },
+		{ "1.2", "{host: h.example.com, port: 0x10000}", REFUSED, 1,
+		    "port: must be a number from 1 to 65535, got 0x10000",
+		    "parse" },
+		{ "1.2", "{host: h.example.com, port: -443}", REFUSED, 1,
+		    "from 1 to 65535, got -443", "parse" },
+		/* three readers, three ports */
+		{ "1.2", "{host: h.example.com, port: 0443}", REFUSED, 1,
+		    "a number must not begin with 0, got 0443", "parse" },
 		{ "1.2", "{host: h.example.com, port: 443, allowed_ips: ~}",
 		    REFUSED, 1, "expected a list of strings, got null",
 		    "parse" },
@@ -310,7 +367,7 @@ TEST(policy, refuses_documents)
 		{ "version 2", "version: 2", REFUSED, 1,
 		    "unsupported policy version 2 (supported: 1)", "parse" },
 		{ "version string", "version: '1'", REFUSED, 1,
-		    "expected a number, got a string", "parse" },
+		    "expected a whole number, got a string", "parse" },
 		{ "list", "- 1", REFUSED, 1, "expected a mapping, got a list",
 		    "parse" },
 		{ "wire name", "version: 1\nfilesystem: {}", REFUSED, 1,
@@ -335,6 +392,19 @@ TEST(policy, refuses_documents)
 		    "{endpoints: [{host: a.com, port: 1}], binaries: [{path: "
 		    "/a}]}}",
 		    REFUSED, 1, "name has control characters", "network" },
+		{ "C1 in name",
+		    "version: 1\nnetwork_policies: {a: {name: \"\\x9b\", "
+		    "endpoints: [{host: a.com, port: 1}], binaries: [{path: "
+		    "/a}]}}",
+		    REFUSED, 1, "a: name has control characters", "network" },
+		{ "leading zero", "version: 01", REFUSED, 1,
+		    "version: a number must not begin with 0", "parse" },
+		{ "version 0x1", "version: 0x1", OK, 0, NULL, NULL },
+		{ "version 2^32", "version: 4294967296", REFUSED, 1,
+		    "must be a number from 0 to 4294967295", "parse" },
+		{ "version 1.0", "version: 1.0", REFUSED, 1,
+		    "expected a whole number, got a floating-point number",
+		    "parse" },
 		{ "landlock",
 		    "version: 1\nlandlock: {compatibility: "
 		    "best-effort}",
@@ -401,11 +471,57 @@ TEST(policy, names_every_fault_at_once)
 	    "p:4:19: error: path must be absolute (start with '/'): usr\n"
 	    "p:8:13: error: a.endpoints[0].host: expected a string, got a "
 	    "number\n"
-	    "p:9:13: error: a.endpoints[0].port: port must be a number from 1 "
+	    "p:9:13: error: a.endpoints[0].port: must be a number from 1 "
 	    "to 65535, got 99999\n"
 	    "p:10:13: error: a.endpoints[1]: host wildcard '*' matches all "
 	    "hosts; use specific patterns like '*.example.com'\n"
 	    "p:12:23: error: a.binaries[0]: path must be absolute: 'x'\n");
+}
+
+/* One that is at fault itself is not held against another. */
+TEST(policy, names_overlaps_beside_other_faults)
+{
+	AUTO_PARSED struct parsed r =
+	    parse("version: 1\n"
+		  "network_policies:\n"
+		  "  a:\n"
+		  "    endpoints:\n"
+		  "    - {host: h.com, port: 443}\n"
+		  "    - {host: h.com, port: 443, tls: Skip}\n"
+		  "    - {host: h.com, port: 443, tls: skip, bogus: 1}\n"
+		  "    - {host: h.com, port: 443, tls: skip}\n"
+		  "    binaries: [{path: /x}]\n");
+
+	CHECK_STR(buf_str(&r.text),
+	    "p:6:37: error: a.endpoints[1]: unknown tls 'Skip' (expected "
+	    "skip)\n"
+	    "p:7:43: error: a.endpoints[2]: unknown key 'bogus' (known here: "
+	    "host, port, ports, protocol, tls, enforcement, access, rules, "
+	    "allowed_ips)\n"
+	    "p:8:7: error: network policies 'a' endpoint[0] (h.com:443) and "
+	    "'a' endpoint[3] (h.com:443) overlap on port(s) 443 with "
+	    "conflicting metadata: tls=auto vs skip\n");
+}
+
+#define HEADER \
+	"Version:      3\nHash:         ab\nStatus:       Failed\nError:    " \
+	"    a: [b\n---\n"
+
+TEST(policy, passes_over_the_header_of_policy_get)
+{
+	AUTO_PARSED struct parsed ok = parse(HEADER "version: 1\n");
+	AUTO_PARSED struct parsed crlf =
+	    parse("Scope: global\r\n---\r\nversion: 1\r\n");
+	AUTO_PARSED struct parsed place = parse(HEADER "version: 1\nx: 1\n");
+	AUTO_PARSED struct parsed other =
+	    parse("Version: 3\nbogus: 1\n---\nversion: 1\n");
+	AUTO_PARSED struct parsed two = parse(HEADER "version: 1\n---\n");
+
+	CHECK(ok.p != NULL);
+	CHECK(crlf.p != NULL);
+	CHECK_HAS(buf_str(&place.text), "p:7:1: error: unknown key 'x'");
+	CHECK(other.p == NULL);
+	CHECK_HAS(buf_str(&two.text), "more than one document");
 }
 
 TEST(policy, syntax_error_ends_but_keeps_what_was_found)
@@ -465,6 +581,21 @@ TEST(policy, P_06_name_survives)
 
 	CHECK_HAS(canonical(p), "  my_api:\n    name: my-custom-api-name\n");
 	check_round_trip("P-06", p);
+}
+
+/* 1.4: the first parse fills it, and it is not empty then. */
+TEST(policy, name_is_the_key_when_there_is_none)
+{
+	AUTO_POLICY struct policy *p = must_parse(
+	    "1.4", "version: 1\nnetwork_policies: {a: {}, b: {name: ''}}\n");
+
+	CHECK_STR(canonical(p), "version: 1\n"
+				"network_policies:\n"
+				"  a:\n"
+				"    name: a\n"
+				"  b:\n"
+				"    name: b\n");
+	check_round_trip("1.4", p);
 }
 
 TEST(policy, P_07_default)
@@ -612,10 +743,11 @@ TEST(policy, system_directories_are_not_writable)
 	static const char *const bad[] = { "/etc", "/etc/ssl", "/usr",
 		"/usr/lib/x", "/bin", "/sbin", "/lib", "/lib64", "/boot",
 		"/proc", "/proc/self", "/sys", "/dev", "/dev/mem", "/dev/sda",
-		"//etc/.", "/run", "/var/lib/openshell/x" };
+		"//etc/.", "/run", "/var", "/var/lib/",
+		"/var/lib/openshell/x" };
 	static const char *const good[] = { "/tmp", "/dev/null", "/dev/pts",
 		"/dev/shm", "/dev/nvidia0", "/home/u", "/usr/local/share",
-		"/etcetera", "/var/tmp" };
+		"/etcetera", "/var/tmp", "/var/log", "/var/lib/x" };
 	char text[256];
 
 	for (size_t i = 0; i < ARRAY_LEN(bad) + ARRAY_LEN(good); i++) {
@@ -742,7 +874,6 @@ TEST(policy, canonical_form_is_stable)
 	    "  z: {binaries: [{harness: true, path: /z}], endpoints: "
 	    "[{port: 1, host: Z.com}]}\n"
 	    "  a:\n"
-	    "    name: a\n"
 	    "    endpoints:\n"
 	    "    - {allowed_ips: [10.1.0.0/16], rules: [{allow: {query: {b: "
 	    "x.*, a: y}, path: '/**', method: GET}}], protocol: rest, ports: "
@@ -759,6 +890,7 @@ TEST(policy, canonical_form_is_stable)
 				"landlock: {}\n"
 				"network_policies:\n"
 				"  a:\n"
+				"    name: a\n"
 				"    endpoints:\n"
 				"    - host: '*.a.com'\n"
 				"      port: 443\n"
@@ -776,6 +908,7 @@ TEST(policy, canonical_form_is_stable)
 				"    binaries:\n"
 				"    - path: /usr/*\n"
 				"  z:\n"
+				"    name: z\n"
 				"    endpoints:\n"
 				"    - host: Z.com\n"
 				"      port: 1\n"
