@@ -15,7 +15,8 @@
  * (a user namespace with a single id), drops every capability.  Then
  * non-dumpable, no_new_privs, rlimits, Landlock without any path (landlock(7)),
  * and a seccomp allow-list (seccomp(2)).  Cannot be undone. Anything that
- * cannot be put in place is an error: the caller must end.
+ * cannot be put in place is an error, but for Landlock on a kernel without:
+ * the caller must end.
  */
 int selfbox_enter(uint32_t uid, uint32_t gid, struct err *e) MUST_USE;
 

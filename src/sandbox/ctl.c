@@ -306,8 +306,8 @@ shed(void)
 }
 
 /*
- * After the forks: spawn needs what this gives up (ids are mapped by set-uid
- * helpers, and /proc/PID of a process that is not dumpable is root's).
+ * After the forks: spawn needs what this gives up (/proc/PID of a process that
+ * is not dumpable is root's, and through it ids are mapped).
  */
 static void
 confine(void)

@@ -84,6 +84,8 @@ prepare(struct box *b, struct err *e)
 	 */
 	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
 		return err_sys(e, "dumpable");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(e, "no_new_privs");
 	if (!b->ids.range)
 		return 0;
 	if (setgroups(0, NULL) < 0)
@@ -268,9 +270,10 @@ make(struct box *b, int owner, int sig, pid_t *pid, int *pidfd, int *life,
 	fd_close(&ends[0]);
 	*life = ends[1];
 	if (*pid < 0) {
-		const char *fix = userns_fix();
+		const char *fix;
 
 		(void)err_sys(e, "create namespaces");
+		fix = userns_fix(); /* after errno was read */
 		return err_wrap(e, "%s",
 		    fix[0] != '\0'
 			? fix
