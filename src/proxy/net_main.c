@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -343,7 +344,11 @@ start(struct px *px, const struct net_start *m, int *fds, struct err *e)
 	set_servers(px, m->servers);
 	if (selfbox_enter(m->drop_uid, m->drop_gid, e) < 0)
 		return err_wrap(e, "confine the proxy");
-	return load_policy(fds[0], m->generation, &px->snap, e);
+	if (load_policy(fds[0], m->generation, &px->snap, e) < 0)
+		return -1;
+	/* What reading it took is not needed while the sandbox idles. */
+	(void)malloc_trim(0);
+	return 0;
 }
 
 static int

@@ -73,23 +73,35 @@ context(const SSL_METHOD *method)
 	return ctx;
 }
 
-/* A client that offers ALPN without http/1.1 is refused, RFC 7301 3.2. */
+/*
+ * HTTP/1.1, or 1.0.  A client that would speak HTTP/2 and nothing older is told
+ * so (RFC 7301 section 3.2).  What offers neither goes on as if it had offered
+ * nothing: its protocol may be one that a tunnel without rules carries.
+ */
 static int
 on_alpn(SSL *ssl UNUSED, const unsigned char **out, unsigned char *out_n,
     const unsigned char *in, unsigned n, void *arg UNUSED)
 {
+	static const struct view known[] = { VIEW("http/1.1"),
+		VIEW("http/1.0") };
 	struct rd r = rd_of((struct view) { (const char *)in, n });
+	size_t best = ARRAY_LEN(known);
+	bool h2 = false;
 
 	while (r.n > 0) {
 		struct view name = rd_view(&r, rd_u8(&r));
 
-		if (view_eq(name, VIEW("http/1.1"))) {
-			*out = (const unsigned char *)name.p;
-			*out_n = (unsigned char)name.n;
-			return SSL_TLSEXT_ERR_OK;
-		}
+		h2 |= view_eq(name, VIEW("h2"));
+		for (size_t i = 0; i < best; i++)
+			if (view_eq(name, known[i])) {
+				*out = (const unsigned char *)name.p;
+				*out_n = (unsigned char)name.n;
+				best = i;
+			}
 	}
-	return SSL_TLSEXT_ERR_ALERT_FATAL;
+	if (best < ARRAY_LEN(known))
+		return SSL_TLSEXT_ERR_OK;
+	return h2 ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 }
 
 /* Attack: domain fronting, an allowed CONNECT host with another SNI (A41). */

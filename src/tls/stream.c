@@ -313,8 +313,9 @@ stream_handshake(struct stream *s, struct err *e)
 	}
 	s->ready = true;
 	SSL_get0_alpn_selected(s->ssl, &alpn, &n);
-	if (n != 0 && !view_eq((struct view) { (const char *)alpn, n },
-			  VIEW("http/1.1"))) {
+	if (s->peer.client != NULL && n != 0 &&
+	    !view_eq(
+		(struct view) { (const char *)alpn, n }, VIEW("http/1.1"))) {
 		s->failed = true;
 		return err_set(e, ERR_PROTO, "peer chose another protocol");
 	}

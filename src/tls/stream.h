@@ -6,7 +6,8 @@
  * round.  Buffers inside are given back while nothing is under way, so that an
  * idle connection costs little.
  *
- * TLS 1.2 and 1.3, no renegotiation, ALPN http/1.1, no compression.  OpenSSL
+ * TLS 1.2 and 1.3, no renegotiation, ALPN http/1.1 (from clients 1.0 too), no
+ * compression.  OpenSSL
  * configuration files and engines are never read.
  */
 #ifndef TLS_STREAM_H

@@ -588,6 +588,10 @@ TEST(stream, serves_clients_of_every_allowed_kind)
 	CHECK(server_accepts(&f, "\x08http/1.1", 0, &e));
 	CHECK(server_accepts(&f, "\x02h2\x08http/1.1", 0, &e));
 	CHECK(server_accepts(&f, NULL, TLS1_2_VERSION, &e));
+	CHECK(server_accepts(&f, "\x08http/1.0", 0, &e));
+	CHECK(server_accepts(&f, "\x08http/1.0\x08http/1.1", 0, &e));
+	CHECK(server_accepts(&f, "\x0apostgresql", 0, &e));
+	CHECK(!server_accepts(&f, "\x02h2\x02h3", 0, &e));
 	CHECK(!server_accepts(&f, "\x02h2", 0, &e));
 	CHECK_INT(e.code, ==, ERR_PROTO);
 	CHECK(!server_accepts(&f, NULL, TLS1_1_VERSION, &e));

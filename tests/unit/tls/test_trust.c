@@ -1,7 +1,10 @@
 #include "test.h"
 
+#include <fcntl.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tls/mint.h"
 #include "tls/trust.h"
@@ -97,6 +100,34 @@ TEST(trust, survives_damage)
 	}
 	CHECK(read > 0 && unread > 0);
 	ca_free(a);
+	ca_free(other);
+}
+
+TEST(trust, reads_a_file_from_its_start_when_needed)
+{
+	int fd = memfd_create("roots", MFD_CLOEXEC);
+	struct ca *ca, *other;
+	X509_STORE *store;
+	struct trust *t;
+	struct view pem;
+	struct err e;
+
+	CHECK_INT(ca_new(&ca, &e), ==, 0);
+	CHECK_INT(ca_new(&other, &e), ==, 0);
+	t = trust_new_fd(fd);
+	pem = ca_pem(ca);
+	CHECK_INT(write(fd, pem.p, pem.n), ==, (ssize_t)pem.n);
+	store = trust_store(t, &e);
+	CHECK(store != NULL);
+	CHECK_INT(fcntl(fd, F_GETFD), ==, -1); /* closed */
+	CHECK(trusted(store, ca));
+	CHECK(!trusted(store, other));
+	trust_free(t);
+	t = trust_new_fd(memfd_create("none", MFD_CLOEXEC));
+	CHECK(trust_store(t, &e) == NULL);
+	trust_free(t);
+	trust_free(trust_new_fd(memfd_create("unread", MFD_CLOEXEC)));
+	ca_free(ca);
 	ca_free(other);
 }
 
