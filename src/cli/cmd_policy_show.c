@@ -68,8 +68,8 @@ const struct cli_cmd cmd_policy_show = {
 	.path = "policy show",
 	.summary = "Print a policy in its canonical form",
 	.about = "Prints the policy as it is hashed and compared: stable "
-		 "order, presets expanded, nothing implied left out or "
-		 "written twice. The output is a policy file with the same "
+		 "order, defaults and comments left out, nothing written "
+		 "twice. The output is a policy file with the same "
 		 "meaning.",
 	.status = "0, or 1 when the policy is invalid or cannot be read, 2 "
 		  "for a wrong command line.",

@@ -10,6 +10,9 @@
 #include "base/fd.h"
 #include "base/mem.h"
 
+/* The words scripts look for. */
+#define UNREADABLE "failed to read sandbox policy from %s"
+
 int
 policy_file_open(const char *path, struct policy_file *f, struct err *e)
 {
@@ -17,8 +20,8 @@ policy_file_open(const char *path, struct policy_file *f, struct err *e)
 
 	*f = (struct policy_file) { .dirfd = -1 };
 	if (slash != NULL && slash[1] == '\0')
-		return err_set(e, ERR_INVALID,
-		    "policy %s is a directory, not a file", path);
+		return err_set(
+		    e, ERR_INVALID, UNREADABLE "\nis a directory", path);
 	f->path = mem_strdup(path);
 	f->base = mem_strdup(slash != NULL ? slash + 1 : path);
 	if (slash == NULL)
@@ -29,7 +32,7 @@ policy_file_open(const char *path, struct policy_file *f, struct err *e)
 		f->dir = mem_strndup(path, (size_t)(slash - path));
 	f->dirfd = open(f->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (f->dirfd < 0)
-		return err_sys(e, "open policy %s", path);
+		return err_sys(e, UNREADABLE, path);
 	return 0;
 }
 
@@ -52,7 +55,7 @@ refuse_link(const struct policy_file *f, struct err *e)
 {
 	AUTO_FREE char *real = realpath(f->path, NULL);
 
-	return err_set(e, ERR_INVALID, "policy %s is a symbolic link\n%s%s",
+	return err_set(e, ERR_INVALID, UNREADABLE "\nis a symbolic link\n%s%s",
 	    f->path,
 	    real != NULL ? "name the file it leads to: " : "it leads nowhere",
 	    real != NULL ? real : "");
@@ -70,15 +73,15 @@ policy_file_read(struct policy_file *f, char **text, size_t *n, struct err *e)
 	if (fd < 0 && errno == ELOOP)
 		return refuse_link(f, e);
 	if (fd < 0 || fstat(fd, &before) < 0)
-		return err_sys(e, "open policy %s", f->path);
+		return err_sys(e, UNREADABLE, f->path);
 	if (file_read(fd, POLICY_TEXT_MAX, &got, n, e) < 0)
-		return err_wrap(e, "cannot use policy %s", f->path);
+		return err_wrap(e, UNREADABLE, f->path);
 	/* A policy cut in the middle may be valid and allow more. */
 	if (fstat(fd, &after) < 0 || before.st_size != after.st_size ||
 	    before.st_mtim.tv_sec != after.st_mtim.tv_sec ||
 	    before.st_mtim.tv_nsec != after.st_mtim.tv_nsec)
 		return err_set(e, ERR_AGAIN,
-		    "policy %s was being written while it was read", f->path);
+		    UNREADABLE "\nit was being written meanwhile", f->path);
 	f->dev = before.st_dev;
 	f->ino = before.st_ino;
 	*text = take_ptr(got);

@@ -648,6 +648,7 @@ on_started(
 		return;
 	}
 	send_size(r);
+	mem_settle();
 	if (r->changed_early)
 		reload(r);
 }
@@ -817,8 +818,9 @@ check_policy(struct run *r, struct view text, struct err *e)
 		return 0; /* the default */
 	if (policy_parse(text, &r->policy, &found) < 0) {
 		report_findings(r, &found);
-		return err_set(
-		    e, ERR_INVALID, "policy %s is invalid", r->o->policy);
+		return err_set(e, ERR_INVALID,
+		    "failed to parse sandbox policy YAML\n%s is invalid",
+		    r->o->policy);
 	}
 	if (!r->o->quiet)
 		report_findings(r, &found);

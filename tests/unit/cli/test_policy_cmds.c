@@ -148,6 +148,7 @@ TEST(policy_file, refuses_what_is_no_plain_small_file)
 	CHECK_INT(c.status, ==, CLI_FAILED);
 	CHECK_HAS(c.err, "directory");
 	CAPTURE(&c, NULL, "policy", "check", path);
+	CHECK_HAS(c.err, "failed to read sandbox policy from ");
 	CHECK_HAS(c.err, "No such file");
 	CHECK_INT(mkfifo(path, 0600), ==, 0);
 	CAPTURE(&c, NULL, "policy", "check", path);
