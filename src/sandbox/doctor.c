@@ -63,11 +63,14 @@ in_child(int flags, probe_fn *fn, int out)
 {
 	struct outcome o = { 0 };
 	struct err e = { 0 };
+	const char *cause;
 
 	o.ok = (flags == 0 || enter_namespaces(flags, &e) == 0) &&
 	    (fn == NULL || fn(&e) == 0);
 	/* The innermost cause is the one that says most. */
-	(void)snprintf(o.text, sizeof(o.text), "%.150s", e.text);
+	cause = strrchr(e.text, '\n');
+	(void)snprintf(o.text, sizeof(o.text), "%.150s",
+	    cause != NULL ? cause + 1 : e.text);
 	(void)!write(out, &o, sizeof(o));
 	_exit(0);
 }
@@ -109,6 +112,26 @@ row(struct doctor *d, const char *name, const char *title,
 }
 
 #define SAY(field, ...) (void)snprintf(field, sizeof(field), __VA_ARGS__)
+
+static bool
+is_missing(const struct doctor *d, const char *name)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (strcmp(d->rows[i].name, name) == 0)
+			return d->rows[i].verdict == DOCTOR_MISSING;
+	return false;
+}
+
+/* What cannot be tried is neither there nor missing. */
+static bool
+untried(const struct doctor *d, struct doctor_row *r)
+{
+	if (!is_missing(d, "user-namespaces"))
+		return false;
+	r->verdict = DOCTOR_INFO;
+	SAY(r->found, "not tried, for want of user namespaces");
+	return true;
+}
 
 static void
 kernel(struct doctor *d)
@@ -208,8 +231,11 @@ proc(struct doctor *d)
 {
 	struct doctor_row *r = row(d, "proc", "A /proc of its own", DOCTOR_OK,
 	    "the sandbox sees its own processes only");
-	struct outcome o = try(CLONE_NEWNS | CLONE_NEWPID, fresh_proc);
+	struct outcome o;
 
+	if (untried(d, r))
+		return;
+	o = try(CLONE_NEWNS | CLONE_NEWPID, fresh_proc);
 	SAY(r->found, "%.150s", o.ok ? "it can be mounted" : o.text);
 	if (o.ok)
 		return;
@@ -231,8 +257,8 @@ landlock(struct doctor *d)
 	r->verdict = DOCTOR_DEGRADED;
 	SAY(r->remedy, "%s", abi > 0
 		? "upgrade to Linux 6.2 or later"
-		: "add lsm=landlock,yama,apparmor,bpf to the kernel command "
-		  "line and reboot");
+		: "put landlock first in lsm= of the kernel command line (what "
+		  "is there now: cat /sys/kernel/security/lsm) and reboot");
 }
 
 static void
@@ -297,8 +323,11 @@ overlays(struct doctor *d)
 {
 	struct doctor_row *r = row(d, "overlay", "Overlays", DOCTOR_OK,
 	    "writable paths of the policy without changing the machine");
-	struct outcome o = try(CLONE_NEWNS, overlay);
+	struct outcome o;
 
+	if (untried(d, r))
+		return;
+	o = try(CLONE_NEWNS, overlay);
 	SAY(r->found, "%.150s", o.ok ? "they can be mounted" : o.text);
 	if (o.ok)
 		return;
@@ -320,8 +349,11 @@ nftables(struct doctor *d)
 	struct doctor_row *r = row(d, "nftables", "nf_tables", DOCTOR_OK,
 	    "connections that ignore the proxy are recorded, not only "
 	    "refused");
-	struct outcome o = try(CLONE_NEWNET, capture);
+	struct outcome o;
 
+	if (untried(d, r))
+		return;
+	o = try(CLONE_NEWNET, capture);
 	SAY(r->found, "%.150s", o.ok ? "rules can be set" : o.text);
 	if (o.ok)
 		return;
@@ -355,6 +387,8 @@ idmap(struct doctor *d)
 		SAY(r->found, "only needed when started as root");
 		return;
 	}
+	if (untried(d, r))
+		return;
 	o = try(0, map_here);
 	SAY(r->found, "%.150s",
 	    o.ok ? "the current directory can be mapped" : o.text);
@@ -472,15 +506,19 @@ sandbox(struct doctor *d)
 	struct doctor_row *r = row(d, "sandbox", "A whole sandbox", DOCTOR_OK,
 	    "what `openshell run` needs, made and ended just now");
 	struct outcome o = try(0, whole);
-	size_t n = strcspn(o.text, "\n");
+	bool above = false;
 
 	if (o.ok) {
 		SAY(r->found, "it can be made");
 		return;
 	}
+	for (size_t i = 0; i + 1 < d->n; i++)
+		above |= d->rows[i].verdict == DOCTOR_MISSING;
 	r->verdict = DOCTOR_MISSING;
-	SAY(r->found, "%.*s", (int)n, o.text);
-	SAY(r->remedy, "mend the rows above, then: openshell doctor");
+	SAY(r->found, "%.150s", o.text);
+	SAY(r->remedy, "%s",
+	    above ? "mend the rows above, then: openshell doctor"
+		  : "openshell run -- true");
 }
 
 void
