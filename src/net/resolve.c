@@ -96,7 +96,7 @@ lookup_end(struct lookup *l)
 	uv_close((uv_handle_t *)&l->timer, on_lookup_closed);
 }
 
-/* NULL, or why there is no answer in l->q. */
+/* NULL, or why there is no answer in l->q: the cause, without the name. */
 static const struct err *
 lookup_error(const struct lookup *l, size_t n, struct err *e)
 {
@@ -104,9 +104,8 @@ lookup_error(const struct lookup *l, size_t n, struct err *e)
 	int worst = ARES_SUCCESS;
 
 	if (l->q[0].more || l->q[1].more) {
-		(void)err_set(e, ERR_LIMIT,
-		    "DNS resolution failed for %s: more than %d addresses",
-		    l->host, RESOLVE_ADDRS_MAX);
+		(void)err_set(
+		    e, ERR_LIMIT, "more than %d addresses", RESOLVE_ADDRS_MAX);
 		return e;
 	}
 	if (n > 0)
@@ -120,16 +119,13 @@ lookup_error(const struct lookup *l, size_t n, struct err *e)
 		}
 	}
 	if (late)
-		(void)err_set(e, ERR_IO,
-		    "DNS resolution failed for %s: no answer in %d s", l->host,
-		    RESOLVE_TIMEOUT_MS / 1000);
+		(void)err_set(
+		    e, ERR_IO, "no answer in %d s", RESOLVE_TIMEOUT_MS / 1000);
 	else if (none)
-		(void)err_set(e, ERR_NOT_FOUND,
-		    "DNS resolution returned no addresses for %s", l->host);
+		return NULL;
 	else
 		(void)err_set(e,
-		    worst == ARES_ENOTFOUND ? ERR_NOT_FOUND : ERR_IO,
-		    "DNS resolution failed for %s: %s", l->host,
+		    worst == ARES_ENOTFOUND ? ERR_NOT_FOUND : ERR_IO, "%s",
 		    ares_strerror(worst));
 	return e;
 }

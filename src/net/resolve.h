@@ -21,11 +21,12 @@ struct resolver; /* one a loop */
 struct lookup; /* one question under way */
 
 /*
- * On success `v` holds n > 0 addresses, IPv4 first, each family in the order
- * of the answer, and e is NULL; otherwise n is 0 and e says why (ERR_NOT_FOUND
- * when there is no such name or it has no address, ERR_IO when no server gave
- * an answer in time, ERR_LIMIT when there were more addresses than
- * RESOLVE_ADDRS_MAX).  The addresses are borrowed for the call.
+ * On success `v` holds n addresses, IPv4 first, each family in the order of
+ * the answer, and e is NULL; n is 0 when the name is there and has none.
+ * Otherwise e is the cause, without the name (ERR_NOT_FOUND when there is no
+ * such name, ERR_IO when no server gave an answer in time, ERR_LIMIT when there
+ * were more addresses than RESOLVE_ADDRS_MAX).  The addresses are borrowed for
+ * the call.
  */
 typedef void resolve_fn(
     void *arg, const struct addr *v, size_t n, const struct err *e);

@@ -38,7 +38,7 @@ static const struct px_step {
 	[PX_RESOLVE] = { "resolve", px_resolve, 10000, 504,
 	    AUDIT_UPSTREAM_FAILED, "upstream_failed",
 	    "the name was not resolved within 10 seconds" },
-	[PX_DIAL] = { "dial", px_dial, 30000, 504, AUDIT_UPSTREAM_FAILED,
+	[PX_DIAL] = { "dial", px_dial, 30000, 502, AUDIT_UPSTREAM_FAILED,
 	    "upstream_failed",
 	    "no connection to the destination within 30 seconds" },
 	[PX_ANSWER] = { "answer", px_answer, 15000, 0, AUDIT_NKINDS, NULL,

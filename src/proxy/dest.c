@@ -35,10 +35,10 @@ is_own(const struct addr *a, uint16_t port, const struct dest_rules *rules)
 	return false;
 }
 
+/* What no list opens; `listed`: only that, else all that is internal. */
 static int
-check_one(struct view host, const struct addr *given, uint16_t port,
-    const struct policy_conn *conn, bool listed, const struct dest_rules *rules,
-    struct err *e)
+check_class(struct view host, const struct addr *given, uint16_t port,
+    bool listed, const struct dest_rules *rules, struct err *e)
 {
 	struct addr a = addr_unmap(*given);
 	char text[ADDR_TEXT_MAX];
@@ -48,24 +48,34 @@ check_one(struct view host, const struct addr *given, uint16_t port,
 	(void)addr_format(given, text);
 	if (!listed && class != ADDR_PUBLIC)
 		return err_set(e, ERR_DENIED,
-		    "%.*s resolves to internal address %s (%s), connection "
-		    "rejected",
+		    "%.*s resolves to internal address %s, connection "
+		    "rejected (%s)",
 		    (int)host.n, host.p, text, range);
 	if (class == ADDR_BLOCKED)
 		return err_set(e, ERR_DENIED,
-		    "%.*s resolves to always-blocked address %s (%s), "
-		    "connection rejected",
+		    "%.*s resolves to always-blocked address %s, connection "
+		    "rejected (%s)",
 		    (int)host.n, host.p, text, range);
 	if (is_own(&a, port, rules))
 		return err_set(e, ERR_DENIED,
-		    "%.*s resolves to always-blocked address %s (the proxy "
-		    "itself), connection rejected",
+		    "%.*s resolves to always-blocked address %s, connection "
+		    "rejected (the proxy itself)",
 		    (int)host.n, host.p, text);
+	return 0;
+}
+
+static int
+check_lists(struct view host, const struct addr *given,
+    const struct policy_conn *conn, struct err *e)
+{
+	struct addr a = addr_unmap(*given);
+	char text[ADDR_TEXT_MAX];
+
 	if (!in_all_lists(&a, conn))
 		return err_set(e, ERR_DENIED,
 		    "%.*s resolves to %s which is not in allowed_ips, "
 		    "connection rejected",
-		    (int)host.n, host.p, text);
+		    (int)host.n, host.p, addr_format(given, text));
 	return 0;
 }
 
@@ -89,7 +99,10 @@ dest_check(struct view host, uint16_t port, const struct policy_conn *conn,
 	if (!listed && conn->exact_host && addr_parse(host, &literal))
 		listed = true;
 	for (size_t i = 0; i < n; i++)
-		if (check_one(host, &v[i], port, conn, listed, rules, e) < 0)
+		if (check_class(host, &v[i], port, listed, rules, e) < 0)
+			return -1;
+	for (size_t i = 0; i < n; i++)
+		if (check_lists(host, &v[i], conn, e) < 0)
 			return -1;
 	return 0;
 }

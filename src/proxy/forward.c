@@ -15,10 +15,6 @@ px_forward_start(struct px_conn *c, const struct h1_head *h, size_t head_n)
 	struct view rest;
 	bool https = false;
 
-	if (view_eq(h->method, VIEW("TRACE"))) {
-		(void)err_set(&e, ERR_DENIED, "TRACE is not allowed here");
-		return px_refuse_head(c, 405, "forward", &e);
-	}
 	if (h->target.n > 0 &&
 	    (h->target.p[0] == '/' || h->target.p[0] == '*')) {
 		(void)err_set(&e, ERR_INVALID,
@@ -33,7 +29,7 @@ px_forward_start(struct px_conn *c, const struct h1_head *h, size_t head_n)
 		return px_refuse_head(c, 400, "forward", &e);
 	}
 	if (hx_target(c, rest, &e) < 0)
-		return px_refuse_head(c, 400, "forward", &e);
+		return px_refuse_head(c, hx_target_status(&e), "forward", &e);
 	c->hx.override = hx_override(h);
 	c->forward_n = head_n;
 	px_go(c, PX_IDENTIFY);
@@ -70,6 +66,9 @@ px_forward_send(struct px_conn *c)
 	}
 	if (h1_parse_request(head, &h, &refusal, &e) < 0)
 		return px_refuse_head(c, 400, "forward", &e);
+	px_event_request(c, AUDIT_FORWARD, AUDIT_ALLOW, "",
+	    view_of(c->hx.method), buf_view(&c->hx.path),
+	    buf_view(&c->hx.query), VIEW(""), VIEW(""));
 	hx_begin(c, &h);
 	if (hx_send(c, &h, head.n, false, &e) < 0)
 		return px_refuse_head(c, 400, "forward", &e);

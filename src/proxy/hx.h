@@ -16,6 +16,8 @@ void hx_begin(struct px_conn *c, const struct h1_head *h);
 const char *hx_override(const struct h1_head *h);
 /* Keeps the canonical path and the query of `raw`, an origin-form target. */
 int hx_target(struct px_conn *c, struct view raw, struct err *e) MUST_USE;
+/* The status that refuses it, when hx_target did: 400 or 414. */
+unsigned hx_target_status(const struct err *e);
 /*
  * Asks the rules about it and records the answer.  PX_MORE: it may go;
  * PX_WAIT: it was refused and the answer is on its way; PX_CLOSE.

@@ -284,15 +284,16 @@ hx_judge(struct px_conn *c)
 	struct policy_request r = under_way(c);
 	struct policy_verdict v;
 	struct policy_reason why;
-	enum audit_kind kind = forward ? AUDIT_FORWARD : AUDIT_HTTP_REQUEST;
 	struct err e;
 
 	px_pin(c);
 	why.text[0] = '\0';
 	c->hx.inspected = c->conn.protocol == POLICY_PROTO_REST;
 	if (!c->hx.inspected) {
-		px_event_request(c, kind, AUDIT_ALLOW, "", r.method, r.path,
-		    r.query, VIEW(""), VIEW(""));
+		/* A forwarded one is recorded as FORWARD once connected. */
+		if (!forward)
+			px_event_request(c, AUDIT_HTTP_REQUEST, AUDIT_ALLOW, "",
+			    r.method, r.path, r.query, VIEW(""), VIEW(""));
 		return PX_MORE;
 	}
 	if (permitted(c, &r, &v, &why)) {
@@ -302,6 +303,8 @@ hx_judge(struct px_conn *c)
 		    "", r.method, r.path, r.query, VIEW(""), VIEW(""));
 		return PX_MORE;
 	}
+	/* Not of the rule that let the request before this one through. */
+	px_set_policy(c, v.policy);
 	audit = c->conn.enforcement == POLICY_AUDIT;
 	if (v.bad_query) {
 		(void)err_set(&e, ERR_INVALID, "%.400s", why.text);
@@ -310,8 +313,8 @@ hx_judge(struct px_conn *c)
 	if (!audit)
 		return deny(c, c->policy, &why) == PX_MORE ? PX_WAIT : PX_CLOSE;
 	px_event_request(c, forward ? AUDIT_FORWARD_L7 : AUDIT_L7_REQUEST,
-	    AUDIT_AUDIT, "l7", r.method, r.path, r.query, view_of(why.text),
-	    VIEW(""));
+	    AUDIT_AUDIT, "l7_audit", r.method, r.path, r.query,
+	    view_of(why.text), VIEW(""));
 	return PX_MORE;
 }
 
@@ -333,6 +336,12 @@ hx_target(struct px_conn *c, struct view raw, struct err *e)
 	}
 	target_fini(&t);
 	return r;
+}
+
+unsigned
+hx_target_status(const struct err *e)
+{
+	return e->code == ERR_LIMIT ? 414 : 400;
 }
 
 static uint16_t
@@ -392,7 +401,7 @@ check_request(struct px_conn *c, const struct h1_head *h, struct view *rest,
 	const struct h1_field *up = h1_find(h, VIEW("upgrade"));
 
 	*status = 405;
-	if (view_eq(h->method, VIEW("CONNECT")) ||
+	if (view_eq_nocase(h->method, VIEW("CONNECT")) ||
 	    view_eq(h->method, VIEW("TRACE")))
 		return err_set(e, ERR_DENIED, "%.*s is not allowed here",
 		    (int)h->method.n, h->method.p);
@@ -409,7 +418,10 @@ check_request(struct px_conn *c, const struct h1_head *h, struct view *rest,
 			return 0;
 		return err_set(e, ERR_INVALID, "target * needs OPTIONS");
 	}
-	return hx_target(c, *rest, e);
+	if (hx_target(c, *rest, e) == 0)
+		return 0;
+	*status = hx_target_status(e);
+	return -1;
 }
 
 static void

@@ -37,6 +37,17 @@ px_binary(const struct px_conn *c)
 	return o != NULL ? o->who.exe : VIEW("-");
 }
 
+/* Causes are lines of an error; records and answers show one line. */
+static void
+put_one_line(struct buf *out, struct view v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (v.p[i] == '\n')
+			buf_puts(out, ": ");
+		else
+			buf_putc(out, v.p[i]);
+}
+
 static void
 record(struct px_conn *c, struct audit_event *ev)
 {
@@ -47,12 +58,7 @@ record(struct px_conn *c, struct audit_event *ev)
 
 	if (!px_events_wants(&c->px->events, ev->action))
 		return;
-	/* Causes are lines; a record is one. */
-	for (size_t i = 0; i < ev->reason.n; i++)
-		if (ev->reason.p[i] == '\n')
-			buf_puts(&reason, ": ");
-		else
-			buf_putc(&reason, ev->reason.p[i]);
+	put_one_line(&reason, ev->reason);
 	ev->reason = buf_view(&reason);
 	ev->binary = px_binary(c);
 	if (o != NULL) {
@@ -178,36 +184,66 @@ px_linger(struct px_conn *c)
 	return c->client.eof ? PX_CLOSE : PX_WAIT;
 }
 
+/* What every refusal of a connection says; the authority goes to `target`. */
+static struct deny
+deny_l4(const struct px_conn *c, const char *error, struct buf *target)
+{
+	bool forward = c->mode == PX_MODE_FORWARD;
+
+	buf_printf(target, strchr(c->dst.host, ':') ? "[%s]:%u" : "%s:%u",
+	    c->dst.host, c->dst.port);
+	return (struct deny) { .status = 403,
+		.error = error,
+		.layer = "l4",
+		.protocol = forward ? "http" : "connect",
+		.host = view_of(c->dst.host),
+		.port = c->dst.port,
+		.binary = px_binary(c),
+		.method = forward ? view_of(c->hx.method) : VIEW("CONNECT"),
+		.path = forward ? buf_view(&c->hx.path) : buf_view(target) };
+}
+
+enum px_next
+px_deny_dest(struct px_conn *c, const struct err *why)
+{
+	AUTO_BUF struct buf target = BUF_INIT(HOST_MAX + 16);
+	struct deny d = deny_l4(c, "ssrf_denied", &target);
+
+	d.policy = view_of(c->policy);
+	/* Attack: mapping the inside; addresses go to the record only. */
+	d.detail = addr_port_blocked(c->dst.port)
+		       ? view_of(why->text)
+		       : VIEW("the destination's address is not one that this "
+			      "policy lets the sandbox reach");
+	if (c->mode == PX_MODE_FORWARD)
+		px_event_request(c, AUDIT_FORWARD, AUDIT_DENY, "ssrf", d.method,
+		    d.path, buf_view(&c->hx.query), view_of(why->text),
+		    VIEW(""));
+	else
+		px_event(c, AUDIT_CONNECT, AUDIT_DENY, "ssrf",
+		    view_of(why->text), VIEW(""));
+	return px_reply(c, &d);
+}
+
 /* The verdict over the connection was no. */
 enum px_next
 px_deny_conn(struct px_conn *c, const struct policy_reason *why)
 {
 	AUTO_BUF struct buf hint = BUF_INIT(SUGGESTION_MAX);
-	bool forward = c->mode == PX_MODE_FORWARD;
-	struct view method = forward ? view_of(c->hx.method) : VIEW("CONNECT");
 	AUTO_BUF struct buf target = BUF_INIT(HOST_MAX + 16);
-	struct deny d = { .status = 403,
-		.error = "policy_denied",
-		.layer = "l4",
-		.protocol = forward ? "http" : "connect",
-		.detail = view_of(why->text),
-		.host = view_of(c->dst.host),
-		.port = c->dst.port,
-		.binary = px_binary(c),
-		.method = method };
+	struct deny d = deny_l4(c, "policy_denied", &target);
 	const struct px_owner *o = asker(c);
+	bool forward = c->mode == PX_MODE_FORWARD;
 
+	d.detail = view_of(why->text);
 	if (o != NULL)
 		policy_suggest(c->snap, &o->who, d.host, d.port,
-		    forward ? method : VIEW(""),
-		    forward ? buf_view(&c->hx.path) : VIEW(""), &hint);
+		    forward ? d.method : VIEW(""), forward ? d.path : VIEW(""),
+		    &hint);
 	d.suggestion = buf_view(&hint);
-	buf_printf(&target, strchr(c->dst.host, ':') ? "[%s]:%u" : "%s:%u",
-	    c->dst.host, c->dst.port);
-	d.path = forward ? buf_view(&c->hx.path) : buf_view(&target);
 	if (forward)
 		px_event_request(c, AUDIT_FORWARD, AUDIT_DENY, "forward",
-		    method, d.path, buf_view(&c->hx.query), d.detail,
+		    d.method, d.path, buf_view(&c->hx.query), d.detail,
 		    d.suggestion);
 	else
 		px_event(c, AUDIT_CONNECT, AUDIT_DENY, "connect", d.detail,
@@ -224,13 +260,15 @@ px_fail(struct px_conn *c, unsigned status, enum audit_kind kind,
     const char *stage, const char *error, const char *shown,
     const struct err *recorded)
 {
+	AUTO_BUF struct buf detail = BUF_INIT(POLICY_REASON_MAX * 2);
 	struct deny d = { .status = status,
 		.error = error,
-		.detail = view_of(shown),
 		.host = view_of(c->dst.host),
 		.port = c->dst.port,
 		.method = view_of(c->hx.method) };
 
+	put_one_line(&detail, view_of(shown));
+	d.detail = buf_view(&detail);
 	px_event(c, kind, AUDIT_DENY, stage, view_of(recorded->text), VIEW(""));
 	return px_reply(c, &d);
 }

@@ -51,6 +51,19 @@ not_http(struct px_conn *c)
 	    "non-HTTP traffic on an L7-inspected endpoint");
 }
 
+/* The only one of them that reads HTTP/1.1. */
+static enum px_next
+http2(struct px_conn *c)
+{
+	struct err e;
+
+	(void)err_set(&e, ERR_PROTO,
+	    "HTTP/2 with prior knowledge on an L7-inspected endpoint; use "
+	    "HTTP/1.1");
+	return px_fail(
+	    c, 400, AUDIT_CONNECT_L7, "l7", "bad_request", e.text, &e);
+}
+
 static enum px_next
 start_l7(struct px_conn *c)
 {
@@ -150,10 +163,7 @@ px_sniff(struct px_conn *c)
 		return PX_WAIT;
 	if (!inspected(c))
 		return start_raw(c);
-	return kind == SNIFF_H2 ? refuse(c, AUDIT_CONNECT_L7, "l7",
-				      "HTTP/2 with prior knowledge on an "
-				      "L7-inspected endpoint")
-				: not_http(c);
+	return kind == SNIFF_H2 ? http2(c) : not_http(c);
 }
 
 enum px_next

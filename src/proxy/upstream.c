@@ -23,25 +23,11 @@ check(struct px_conn *c, const struct addr *v, size_t n, enum px_next *next)
 {
 	struct dest_rules rules = { c->px->own, c->px->n_own };
 	struct view host = view_of(c->dst.host);
-	struct deny d = { .status = 403,
-		.error = "ssrf_denied",
-		.layer = "l4",
-		.protocol = c->mode == PX_MODE_FORWARD ? "http" : "connect",
-		.policy = view_of(c->policy),
-		.host = host,
-		.port = c->dst.port,
-		.binary = px_binary(c),
-		.method = view_of(c->hx.method),
-		.detail = VIEW("the destination's address is not one that this "
-			       "policy lets the sandbox reach") };
 	struct err e;
 
 	if (dest_check(host, c->dst.port, &c->conn, v, n, &rules, &e) == 0)
 		return 0;
-	/* Attack: mapping the inside; addresses go to the record only. */
-	px_event(c, c->mode == PX_MODE_FORWARD ? AUDIT_FORWARD : AUDIT_CONNECT,
-	    AUDIT_DENY, "ssrf", view_of(e.text), VIEW(""));
-	*next = px_reply(c, &d);
+	*next = px_deny_dest(c, &e);
 	return -1;
 }
 
@@ -126,7 +112,15 @@ px_resolve(struct px_conn *c)
 	if (!c->have_answer)
 		return PX_WAIT;
 	if (c->async_err.code != ERR_NONE) {
-		(void)err_wrap(&c->async_err, "DNS resolution failed for %s:%u",
+		e = c->async_err;
+		(void)err_set(&c->async_err, e.code,
+		    "DNS resolution failed for %s:%u: %.200s", c->dst.host,
+		    c->dst.port, e.text);
+		return failed(c, 502, "dns", c->async_err.text);
+	}
+	if (c->n_addrs == 0) {
+		(void)err_set(&c->async_err, ERR_NOT_FOUND,
+		    "DNS resolution returned no addresses for %s:%u",
 		    c->dst.host, c->dst.port);
 		return failed(c, 502, "dns", c->async_err.text);
 	}
@@ -162,8 +156,8 @@ px_dial(struct px_conn *c)
 	if (!c->have_dialed)
 		return PX_WAIT;
 	if (c->dialed_fd < 0)
-		return failed(c, c->async_err.code == ERR_LIMIT ? 504 : 502,
-		    "dial", "the destination does not accept the connection");
+		return failed(c, 502, "dial",
+		    "the destination does not accept the connection");
 	/* The policy may have changed since the dial began. */
 	if (check(c, &c->chosen, 1, &next) < 0)
 		return next;

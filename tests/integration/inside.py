@@ -34,6 +34,8 @@ def read_answer(f, method=b"GET"):
     body = b""
     if b"content-length" in fields:
         body = f.read(int(fields[b"content-length"]))
+        if len(body) < int(fields[b"content-length"]):
+            raise OSError("body cut short")
     elif fields.get(b"transfer-encoding") == b"chunked":
         while (size := int(f.readline().split(b";")[0], 16)) > 0:
             body += f.read(size)

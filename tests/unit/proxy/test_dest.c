@@ -97,6 +97,28 @@ TEST(dest, one_bad_address_refuses_the_whole_answer)
 	CHECK_HAS(v.e.text, "8.8.8.8 which is not in allowed_ips");
 }
 
+TEST(dest, reasons_are_as_specified)
+{
+	static const char *const mixed[] = { "8.8.8.8", "127.0.0.1" };
+	struct verdict v = one("h.example", NULL, "10.0.0.1");
+
+	CHECK_STR(v.e.text,
+	    "h.example resolves to internal address 10.0.0.1, connection "
+	    "rejected (private)");
+	/* What no list can open is told before what this list does not. */
+	v = check("h.example", 443, "10.0.0.0/8", false, mixed, 2);
+	CHECK_STR(v.e.text,
+	    "h.example resolves to always-blocked address 127.0.0.1, "
+	    "connection rejected (loopback)");
+	v = one("h.example", "10.0.0.0/8", "8.8.8.8");
+	CHECK_STR(v.e.text,
+	    "h.example resolves to 8.8.8.8 which is not in allowed_ips, "
+	    "connection rejected");
+	v = check("h.example", 6443, NULL, false, mixed, 2);
+	CHECK_STR(v.e.text,
+	    "port 6443 is a blocked control-plane port, connection rejected");
+}
+
 TEST(dest, lists_never_open_always_blocked_addresses)
 {
 	struct verdict v = one("127.0.0.1", "127.0.0.0/8", "127.0.0.1");
