@@ -1,10 +1,12 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static NORETURN void
 out_of_memory(void)
@@ -119,4 +121,23 @@ secret_eq(const struct secret *s, const void *p, size_t n)
 	for (size_t i = 0; i < n; i++)
 		diff |= (unsigned char)(s->p[i] ^ q[i]);
 	return diff == 0;
+}
+
+/* Below the frames of this function and what it calls nothing is alive. */
+__attribute__((noinline)) static void
+settle_stack(void)
+{
+	enum { PAGE = 4096, KEPT = PAGE, FREED = 256 << 10 };
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t end = (here - KEPT) & ~(uintptr_t)(PAGE - 1);
+
+	/* What lies below the stack's mapping is not mapped: stack_guard_gap. */
+	(void)madvise((void *)(end - FREED), FREED, MADV_DONTNEED);
+}
+
+void
+mem_settle(void)
+{
+	(void)malloc_trim(0);
+	settle_stack();
 }

@@ -40,4 +40,11 @@ int secret_eq(const struct secret *s, const void *p, size_t n);
 /* Clears memory in a way the compiler keeps. */
 void mem_wipe(void *p, size_t n);
 
+/*
+ * Gives back what a start needed and waiting does not: free pages of the heap
+ * and the stack below the caller.  Of the main thread only; harmless and some
+ * microseconds when there is nothing.
+ */
+void mem_settle(void);
+
 #endif

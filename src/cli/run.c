@@ -73,6 +73,7 @@ struct run {
 	struct run_paths paths;
 	struct run_record rec;
 	struct run_result result;
+	union session_msg got; /* large: not on a stack that waits */
 };
 
 /* --- telling the user --- */
@@ -742,14 +743,14 @@ static void
 on_session(uv_poll_t *h, int status UNUSED, int events UNUSED)
 {
 	struct run *r = h->data;
-	union session_msg m;
+	union session_msg *m = &r->got;
 	int fds[FD_MSG_MAX];
 	unsigned nfds;
 	struct err e;
 
 	while (r->sock >= 0) {
 		int rc =
-		    session_recv(r->sock, SESSION_OWNER, &m, fds, &nfds, &e);
+		    session_recv(r->sock, SESSION_OWNER, m, fds, &nfds, &e);
 
 		if (rc < 0 && e.code == ERR_AGAIN)
 			return;
@@ -761,8 +762,8 @@ on_session(uv_poll_t *h, int status UNUSED, int events UNUSED)
 			return;
 		}
 		for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
-			if (handlers[i].type == m.hdr.type)
-				handlers[i].run(r, &m, fds, nfds);
+			if (handlers[i].type == m->hdr.type)
+				handlers[i].run(r, m, fds, nfds);
 		for (unsigned i = 0; i < nfds; i++)
 			fd_close(&fds[i]);
 	}

@@ -254,10 +254,6 @@ begin_loop(struct ctl *c, struct err *e)
 		return err_set(e, ERR_INTERNAL, "cannot make the event loop");
 	c->sock_poll.data = c->spawn_poll.data = c->net_poll.data = c;
 	c->deadline.data = c;
-	for (size_t i = 0; i < CTL_COMMANDS_MAX; i++) {
-		(void)uv_timer_init(&c->loop, &c->commands[i].timer);
-		c->commands[i].timer.data = &c->commands[i];
-	}
 	for (size_t i = 0; i < ARRAY_LEN(signos); i++) {
 		(void)uv_signal_init(&c->loop, &c->signals[i]);
 		c->signals[i].data = c;

@@ -237,7 +237,12 @@ ctl_exec(struct ctl *c, const struct session_exec *m, int *fds, unsigned nfds)
 		ctl_fail(c, "session: too many commands at a time");
 		return;
 	}
-	k->c = c;
+	/* A place that was never used is memory that was never touched. */
+	if (k->c == NULL) {
+		k->c = c;
+		(void)uv_timer_init(&c->loop, &k->timer);
+		k->timer.data = k;
+	}
 	k->id = m->id;
 	k->used = k->waiting = true;
 	k->started = false;
@@ -388,6 +393,8 @@ on_started(struct ctl *c, const struct spawn_event *ev)
 		c->m.started.id = ev->id;
 		c->m.started.pid = (uint32_t)ev->pid;
 		ctl_to_owner(c, SESSION_STARTED, &pty, pty >= 0);
+		if (!c->warmed)
+			mem_settle();
 		warm(c);
 	}
 	fd_close(&pty);

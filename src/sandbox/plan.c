@@ -823,6 +823,8 @@ finish(struct plan *p, const struct policy_fs *fs)
 			p->mounts[p->sbx.n_mounts++] = p->all[i].m;
 	p->sbx.mounts = p->mounts;
 	add_rules(p, fs);
+	free(take_ptr(p->all));
+	p->n_all = 0;
 }
 
 static void

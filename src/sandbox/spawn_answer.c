@@ -221,11 +221,16 @@ answer_exec(struct server *s, const union spawn_msg *m, int *fds,
     struct err *e)
 {
 	struct err why = { 0 };
+	bool first = s->state == SPAWN_SETUP;
+	int rc;
 
 	/* From now on the root is as it is. */
 	s->state = SPAWN_RUNNING;
 	fd_close(&s->root->late);
-	if (launch(s, &m->exec, fds, &why) == 0)
+	rc = launch(s, &m->exec, fds, &why);
+	if (first)
+		mem_settle();
+	if (rc == 0)
 		return 0;
 	return why.code == ERR_PROTO ? (*e = why, -1)
 				     : refuse(s, m->exec.id, &why, e);

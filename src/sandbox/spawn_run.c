@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/mem.h"
 #include "sandbox/spawn_msg.h"
 
 #define NAMESPACES                                                             \
@@ -196,6 +197,7 @@ watch(struct box *b, const struct inside *in, int init, int owner, int sig,
 		[CHANGE] = { -1, POLLPRI, 0 } };
 	char byte;
 
+	mem_settle();
 	for (;;) {
 		if (poll(p, N, -1) < 0) {
 			if (errno == EINTR)
