@@ -42,8 +42,8 @@ stream_is_file(int fd)
 }
 
 int
-stream_kind(int fd, const char *name, bool input, enum stream_kind *out,
-    struct err *e)
+stream_kind(
+    int fd, const char *name, bool input, enum stream_kind *out, struct err *e)
 {
 	struct stat st;
 	int flags = fcntl(fd, F_GETFL);

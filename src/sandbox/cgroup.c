@@ -25,8 +25,6 @@
 
 #include "base/fd.h"
 
-#define TOP "/sys/fs/cgroup"
-
 /* What /proc/self/cgroup says of one hierarchy: its line's path, or false. */
 static bool
 own_path(const char *text, const char *controller, char *out, size_t n)
@@ -101,8 +99,8 @@ open_in(const char *dir, const char *file, int flags)
 }
 
 static bool
-make_leaf(char dir[CGROUP_PATH], const char *under, const char *path,
-    const char *id)
+make_leaf(
+    char dir[CGROUP_PATH], const char *under, const char *path, const char *id)
 {
 	int n = snprintf(dir, CGROUP_PATH, "%s%s/openshell-%s", under,
 	    strcmp(path, "/") == 0 ? "" : path, id);
@@ -114,18 +112,18 @@ make_leaf(char dir[CGROUP_PATH], const char *under, const char *path,
 }
 
 static bool
-try_v2(struct cgroup *cg, const char *base, const char *id,
+try_v2(struct cgroup *cg, const char *top, const char *base, const char *id,
     uint64_t memory_max, uint32_t pids_max)
 {
 	char node[CGROUP_PATH];
 
-	(void)snprintf(node, sizeof(node), TOP "%s",
+	(void)snprintf(node, sizeof(node), "%s%s", top,
 	    strcmp(base, "/") == 0 ? "" : base);
 	if (access(node, W_OK) < 0)
 		return false;
 	(void)put(node, "cgroup.subtree_control", "+memory");
 	(void)put(node, "cgroup.subtree_control", "+pids");
-	if (!make_leaf(cg->dir[0], TOP, base, id))
+	if (!make_leaf(cg->dir[0], top, base, id))
 		return false;
 	cg->memory = put_number(cg->dir[0], "memory.max", memory_max);
 	cg->pids = put_number(cg->dir[0], "pids.max", pids_max);
@@ -145,7 +143,7 @@ try_v2(struct cgroup *cg, const char *base, const char *id,
 }
 
 static void
-make_v2(struct cgroup *cg, const char *own, const char *id,
+make_v2(struct cgroup *cg, const char *top, const char *own, const char *id,
     uint64_t memory_max, uint32_t pids_max)
 {
 	char parent[CGROUP_PATH];
@@ -155,39 +153,39 @@ make_v2(struct cgroup *cg, const char *own, const char *id,
 	slash = strrchr(parent, '/');
 	if (slash != NULL)
 		slash[slash == parent ? 1 : 0] = '\0';
-	if (try_v2(cg, parent, id, memory_max, pids_max) ||
-	    try_v2(cg, own, id, memory_max, pids_max))
+	if (try_v2(cg, top, parent, id, memory_max, pids_max) ||
+	    try_v2(cg, top, own, id, memory_max, pids_max))
 		return;
 	if (geteuid() == 0)
-		(void)try_v2(cg, "/", id, memory_max, pids_max);
+		(void)try_v2(cg, top, "/", id, memory_max, pids_max);
 }
 
 static bool
-v1_leaf(struct cgroup *cg, size_t i, const char *text, const char *controller,
-    const char *id)
+v1_leaf(struct cgroup *cg, size_t i, const struct cgroup_place *at,
+    const char *controller, const char *id)
 {
-	char top[64], path[256];
+	char top[128], path[256];
 
-	(void)snprintf(top, sizeof(top), TOP "/%s", controller);
-	return own_path(text, controller, path, sizeof(path)) &&
-	    make_leaf(cg->dir[i], top, path, id);
+	(void)snprintf(top, sizeof(top), "%s/%s", at->top, controller);
+	return own_path(at->self, controller, path, sizeof(path)) &&
+	       make_leaf(cg->dir[i], top, path, id);
 }
 
 static void
-make_v1(struct cgroup *cg, const char *text, const char *id,
+make_v1(struct cgroup *cg, const struct cgroup_place *at, const char *id,
     uint64_t memory_max, uint32_t pids_max)
 {
-	if (v1_leaf(cg, 0, text, "memory", id)) {
-		cg->memory = put_number(cg->dir[0], "memory.limit_in_bytes",
-		    memory_max);
+	if (v1_leaf(cg, 0, at, "memory", id)) {
+		cg->memory =
+		    put_number(cg->dir[0], "memory.limit_in_bytes", memory_max);
 		/* Memory and swap together; absent without swap accounting. */
-		if (!put_number(cg->dir[0], "memory.memsw.limit_in_bytes",
-			memory_max))
+		if (!put_number(
+			cg->dir[0], "memory.memsw.limit_in_bytes", memory_max))
 			(void)put(cg->dir[0], "memory.swappiness", "0");
 		cg->tasks[0] = open_in(cg->dir[0], "tasks", O_WRONLY);
 		cg->oom = open_in(cg->dir[0], "memory.oom_control", O_RDONLY);
 	}
-	if (v1_leaf(cg, 1, text, "pids", id)) {
+	if (v1_leaf(cg, 1, at, "pids", id)) {
 		cg->pids = put_number(cg->dir[1], "pids.max", pids_max);
 		cg->tasks[1] = open_in(cg->dir[1], "tasks", O_WRONLY);
 	}
@@ -198,22 +196,30 @@ make_v1(struct cgroup *cg, const char *text, const char *id,
 }
 
 void
-cgroup_make(struct cgroup *cg, const char *id, uint64_t memory_max,
-    uint32_t pids_max)
+cgroup_make_at(struct cgroup *cg, const struct cgroup_place *at, const char *id,
+    uint64_t memory_max, uint32_t pids_max)
 {
-	char text[4096], own[256];
-	struct statfs fs;
+	char own[256];
 
 	*cg = (struct cgroup) { .v2 = -1, .tasks = { -1, -1 }, .oom = -1 };
-	if (!read_small("/proc/self/cgroup", text, sizeof(text)) ||
-	    statfs(TOP, &fs) < 0)
-		return;
-	if (fs.f_type == CGROUP2_SUPER_MAGIC) {
-		if (own_path(text, "", own, sizeof(own)))
-			make_v2(cg, own, id, memory_max, pids_max);
-	} else {
-		make_v1(cg, text, id, memory_max, pids_max);
-	}
+	if (!at->v2)
+		make_v1(cg, at, id, memory_max, pids_max);
+	else if (own_path(at->self, "", own, sizeof(own)))
+		make_v2(cg, at->top, own, id, memory_max, pids_max);
+}
+
+void
+cgroup_make(
+    struct cgroup *cg, const char *id, uint64_t memory_max, uint32_t pids_max)
+{
+	char text[4096] = "";
+	struct cgroup_place at = { "/sys/fs/cgroup", text, false };
+	struct statfs fs;
+
+	/* Without either nothing is found below. */
+	(void)read_small("/proc/self/cgroup", text, sizeof(text));
+	at.v2 = statfs(at.top, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+	cgroup_make_at(cg, &at, id, memory_max, pids_max);
 }
 
 int
@@ -230,9 +236,8 @@ cgroup_oom_kills(const struct cgroup *cg)
 {
 	char text[512];
 	const char *at;
-	ssize_t got = cg->oom >= 0
-	    ? pread(cg->oom, text, sizeof(text) - 1, 0)
-	    : -1;
+	ssize_t got =
+	    cg->oom >= 0 ? pread(cg->oom, text, sizeof(text) - 1, 0) : -1;
 
 	if (got <= 0)
 		return 0;
@@ -274,8 +279,9 @@ const char *
 cgroup_fix(void)
 {
 	return geteuid() == 0
-	    ? "mount a writable cgroup2 with the memory and pids controllers"
-	    : "run under: systemd-run --user --scope -p Delegate=yes";
+		   ? "mount a writable cgroup2 with the memory and pids "
+		     "controllers"
+		   : "run under: systemd-run --user --scope -p Delegate=yes";
 }
 
 void

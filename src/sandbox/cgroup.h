@@ -17,18 +17,27 @@ enum { CGROUP_PATH = 512, CGROUP_DIRS = 2 };
 struct cgroup {
 	enum cgroup_shape shape;
 	char dir[CGROUP_DIRS][CGROUP_PATH]; /* "": none */
-	int v2;		       /* directory, for clone3(CLONE_INTO_CGROUP) */
+	int v2; /* directory, for clone3(CLONE_INTO_CGROUP) */
 	int tasks[CGROUP_DIRS]; /* v1: where a process enters */
-	int oom;	       /* file with the count of OOM kills */
-	bool memory, pids;     /* which limits hold */
+	int oom; /* file with the count of OOM kills */
+	bool memory, pids; /* which limits hold */
 };
 
 /*
  * Makes the leaf and sets its limits.  Never fails: what cannot be had is
  * visible in shape, memory and pids.
  */
-void cgroup_make(struct cgroup *cg, const char *id, uint64_t memory_max,
-    uint32_t pids_max);
+void cgroup_make(
+    struct cgroup *cg, const char *id, uint64_t memory_max, uint32_t pids_max);
+
+/* A machine's tree; cgroup_make takes the running one's. */
+struct cgroup_place {
+	const char *top; /* where it is mounted */
+	const char *self; /* the text of /proc/self/cgroup */
+	bool v2;
+};
+void cgroup_make_at(struct cgroup *cg, const struct cgroup_place *at,
+    const char *id, uint64_t memory_max, uint32_t pids_max);
 /* v1: moves the calling process in.  (v2: by clone3.) */
 int cgroup_enter(const struct cgroup *cg, struct err *e) MUST_USE;
 /* Processes killed for want of memory so far. */
