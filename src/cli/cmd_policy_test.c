@@ -125,7 +125,7 @@ ask(const struct snapshot *s, const struct policy_who *who, const char *method,
 	}
 	if (strcmp(r->verdict, "allow") == 0)
 		r->reason.text[0] = '\0';
-	else
+	else if (!v.bad_query) /* which no policy would let pass */
 		policy_suggest(
 		    s, who, host, q->to.port, m, path, &r->suggestion);
 }

@@ -185,16 +185,47 @@ put_nets(struct proposal *p, const struct p_endpoint *e)
 	}
 }
 
+/*
+ * A rule that only asked for another query, or -1.  A person must know that
+ * the proposed one, which has none, sets that condition aside.
+ */
+static int
+rule_with_query(const struct proposal *p, const struct c_found *f,
+    unsigned policy, unsigned endpoint)
+{
+	uint16_t bit = c_method(p->method);
+
+	for (size_t i = 0; i < f->n; i++)
+		for (size_t n = 0; n < f->keys[i]->nrules; n++) {
+			const struct c_rule *r = &f->keys[i]->rules[n];
+
+			if (r->policy == policy && r->endpoint == endpoint &&
+			    r->nquery > 0 &&
+			    (r->methods != 0
+				    ? (r->methods & bit) != 0
+				    : view_eq_nocase(r->method, p->method)) &&
+			    glob_match(r->path, p->path))
+				return r->rule;
+		}
+	return -1;
+}
+
 static void
 suggest_rule(struct proposal *p, const struct c_found *f, unsigned policy)
 {
 	const struct p_policy *q = &p->s->policies[policy];
-	int at = endpoint_with_rules(q, f, policy);
+	int at = endpoint_with_rules(q, f, policy), rule;
 	const struct p_endpoint *e;
 
 	if (at >= 0) {
 		e = &p_endpoints(q)[at];
 		buf_printf(p->out, "  # add to the rules of endpoint %d\n", at);
+		rule = rule_with_query(p, f, policy, (unsigned)at);
+		if (rule >= 0)
+			buf_printf(p->out,
+			    "  # rule %d allows this with another query; this "
+			    "one allows any\n",
+			    rule);
 		put_key(p, policy);
 		line(p->out, 4, "endpoints:");
 		if (e->host.v.n > 0) {

@@ -1,5 +1,26 @@
 #include "fixture.h"
 
+/* 1.4: parse(serialise(m)) is m, for every text that any test parses. */
+static void
+check_round_trip(const struct policy *p, struct view yaml)
+{
+	AUTO_BUF struct buf first = BUF_INIT(POLICY_TEXT_MAX);
+	AUTO_BUF struct buf second = BUF_INIT(POLICY_TEXT_MAX);
+	AUTO_FINDINGS struct policy_findings f = { 0 };
+	AUTO_POLICY struct policy *again = NULL;
+	char a[65], b[65];
+
+	policy_canonical(p, &first);
+	if (policy_parse(buf_view(&first), &again, &f) < 0)
+		fail_msg("%.*s\ndoes not read back: %s\n%s", (int)yaml.n,
+		    yaml.p, buf_str(&first), f.v[0].text);
+	policy_canonical(again, &second);
+	CHECK_VIEW(buf_view(&second), buf_str(&first));
+	policy_hash(p, a);
+	policy_hash(again, b);
+	CHECK_STR(a, b);
+}
+
 struct parsed
 parse_view(struct view yaml)
 {
@@ -8,6 +29,8 @@ parse_view(struct view yaml)
 	if (policy_parse(yaml, &out.p, &out.f) < 0)
 		out.p = NULL;
 	policy_findings_print(&out.f, "p", &out.text);
+	if (out.p != NULL)
+		check_round_trip(out.p, yaml);
 	CHECK_INT(out.p == NULL, ==, out.f.errors > 0);
 	return out;
 }

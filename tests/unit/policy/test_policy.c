@@ -96,6 +96,7 @@ TEST(policy, vectors_of_documents)
 }
 
 #define REST "host: h.example.com, port: 8080, protocol: rest"
+#define QUERY_HEAD "{" REST ", rules: [{allow: {method: GET, path: /x, query: "
 #define QUERY(q) \
 	"{" REST ", rules: [{allow: {method: GET, path: /x, query: " q "}}]}"
 
@@ -809,6 +810,89 @@ TEST(policy, bounds_what_a_text_may_hold)
 			parsed_fini(&r);
 		}
 	}
+}
+
+/* Each at its bound and one above. */
+TEST(policy, bounds_strings_and_alternates)
+{
+	static const struct {
+		const char *before, *unit, *after;
+		unsigned n;
+		const char *what;
+	} v[] = {
+		{ "{" REST ", rules: [{allow: {method: GET, path: '/", "a",
+		    "'}}]}", PL_PATTERN_MAX - 1, "longer than 1024 bytes" },
+		{ QUERY_HEAD "{q: '", "a", "'}}}]}", PL_PATTERN_MAX,
+		    "longer than 1024 bytes" },
+		{ QUERY_HEAD "{q: {any: [", "a,", "]}}}}]}", PL_ALTERNATES_MAX,
+		    "more than 64 alternates" },
+		{ QUERY_HEAD "{q: '{", "a,", "}'}}}]}", PL_ALTERNATES_MAX,
+		    "more than 64 alternates" },
+		{ QUERY_HEAD "{\"", "\\\\", "\": x}}}]}", PL_NAME_MAX,
+		    "longer than 256 bytes" },
+		{ "{host: a.com, port: 443, allowed_ips: [", "10.1.0.0/16, ",
+		    "]}", PL_NETS_MAX, "more than 64 entries" },
+		{ "{host: a.com, ports: [", "443, ", "]}", 256,
+		    "more than 256 entries" },
+		{ "{host: ", "a.", "com, port: 443}", 125,
+		    "not a valid name or address" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		for (unsigned extra = 0; extra < 2; extra++) {
+			AUTO_BUF struct buf b = BUF_INIT(1 << 16);
+			AUTO_PARSED struct parsed r = { 0 };
+
+			buf_puts(&b, v[i].before);
+			for (unsigned k = 0; k < v[i].n + extra; k++)
+				buf_puts(&b, v[i].unit);
+			buf_puts(&b, v[i].after);
+			r = parse_endpoint(buf_str(&b));
+			if ((r.p == NULL) != extra)
+				fail_msg("%s + %u: %s", v[i].before, extra,
+				    buf_str(&r.text));
+			if (extra)
+				CHECK_HAS(buf_str(&r.text), v[i].what);
+		}
+}
+
+/* As documents for the reference are written. */
+TEST(policy, takes_documents_as_the_reference_does)
+{
+	AUTO_PARSED struct parsed r = parse(
+	    "version: 1\n"
+	    "filesystem_policy:\n"
+	    "  include_workdir: true\n"
+	    "  read_only: [/usr, /lib, /proc, /dev/urandom, /app, /etc, "
+	    "/var/log]\n"
+	    "  read_write: [/sandbox, /tmp, /dev/null]\n"
+	    "landlock: {compatibility: best_effort}\n"
+	    "process: {run_as_user: sandbox, run_as_group: sandbox}\n"
+	    "network_policies:\n"
+	    "  claude_code:\n"
+	    "    name: claude-code\n"
+	    "    endpoints:\n"
+	    "      - { host: api.anthropic.com, port: 443, protocol: rest, "
+	    "enforcement: enforce, access: full, tls: terminate }\n"
+	    "      - { host: statsig.anthropic.com, port: 443 }\n"
+	    "      - { host: \"*.vo.msecnd.net\", port: 443, access: full }\n"
+	    "    binaries:\n"
+	    "      - { path: /usr/local/bin/claude, harness: true }\n"
+	    "      - { path: \"/sandbox/.venv/**\" }\n"
+	    "  internal:\n"
+	    "    name: internal\n"
+	    "    endpoints:\n"
+	    "      - port: 8080\n"
+	    "        allowed_ips: [\"10.42.0.0/16\"]\n"
+	    "      - { host: db.corp.net, port: 5432, protocol: sql, "
+	    "enforcement: audit, access: full, allowed_ips: [10.0.5.7] }\n"
+	    "    binaries: [{ path: /usr/bin/curl }]\n");
+
+	CHECK(r.p != NULL);
+	CHECK_STR(buf_str(&r.text),
+	    "p:12:104: warning: "
+	    "claude_code.endpoints[0]: 'tls: terminate' is deprecated; TLS "
+	    "termination is now automatic. Use 'tls: skip' to disable.\n");
 }
 
 TEST(policy, bounds_the_size_of_the_text)

@@ -92,6 +92,24 @@ TEST(suggest, a_rule_where_there_are_rules)
 			       "          path: /a\n");
 }
 
+/* What the request failed by was the query, which the rule would drop. */
+TEST(suggest, says_that_a_query_condition_is_set_aside)
+{
+	static const char text[] =
+	    "version: 1\nnetwork_policies: {q: {endpoints: [{host: h.com, "
+	    "port: 443, protocol: rest, rules: [{allow: {method: POST, path: "
+	    "/x, query: {a: b}}}, {allow: {method: GET, path: '/**', query: "
+	    "{a: b}}}]}], binaries: [{path: /usr/bin/curl}]}}\n";
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+
+	suggest(text, "/usr/bin/curl", "h.com", "GET", "/x", &b);
+	CHECK_HAS(buf_str(&b), "  # rule 1 allows this with another query; "
+			       "this one allows any\n  q:\n");
+	buf_reset(&b);
+	suggest(text, "/usr/bin/curl", "h.com", "PUT", "/x", &b);
+	CHECK(strstr(buf_str(&b), "query") == NULL);
+}
+
 /* Put beside the preset, the suggestion allows that request and no other. */
 TEST(suggest, an_endpoint_where_there_is_a_preset)
 {
