@@ -35,6 +35,8 @@ def read_answer(f, method=b"GET"):
     if b"content-length" in fields:
         body = f.read(int(fields[b"content-length"]))
         if len(body) < int(fields[b"content-length"]):
+            raise OSError("the body was cut")
+        if len(body) < int(fields[b"content-length"]):
             raise OSError("body cut short")
     elif fields.get(b"transfer-encoding") == b"chunked":
         while (size := int(f.readline().split(b";")[0], 16)) > 0:
