@@ -44,10 +44,16 @@ put_literal_path(struct proposal *p, unsigned indent)
 	pair(p->out, indent, "path", buf_view(&glob));
 }
 
+/* `other`: the rule that asks for another query, or -1. */
 static void
-put_rule(struct proposal *p, unsigned indent)
+put_rule(struct proposal *p, unsigned indent, int other)
 {
 	line(p->out, indent, "rules:");
+	if (other >= 0)
+		buf_printf(p->out,
+		    "%*s# rule %d allows this with another query; this one "
+		    "allows any\n",
+		    (int)indent, "", other);
 	line(p->out, indent, "- allow:");
 	pair(p->out, indent + 4, "method", p->method);
 	put_literal_path(p, indent + 4);
@@ -122,7 +128,7 @@ suggest_policy(struct proposal *p)
 	if (is_read(p->method) || p->path.n == 0)
 		line(p->out, 6, "access: read-only");
 	else
-		put_rule(p, 6);
+		put_rule(p, 6, -1);
 	put_binaries(p);
 }
 
@@ -214,18 +220,12 @@ static void
 suggest_rule(struct proposal *p, const struct c_found *f, unsigned policy)
 {
 	const struct p_policy *q = &p->s->policies[policy];
-	int at = endpoint_with_rules(q, f, policy), rule;
+	int at = endpoint_with_rules(q, f, policy);
 	const struct p_endpoint *e;
 
 	if (at >= 0) {
 		e = &p_endpoints(q)[at];
 		buf_printf(p->out, "  # add to the rules of endpoint %d\n", at);
-		rule = rule_with_query(p, f, policy, (unsigned)at);
-		if (rule >= 0)
-			buf_printf(p->out,
-			    "  # rule %d allows this with another query; this "
-			    "one allows any\n",
-			    rule);
 		put_key(p, policy);
 		line(p->out, 4, "endpoints:");
 		if (e->host.v.n > 0) {
@@ -233,7 +233,7 @@ suggest_rule(struct proposal *p, const struct c_found *f, unsigned policy)
 			buf_printf(p->out, "      port: %u\n", p->port);
 		} else
 			buf_printf(p->out, "    - port: %u\n", p->port);
-		put_rule(p, 6);
+		put_rule(p, 6, rule_with_query(p, f, policy, (unsigned)at));
 		return;
 	}
 	/* Presets and rules exclude each other, so it takes an endpoint. */
@@ -243,7 +243,7 @@ suggest_rule(struct proposal *p, const struct c_found *f, unsigned policy)
 	line(p->out, 4, "endpoints:");
 	put_address(p);
 	put_shared(p, e);
-	put_rule(p, 6);
+	put_rule(p, 6, -1);
 	put_nets(p, e);
 }
 

@@ -103,8 +103,11 @@ TEST(suggest, says_that_a_query_condition_is_set_aside)
 	AUTO_BUF struct buf b = BUF_INIT(4096);
 
 	suggest(text, "/usr/bin/curl", "h.com", "GET", "/x", &b);
-	CHECK_HAS(buf_str(&b), "  # rule 1 allows this with another query; "
-			       "this one allows any\n  q:\n");
+	CHECK_HAS(buf_str(&b),
+	    "      rules:\n"
+	    "      # rule 1 allows this with another query; this one allows "
+	    "any\n"
+	    "      - allow:\n");
 	buf_reset(&b);
 	suggest(text, "/usr/bin/curl", "h.com", "PUT", "/x", &b);
 	CHECK(strstr(buf_str(&b), "query") == NULL);
