@@ -85,13 +85,15 @@ px_who_retry(struct px *px)
 			px_run(px->slot[i]);
 }
 
+/* Nobody, or somebody who is not what it was: then owners[0] says who. */
 static enum px_next
 unknown(struct px_conn *c)
 {
 	struct policy_reason why;
 
-	(void)snprintf(why.text, sizeof(why.text),
-	    "failed to resolve peer binary: %s", c->identity_err.text);
+	(void)snprintf(why.text, sizeof(why.text), "%s%s",
+	    c->n_owners > 0 ? "" : "failed to resolve peer binary: ",
+	    c->identity_err.text);
 	if (c->mode == PX_MODE_CAPTURE) {
 		px_go(c, PX_CAPTURED);
 		return PX_MORE;
@@ -162,14 +164,20 @@ px_identity_answer(struct px *px, const struct net_identity *m)
 	/* The connection may have ended meanwhile. */
 	if (c == NULL || c->id != m->id || !c->who_sent || c->identity_known)
 		return;
-	if (!m->ok)
+	if (!m->ok) {
 		(void)err_set(&c->identity_err, ERR_NOT_FOUND, "%.*s",
 		    (int)strnlen(m->reason, sizeof(m->reason)), m->reason);
-	else if (c->n_owners == PX_OWNERS_MAX)
+		/* Only for the record: it is never asked about. */
+		px_owners_free(c);
+		if (m->sha256[0] != '\0')
+			keep_owner(c, m);
+	} else if (c->n_owners == PX_OWNERS_MAX) {
 		(void)err_set(&c->identity_err, ERR_LIMIT,
 		    "more than %d programs share the socket", PX_OWNERS_MAX);
-	else
+		px_owners_free(c);
+	} else {
 		keep_owner(c, m);
+	}
 	if (m->more && m->ok)
 		return;
 	c->identity_known = true;

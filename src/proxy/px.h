@@ -135,7 +135,7 @@ struct px_conn {
 
 	struct px_end client, up;
 
-	/* Who asked. */
+	/* Who asked.  With identity_err: who it was once, if that is known. */
 	struct px_owner *owners;
 	unsigned n_owners;
 	bool who_unsent, who_sent, identity_known;

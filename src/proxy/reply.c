@@ -236,7 +236,8 @@ px_deny_conn(struct px_conn *c, const struct policy_reason *why)
 	bool forward = c->mode == PX_MODE_FORWARD;
 
 	d.detail = view_of(why->text);
-	if (o != NULL)
+	/* No rule helps a program that was changed. */
+	if (o != NULL && c->identity_err.code == ERR_NONE)
 		policy_suggest(c->snap, &o->who, d.host, d.port,
 		    forward ? d.method : VIEW(""), forward ? d.path : VIEW(""),
 		    &hint);

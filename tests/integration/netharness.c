@@ -116,12 +116,15 @@ answer_who(uint32_t id)
 		h.m.identity.owners = (uint8_t)h.n_exe;
 		h.m.identity.more = i + 1 < h.n_exe && !h.deny_identity;
 		h.m.identity.pid = 4242 + i;
+		if (h.deny_identity) {
+			(void)snprintf(
+			    h.m.identity.reason, 256, "no such socket");
+			send_msg(NET_IDENTITY, NULL, 0);
+			return;
+		}
 		(void)snprintf(h.m.identity.exe, NET_PATH_MAX, "%s", h.exe[i]);
 		(void)snprintf(h.m.identity.sha256, 65, "%064u", i);
-		(void)snprintf(h.m.identity.reason, 256, "no such socket");
 		send_msg(NET_IDENTITY, NULL, 0);
-		if (h.deny_identity)
-			return;
 	}
 }
 

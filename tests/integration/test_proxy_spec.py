@@ -289,8 +289,9 @@ def test_every_refusal_in_a_tunnel_has_one_shape_and_one_record(sandbox, endpoin
 
 
 @pytest.mark.slow
-def test_heads_that_do_not_end_get_408_and_silence_gets_nothing(sandbox):
-    box = sandbox(policy=network(rest("files.example.test", access="full")))
+def test_what_does_not_end_or_answer_ends_at_its_deadline(sandbox):
+    box = sandbox(policy=network(rest("files.example.test", access="full"), rest("silent.example.test"),
+                                 rest("mute.example.test")))
     answers, out = inside(box, """
 a = dial(); a.sendall(b"GET http://files.example.test/ HTTP/1.1\\r\\n")
 b = tls("files.example.test:443"); b.sendall(b"GET / HTTP/1.1\\r\\n")
@@ -298,7 +299,19 @@ c = dial()
 t = time.monotonic()
 put("first", read_all(a)); put("inner", read_all(b)); put("silent", read_all(c))
 put("took", time.monotonic() - t)
+t = time.monotonic()
+s, head = connect("silent.example.test:443"); put("dns", head + read_all(s), time.monotonic() - t)
+t = time.monotonic()
+try:
+    tls("mute.example.test:443")
+except ssl.SSLError as e:
+    put("handshake", str(e), time.monotonic() - t)
 """)
+    raw, took = answers["dns"]
+    a = check_refusal(raw, 502, "upstream_failed")
+    assert a["detail"] == "DNS resolution failed for silent.example.test:443: no answer in 5 s" and took < 8, answers
+    assert "alert" in answers["handshake"][0] and 13 < answers["handshake"][1] < 25, answers
+    assert [e["stage"] for e in out.event("UPSTREAM_FAILED")] == ["dns", "tls-upstream"], out
     check_refusal(answers["first"][0], 408, "request_timeout")
     check_refusal(answers["inner"][0], 408)
     assert answers["silent"] == [""] and 13 < answers["took"][0] < 25, answers
@@ -412,6 +425,16 @@ s.sendall(get("http://files.example.test/echo", "x", "POST", "Content-Length: 2\
     assert all("not permitted by policy" in e["reason"] for e in network_events(out) if e["action"] == "audit")
 
 
+def test_a_program_that_changed_is_denied_and_named(sandbox):
+    box = sandbox(policy=network({"host": "files.example.test", "port": 80}))
+    ask = "curl -sS -o /dev/null -w '%{http_connect}\\n' -p http://files.example.test/bytes/1"
+    out = box.run("sh", "-c", f"cp /usr/bin/curl x; ./x{ask[4:]}; cp /usr/bin/curl y; echo >>y; mv y x; ./x{ask[4:]}")
+    assert out.stdout.split() == ["200", "403"], out
+    (event,) = out.event("CONNECT", action="deny")
+    assert event["reason"].startswith("binary integrity check failed: Binary integrity violation: "), event
+    assert event["stage"] == "connect" and event["binary"].endswith("/x") and "suggestion" not in event, event
+
+
 # Destinations
 
 def test_upstreams_that_cannot_be_reached_get_502(sandbox):
@@ -472,12 +495,10 @@ def test_literals_and_lists(sandbox):
 
 
 def test_wildcard_does_not_make_a_literal_its_own_list(sandbox):
-    """The reference exempts any literal that a pattern happens to match."""
-    box = sandbox(policy=network({"host": "*.0.5.9", "port": 80}))
-    out = box.run("true")
-    if out.code == 0:
-        answers, out = inside(box, "s, head = connect('10.0.5.9:80'); put('a', head)")
-        assert answers["a"][0].startswith("HTTP/1.1 403 "), out
+    """The reference exempts any literal that a pattern happens to match; here none is a pattern."""
+    for pattern in ("*.0.5.9", "**.5.9"):
+        out = sandbox(policy=network({"host": pattern, "port": 80})).run("true")
+        assert out.code == 125 and f"host wildcard '{pattern}'" in out.stderr, out
 
 
 def test_addresses_are_tried_in_order_until_one_connects(sandbox):
@@ -607,6 +628,32 @@ s = tunnel(T); s.sendall(get("/", T, "PUT", "Content-Length: 5\\r\\nExpect: 200-
     assert answers["second"][0].startswith("HTTP/1.1 103 ") and answers["last"][0] == 200, answers
     assert b"xpect" not in got[0] and len(got) == 1, got
     check_refusal(answers["unknown"][0], 400)
+
+
+def test_early_answers_and_half_closed_clients_are_served(sandbox):
+    def serve(origin, conn):
+        head = origin.head(conn)
+        if b"/early" in head:
+            conn.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
+        elif head:
+            conn.sendall(OK)
+            conn.recv(1)
+    answers, out, got = exchange(sandbox, serve, """
+s = tunnel(T); s.sendall(get("/early", T, "POST", "Content-Length: 10000000\\r\\n", "x" * 1000)); put("early", read_all(s))
+s = tunnel(T); s.sendall(get("/half", T)); s.shutdown(socket.SHUT_WR); put("half", read_all(s))
+s = dial(); s.sendall(get("http://" + T + "/forward", T)); s.shutdown(socket.SHUT_WR); put("forward", read_all(s))
+s = tunnel(T); s.sendall(get("*", T, "OPTIONS")); put("options", *response(s))
+s = dial(); s.sendall(b"CONNECT closed.example.test:8080 HTTP/1.0\\r\\n\\r\\n"); put("connect", read_head(s))
+s.sendall(b"GET /old HTTP/1.0\\r\\n\\r\\n"); put("old", read_all(s))
+""")
+    assert answers["early"] == ["HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig"]
+    assert answers["half"] == ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"], answers
+    assert answers["forward"] == ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"], answers
+    assert answers["options"][0] == 200 and answers["connect"] == ["HTTP/1.1 200 Connection Established\r\n\r\n"]
+    assert answers["old"] == answers["forward"], answers
+    assert [h.split(b"\r\n")[0] for h in got if h] == [
+        b"POST /early HTTP/1.1", b"GET /half HTTP/1.1", b"GET /forward HTTP/1.1", b"OPTIONS * HTTP/1.1",
+        b"GET /old HTTP/1.0"], got
 
 
 def test_answers_without_framing_end_with_the_connection(sandbox):
