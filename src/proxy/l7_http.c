@@ -304,7 +304,8 @@ hx_judge(struct px_conn *c)
 		return PX_MORE;
 	}
 	/* Not of the rule that let the request before this one through. */
-	px_set_policy(c, v.policy);
+	if (v.policy != NULL)
+		px_set_policy(c, v.policy);
 	audit = c->conn.enforcement == POLICY_AUDIT;
 	if (v.bad_query) {
 		(void)err_set(&e, ERR_INVALID, "%.400s", why.text);

@@ -280,7 +280,8 @@ def test_every_refusal_in_a_tunnel_has_one_shape_and_one_record(sandbox, endpoin
                           "    put(name, read_all(s))", heads=[(n, raw) for n, _, raw in heads])
     for name, status, _ in heads:
         check_refusal(answers[name][0], status)
-    assert len(out.event("HTTP_REFUSED", action="deny")) == len(heads), out
+    refused = out.event("HTTP_REFUSED", action="deny")
+    assert len(refused) == len(heads) and {e["policy"] for e in refused} == {"test"}, out
     opened = out.event("CONNECT_L7" if endpoint == "rest" else "CONNECT", action="allow")
     assert len(opened) == len(heads), out
     # The only request that was whole enough to be judged is the one whose body broke later.
