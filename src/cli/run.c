@@ -367,20 +367,23 @@ send_size(struct run *r)
 	send_msg(r, &m, SESSION_RESIZE, NULL, 0);
 }
 
-/* Stopped from outside: the command stops too, and the terminal is sane. */
+/*
+ * Stopped from outside: the command stops too, and the terminal is sane.  It
+ * may run before we are told that it has started.
+ */
 static void
 on_stop_signal(struct run *r)
 {
 	bool was_raw = r->term.raw;
 	struct err ignored;
 
-	if (r->phase == RUNNING)
+	if (r->phase <= RUNNING)
 		forward(r, SIGSTOP);
 	term_restore(&r->term);
 	(void)raise(SIGSTOP);
 	if (was_raw && term_raw(&r->term, r->term.fd, &ignored) < 0)
 		stop_for_signal(r, SIGHUP);
-	if (r->phase == RUNNING)
+	if (r->phase <= RUNNING)
 		forward(r, SIGCONT);
 	send_size(r);
 }
