@@ -106,3 +106,27 @@ dest_check(struct view host, uint16_t port, const struct policy_conn *conn,
 			return -1;
 	return 0;
 }
+
+void
+dest_suggest(uint16_t port, const struct addr *v, size_t n,
+    const struct dest_rules *rules, struct buf *out)
+{
+	char text[ADDR_TEXT_MAX];
+	const char *range;
+
+	if (n == 0 || addr_port_blocked(port))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct addr a = addr_unmap(v[i]);
+
+		if (addr_class(&v[i], &range) == ADDR_BLOCKED ||
+		    is_own(&a, port, rules))
+			return;
+	}
+	/* With a list, all that the name resolves to must be in it. */
+	buf_puts(out, "add to the endpoint: allowed_ips: [");
+	for (size_t i = 0; i < n; i++)
+		buf_printf(out, "%s\"%s\"", i > 0 ? ", " : "",
+		    addr_format(&v[i], text));
+	buf_putc(out, ']');
+}

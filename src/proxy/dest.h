@@ -39,5 +39,11 @@ struct dest_rules {
 int dest_check(struct view host, uint16_t port, const struct policy_conn *conn,
     const struct addr *v, size_t n, const struct dest_rules *rules,
     struct err *e) MUST_USE;
+/*
+ * What the endpoint would have to say for these addresses to be allowed; out
+ * stays empty when nothing it says could do that.  For the record only.
+ */
+void dest_suggest(uint16_t port, const struct addr *v, size_t n,
+    const struct dest_rules *rules, struct buf *out);
 
 #endif

@@ -204,9 +204,12 @@ deny_l4(const struct px_conn *c, const char *error, struct buf *target)
 }
 
 enum px_next
-px_deny_dest(struct px_conn *c, const struct err *why)
+px_deny_dest(
+    struct px_conn *c, const struct addr *v, size_t n, const struct err *why)
 {
+	struct dest_rules rules = { c->px->own, c->px->n_own };
 	AUTO_BUF struct buf target = BUF_INIT(HOST_MAX + 16);
+	AUTO_BUF struct buf hint = BUF_INIT(SUGGESTION_MAX);
 	struct deny d = deny_l4(c, "ssrf_denied", &target);
 
 	d.policy = view_of(c->policy);
@@ -215,13 +218,14 @@ px_deny_dest(struct px_conn *c, const struct err *why)
 		       ? view_of(why->text)
 		       : VIEW("the destination's address is not one that this "
 			      "policy lets the sandbox reach");
+	dest_suggest(c->dst.port, v, n, &rules, &hint);
 	if (c->mode == PX_MODE_FORWARD)
 		px_event_request(c, AUDIT_FORWARD, AUDIT_DENY, "ssrf", d.method,
 		    d.path, buf_view(&c->hx.query), view_of(why->text),
-		    VIEW(""));
+		    buf_view(&hint));
 	else
 		px_event(c, AUDIT_CONNECT, AUDIT_DENY, "ssrf",
-		    view_of(why->text), VIEW(""));
+		    view_of(why->text), buf_view(&hint));
 	return px_reply(c, &d);
 }
 

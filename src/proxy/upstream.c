@@ -27,7 +27,7 @@ check(struct px_conn *c, const struct addr *v, size_t n, enum px_next *next)
 
 	if (dest_check(host, c->dst.port, &c->conn, v, n, &rules, &e) == 0)
 		return 0;
-	*next = px_deny_dest(c, &e);
+	*next = px_deny_dest(c, v, n, &e);
 	return -1;
 }
 
@@ -145,6 +145,19 @@ on_dialed(void *arg, int fd, const struct addr *to, const struct err *e)
 	px_run(c);
 }
 
+/* The cause, without the address that the record has. */
+static enum px_next
+not_dialed(struct px_conn *c)
+{
+	char shown[160];
+
+	(void)snprintf(shown, sizeof(shown),
+	    "the destination does not accept the connection: %s",
+	    c->async_err.sys != 0 ? strerror(c->async_err.sys)
+				  : "no answer in time");
+	return failed(c, 502, "dial", shown);
+}
+
 enum px_next
 px_dial(struct px_conn *c)
 {
@@ -156,8 +169,7 @@ px_dial(struct px_conn *c)
 	if (!c->have_dialed)
 		return PX_WAIT;
 	if (c->dialed_fd < 0)
-		return failed(c, 502, "dial",
-		    "the destination does not accept the connection");
+		return not_dialed(c);
 	/* The policy may have changed since the dial began. */
 	if (check(c, &c->chosen, 1, &next) < 0)
 		return next;

@@ -190,8 +190,11 @@ def check_internal_addresses_are_not_told():
         assert head.startswith(b"HTTP/1.1 403 "), head
         raw = read_all(s)
         assert json.loads(raw)["error"] == "ssrf_denied"
-        assert b"127.0.0.1" not in raw and b"10.0.5.9" not in raw, raw
+        assert b"127.0.0.1" not in raw and b"10.0.5.9" not in raw and b"allowed_ips" not in raw, raw
         assert len(event(kind="CONNECT", action="deny", stage="ssrf", host=host)) == 1
+    s, head = connect("files.example.test", 444)
+    assert head.startswith(b"HTTP/1.1 502 "), head
+    assert json.loads(read_all(s))["detail"].endswith(": Connection refused")
 
 
 def check_slow_head_costs_only_itself():

@@ -202,3 +202,26 @@ TEST(dest, an_empty_answer_is_refused)
 	CHECK_INT(v.r, ==, -1);
 	CHECK_HAS(v.e.text, "no addresses for h.example:443");
 }
+
+TEST(dest, suggests_a_list_that_would_allow_and_no_other)
+{
+	static const struct dest_own own = {
+		{ .family = 4, .b = { 10, 0, 0, 9 } }, 3128
+	};
+	struct dest_rules rules = { &own, 1 };
+	struct addr v[2] = { addr("10.0.5.9"), addr("203.0.112.1") };
+	struct addr blocked = addr("169.254.169.254"), ours = addr("10.0.0.9");
+	AUTO_BUF struct buf out = BUF_INIT(256);
+
+	dest_suggest(443, v, 2, &rules, &out);
+	CHECK_STR(buf_str(&out),
+	    "add to the endpoint: allowed_ips: [\"10.0.5.9\", "
+	    "\"203.0.112.1\"]");
+	buf_reset(&out);
+	v[1] = blocked;
+	dest_suggest(443, v, 2, &rules, &out);
+	dest_suggest(3128, &ours, 1, &rules, &out);
+	dest_suggest(6443, v, 1, &rules, &out);
+	dest_suggest(443, v, 0, &rules, &out);
+	CHECK_INT(out.n, ==, 0);
+}
