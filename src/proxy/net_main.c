@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -453,6 +454,7 @@ net_main(int sock)
 	int status;
 
 	log_set_name("net");
+	(void)prctl(PR_SET_NAME, "openshell-net", 0, 0, 0);
 	keep_only(sock);
 	px->ctl = sock;
 	px->received = NEW(union net_msg);

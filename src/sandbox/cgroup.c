@@ -98,17 +98,41 @@ open_in(const char *dir, const char *file, int flags)
 	return open(path, flags | O_CLOEXEC);
 }
 
+/* The leaf's path, when `ready` (make it, or find it) says yes. */
 static bool
-make_leaf(
-    char dir[CGROUP_PATH], const char *under, const char *path, const char *id)
+leaf(char dir[CGROUP_PATH], const char *under, const char *path, const char *id,
+    bool (*ready)(const char *dir))
 {
 	int n = snprintf(dir, CGROUP_PATH, "%s%s/openshell-%s", under,
 	    strcmp(path, "/") == 0 ? "" : path, id);
 
-	if (n > 0 && n < CGROUP_PATH && mkdir(dir, 0755) == 0)
+	if (n > 0 && n < CGROUP_PATH && ready(dir))
 		return true;
 	dir[0] = '\0';
 	return false;
+}
+
+static bool
+made(const char *dir)
+{
+	return mkdir(dir, 0755) == 0;
+}
+
+static bool
+there(const char *dir)
+{
+	return access(dir, F_OK) == 0;
+}
+
+static void
+parent_of(char parent[CGROUP_PATH], const char *own)
+{
+	char *slash;
+
+	(void)snprintf(parent, CGROUP_PATH, "%s", own);
+	slash = strrchr(parent, '/');
+	if (slash != NULL)
+		slash[slash == parent ? 1 : 0] = '\0';
 }
 
 static bool
@@ -123,7 +147,7 @@ try_v2(struct cgroup *cg, const char *top, const char *base, const char *id,
 		return false;
 	(void)put(node, "cgroup.subtree_control", "+memory");
 	(void)put(node, "cgroup.subtree_control", "+pids");
-	if (!make_leaf(cg->dir[0], top, base, id))
+	if (!leaf(cg->dir[0], top, base, id, made))
 		return false;
 	cg->memory = put_number(cg->dir[0], "memory.max", memory_max);
 	cg->pids = put_number(cg->dir[0], "pids.max", pids_max);
@@ -147,12 +171,8 @@ make_v2(struct cgroup *cg, const char *top, const char *own, const char *id,
     uint64_t memory_max, uint32_t pids_max)
 {
 	char parent[CGROUP_PATH];
-	char *slash;
 
-	(void)snprintf(parent, sizeof(parent), "%s", own);
-	slash = strrchr(parent, '/');
-	if (slash != NULL)
-		slash[slash == parent ? 1 : 0] = '\0';
+	parent_of(parent, own);
 	if (try_v2(cg, top, parent, id, memory_max, pids_max) ||
 	    try_v2(cg, top, own, id, memory_max, pids_max))
 		return;
@@ -162,20 +182,20 @@ make_v2(struct cgroup *cg, const char *top, const char *own, const char *id,
 
 static bool
 v1_leaf(struct cgroup *cg, size_t i, const struct cgroup_place *at,
-    const char *controller, const char *id)
+    const char *controller, const char *id, bool (*ready)(const char *dir))
 {
 	char top[128], path[256];
 
 	(void)snprintf(top, sizeof(top), "%s/%s", at->top, controller);
 	return own_path(at->self, controller, path, sizeof(path)) &&
-	       make_leaf(cg->dir[i], top, path, id);
+	       leaf(cg->dir[i], top, path, id, ready);
 }
 
 static void
 make_v1(struct cgroup *cg, const struct cgroup_place *at, const char *id,
     uint64_t memory_max, uint32_t pids_max)
 {
-	if (v1_leaf(cg, 0, at, "memory", id)) {
+	if (v1_leaf(cg, 0, at, "memory", id, made)) {
 		cg->memory =
 		    put_number(cg->dir[0], "memory.limit_in_bytes", memory_max);
 		/* Memory and swap together; absent without swap accounting. */
@@ -185,7 +205,7 @@ make_v1(struct cgroup *cg, const struct cgroup_place *at, const char *id,
 		cg->tasks[0] = open_in(cg->dir[0], "tasks", O_WRONLY);
 		cg->oom = open_in(cg->dir[0], "memory.oom_control", O_RDONLY);
 	}
-	if (v1_leaf(cg, 1, at, "pids", id)) {
+	if (v1_leaf(cg, 1, at, "pids", id, made)) {
 		cg->pids = put_number(cg->dir[1], "pids.max", pids_max);
 		cg->tasks[1] = open_in(cg->dir[1], "tasks", O_WRONLY);
 	}
@@ -208,18 +228,68 @@ cgroup_make_at(struct cgroup *cg, const struct cgroup_place *at, const char *id,
 		make_v2(cg, at->top, own, id, memory_max, pids_max);
 }
 
+static void
+find_v1(struct cgroup *cg, const struct cgroup_place *at, const char *id)
+{
+	if (v1_leaf(cg, 0, at, "memory", id, there))
+		cg->oom = open_in(cg->dir[0], "memory.oom_control", O_RDONLY);
+	(void)v1_leaf(cg, 1, at, "pids", id, there);
+}
+
+static void
+find_v2(struct cgroup *cg, const char *top, const char *own, const char *id)
+{
+	char parent[CGROUP_PATH];
+
+	parent_of(parent, own);
+	if (leaf(cg->dir[0], top, parent, id, there) ||
+	    leaf(cg->dir[0], top, own, id, there) ||
+	    leaf(cg->dir[0], top, "/", id, there))
+		cg->oom = open_in(cg->dir[0], "memory.events", O_RDONLY);
+}
+
+void
+cgroup_find_at(struct cgroup *cg, const struct cgroup_place *at, const char *id)
+{
+	char own[256];
+
+	*cg = (struct cgroup) { .v2 = -1, .tasks = { -1, -1 }, .oom = -1 };
+	if (!at->v2)
+		find_v1(cg, at, id);
+	else if (own_path(at->self, "", own, sizeof(own)))
+		find_v2(cg, at->top, own, id);
+}
+
+static struct cgroup_place
+here(char *text, size_t n)
+{
+	struct cgroup_place at = { "/sys/fs/cgroup", text, false };
+	struct statfs fs;
+
+	/* Without either nothing is found there. */
+	(void)read_small("/proc/self/cgroup", text, n);
+	at.v2 = statfs(at.top, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+	return at;
+}
+
 void
 cgroup_make(
     struct cgroup *cg, const char *id, uint64_t memory_max, uint32_t pids_max)
 {
 	char text[4096] = "";
-	struct cgroup_place at = { "/sys/fs/cgroup", text, false };
-	struct statfs fs;
+	struct cgroup_place at = here(text, sizeof(text));
 
-	/* Without either nothing is found below. */
-	(void)read_small("/proc/self/cgroup", text, sizeof(text));
-	at.v2 = statfs(at.top, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
 	cgroup_make_at(cg, &at, id, memory_max, pids_max);
+}
+
+void
+cgroup_find(struct cgroup *cg, const char *id)
+{
+	char text[4096] = "";
+	struct cgroup_place at = here(text, sizeof(text));
+
+	cgroup_close(cg);
+	cgroup_find_at(cg, &at, id);
 }
 
 int

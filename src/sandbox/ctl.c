@@ -366,6 +366,7 @@ ctl_main(net_main_fn *net_main)
 	int status;
 
 	log_set_name("ctl");
+	(void)prctl(PR_SET_NAME, "openshell-ctl", 0, 0, 0);
 	set_log_level();
 	shed();
 	if (!is_session(CTL_SOCK)) {

@@ -212,6 +212,11 @@ start(struct ctl_command *k)
 	fd_close(&k->blob);
 	for (size_t i = 0; i < 3; i++)
 		fd_close(&k->stdio[i]); /* init has its own */
+	/* init has just ended; not the command's fault. */
+	if (rc < 0 && e.code == ERR_IO) {
+		ctl_fail_err(k->c, "the sandbox ended", &e);
+		return;
+	}
 	if (rc < 0) {
 		exited(k, SESSION_END_NOT_EXECUTABLE, 126, false, e.text);
 		return;

@@ -267,6 +267,7 @@ init_main(struct box *b)
 	struct making *k = NEW(struct making);
 	struct err e = { 0 };
 
+	(void)prctl(PR_SET_NAME, "openshell-init", 0, 0, 0);
 	k->b = b;
 	k->root = (struct root) { -1, -1, -1, -1, -1, 0, 0 };
 	k->rules.landlock = -1;

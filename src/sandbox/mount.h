@@ -32,6 +32,7 @@ struct protect {
 	int dir;  /* the work directory on the host */
 	int lock; /* shared with the other sandboxes of this directory */
 	char lock_path[128];
+	char temp[48]; /* name of a placeholder in the making */
 };
 
 /*

@@ -164,37 +164,85 @@ make_place(int up, const char *name, const char *text, struct err *e)
 	if (fd < 0)
 		return -1;
 	/* Whoever may read the repository must be able to read this. */
-	if (fd_write_all(fd, text, strlen(text), e) == 0 &&
-	    fchmod(fd, 0644) == 0)
-		return 0;
-	(void)unlinkat(up, name, 0); /* half of it would mislead git */
-	return -1;
+	if (fd_write_all(fd, text, strlen(text), e) < 0)
+		return -1;
+	return fchmod(fd, 0644);
 }
 
-/* 1: made, 0: it cannot be, and so not from inside either; -1. */
+static void
+drop_place(int up, const char *name)
+{
+	if (unlinkat(up, name, AT_REMOVEDIR) < 0 && errno == ENOTDIR)
+		(void)unlinkat(up, name, 0);
+}
+
+/* Owner and stamp; as root its directory's owner owns it. */
 static int
-hold_place(int up, const char *name, const char *text, bool as_root,
-    struct err *e)
+mark_place(int up, const char *name, bool as_root)
 {
 	struct timespec times[2] = { stamp, stamp };
 	struct stat st;
-	int rc = make_place(up, name, text, e);
 
-	if (rc < 0 && errno == EEXIST)
-		return 1; /* another sandbox was quicker */
-	if (rc < 0 && (errno == EROFS || errno == EACCES))
-		return 0;
-	if (rc < 0)
-		return err_sys(e, "hold the place of %s", name);
-	/* As root: its directory's owner owns it. */
 	if (as_root &&
 	    (fstat(up, &st) < 0 ||
 		fchownat(up, name, st.st_uid, st.st_gid,
 		    AT_SYMLINK_NOFOLLOW) < 0))
-		return err_sys(e, "own the place of %s", name);
-	if (utimensat(up, name, times, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(e, "mark the place of %s", name);
-	return 1;
+		return -1;
+	return utimensat(up, name, times, AT_SYMLINK_NOFOLLOW);
+}
+
+/* rename(2) that replaces nothing; some file systems have no such thing. */
+static int
+rename_new(int up, const char *from, const char *to)
+{
+	struct stat st;
+
+	if (renameat2(up, from, up, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -1;
+	if (fstatat(up, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return renameat(up, from, up, to);
+}
+
+/*
+ * 1: made, 0: it cannot be, and so not from inside either; -1.  It gets its
+ * name last: killed at any moment, we leave a placeholder that is known by its
+ * stamp, or one that is known by its name and replaced when ctl cleans up.
+ */
+static int
+hold_place(const struct protect *p, int up, const char *name, const char *text,
+    bool as_root, struct err *e)
+{
+	int rc = make_place(up, p->temp, text, e);
+
+	if (rc < 0 && errno == EEXIST) {
+		drop_place(up, p->temp);
+		rc = make_place(up, p->temp, text, e);
+	}
+	if (rc == 0)
+		rc = mark_place(up, p->temp, as_root);
+	if (rc == 0)
+		rc = rename_new(up, p->temp, name);
+	if (rc == 0)
+		return 1;
+	rc = errno;
+	drop_place(up, p->temp);
+	errno = rc;
+	if (errno == EEXIST)
+		return 1; /* another sandbox was quicker */
+	if (errno == EROFS || errno == EACCES)
+		return 0;
+	if (errno == ENOSPC || errno == EDQUOT)
+		return err_sys(e,
+		    "hold the place of %s: free some room or inodes in the "
+		    "work directory's file system, or name another directory "
+		    "with --workdir",
+		    name);
+	return err_sys(e, "hold the place of %s", name);
 }
 
 struct walk {
@@ -230,8 +278,8 @@ found(struct walk *w, const struct stat *st, bool last, struct err *e)
 static int
 missing(struct walk *w, int up, const char *part, bool last, struct err *e)
 {
-	int rc = hold_place(up, part, last ? text_of(w->rel) : NULL,
-	    w->as_root, e);
+	int rc = hold_place(
+	    w->p, up, part, last ? text_of(w->rel) : NULL, w->as_root, e);
 
 	if (rc <= 0)
 		return rc;
@@ -313,6 +361,7 @@ protect_prepare(struct protect *p, const struct sbx_plan *plan,
     const struct userns_ids *ids, struct err *e)
 {
 	*p = (struct protect) { .dir = -1, .lock = -1 };
+	(void)snprintf(p->temp, sizeof(p->temp), ".openshell-%s", plan->id);
 	if (!plan->workdir_writable || plan->protect == NULL ||
 	    plan->protect[0] == NULL)
 		return 0;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,27 +19,16 @@
 #include "sandbox/spawn_msg.h"
 #include "sandbox/spawn_run.h"
 
+enum { INIT_GONE_MS = 2000 };
+
 struct spawn {
-	struct box box; /* our copy of what must be cleaned up */
+	struct box box; /* plan and socket; the rest is the spawner's */
 	int sock;
 	pid_t spawner;
 	int pidfd;
 	bool gone;
 	uint64_t oom_seen;
 };
-
-static int
-prepare(struct spawn *s, const struct sbx_plan *plan, struct err *e)
-{
-	struct box *b = &s->box;
-
-	b->plan = plan;
-	if (userns_ids_take(&b->ids, e) < 0 ||
-	    protect_prepare(&b->protect, plan, &b->ids, e) < 0)
-		return -1;
-	cgroup_make(&b->cg, plan->id, plan->memory_max, plan->pids_max);
-	return 0;
-}
 
 /* The spawner puts the null device on 0 to 2: nothing of ours may be there. */
 static int
@@ -90,11 +80,11 @@ spawn_start(const struct sbx_plan *plan, int foreign, struct spawn **out,
 
 	s->sock = s->pidfd = s->box.sock = -1;
 	s->spawner = -1;
+	s->box.plan = plan;
 	s->box.ids.lock = s->box.protect.dir = s->box.protect.lock = -1;
 	s->box.cg = (struct cgroup) { .v2 = -1, .tasks = { -1, -1 },
 		.oom = -1 };
-	if (fill_streams(e) < 0 || prepare(s, plan, e) < 0 ||
-	    fork_spawner(s, foreign, e) < 0) {
+	if (fill_streams(e) < 0 || fork_spawner(s, foreign, e) < 0) {
 		spawn_free(s);
 		return -1;
 	}
@@ -147,6 +137,7 @@ fill(struct spawn *s, struct spawn_event *ev, const union spawn_msg *m,
 	switch ((enum spawn_type)m->hdr.type) {
 	case SPAWN_M_READY:
 		fill_ready(ev, &m->ready, fds);
+		cgroup_find(&s->box.cg, s->box.plan->id);
 		return;
 	case SPAWN_M_STARTED:
 		ev->type = SPAWN_STARTED;
@@ -280,18 +271,36 @@ spawn_kill(struct spawn *s)
 		    0);
 }
 
+/* Killed together with the spawner, init may take a moment to be gone. */
+static void
+await_init(int sock)
+{
+	struct pollfd p = { sock, 0, 0 }; /* POLLHUP needs no asking */
+
+	while (poll(&p, 1, INIT_GONE_MS) < 0 && errno == EINTR)
+		;
+}
+
 void
 spawn_free(struct spawn *s)
 {
+	int status = 0;
+
 	if (s == NULL)
 		return;
 	spawn_kill(s);
-	/* Closed before the wait: init ends even if the spawner hangs. */
-	fd_close(&s->sock);
-	while (s->spawner > 0 && waitpid(s->spawner, NULL, 0) < 0 &&
-	    errno == EINTR)
+	/* Before the wait: init ends even if the spawner hangs. */
+	if (s->sock >= 0)
+		(void)shutdown(s->sock, SHUT_WR);
+	while (s->spawner > 0 && waitpid(s->spawner, &status, 0) < 0 &&
+	       errno == EINTR)
 		;
-	spawn_clean(&s->box);
+	if (WIFSIGNALED(status)) {
+		await_init(s->sock);
+		spawn_clean_after(&s->box);
+	}
+	cgroup_close(&s->box.cg);
+	fd_close(&s->sock);
 	fd_close(&s->pidfd);
 	free(s);
 }

@@ -2,8 +2,9 @@
  * spawn_run: the spawner is forked from ctl without exec, has one thread, and
  * talks with nobody: it clones init, writes its maps, waits for whichever ends
  * first (init, ctl, or ctl's SIGTERM), kills init, and removes what the
- * sandbox left on the host.  ctl does the same removal when the spawner was
- * killed; both may, for removing twice does nothing.
+ * sandbox left on the host.  What is made on the host (ids, placeholders,
+ * cgroup) is made here, so that ctl may be killed at any moment.  When the
+ * spawner is, ctl finds what was made and removes it.
  */
 #include "sandbox/spawn_run.h"
 
@@ -36,6 +37,30 @@ spawn_clean(struct box *b)
 	cgroup_remove(&b->cg);
 	protect_end(&b->protect);
 	userns_ids_release(&b->ids);
+}
+
+/* What has to go again when the sandbox ends. */
+static int
+take_host(struct box *b, struct err *e)
+{
+	if (userns_ids_take(&b->ids, e) < 0 ||
+	    protect_prepare(&b->protect, b->plan, &b->ids, e) < 0)
+		return -1;
+	cgroup_make(
+	    &b->cg, b->plan->id, b->plan->memory_max, b->plan->pids_max);
+	return 0;
+}
+
+void
+spawn_clean_after(struct box *b)
+{
+	struct err ignored;
+
+	/* Placeholders that a crash left are known by their stamp. */
+	(void)(userns_ids_take(&b->ids, &ignored) < 0 ||
+	       protect_prepare(&b->protect, b->plan, &b->ids, &ignored) < 0);
+	cgroup_find(&b->cg, b->plan->id);
+	spawn_clean(b);
 }
 
 static pid_t
@@ -252,6 +277,7 @@ become_init(struct box *b, int life[2], int owner, int sig)
 	fd_close(&life[1]);
 	fd_close(&owner);
 	fd_close(&sig);
+	fd_close(&b->protect.lock);
 	b->life = life[0];
 	_exit(init_main(b));
 }
@@ -262,7 +288,7 @@ make(struct box *b, int owner, int sig, pid_t *pid, int *pidfd, int *life,
 {
 	int ends[2];
 
-	if (detach(e) < 0 || prepare(b, e) < 0)
+	if (detach(e) < 0 || take_host(b, e) < 0 || prepare(b, e) < 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return err_sys(e, "socketpair");
@@ -307,8 +333,10 @@ spawn_run(struct box *b, int owner)
 	int pidfd = -1, life = -1, sig = block_signals();
 	struct inside in = { -1, -1, -1 };
 	pid_t pid = -1;
-	int rc = make(b, owner, sig, &pid, &pidfd, &life, &in, &e);
+	int rc;
 
+	(void)prctl(PR_SET_NAME, "openshell-spawn", 0, 0, 0);
+	rc = make(b, owner, sig, &pid, &pidfd, &life, &in, &e);
 	if (rc < 0)
 		spawn_msg_failed(b->sock, &e);
 	/* init alone speaks with ctl from here. */

@@ -10,5 +10,8 @@
 int spawn_run(struct box *b, int owner);
 /* What is left of a sandbox whose processes have ended. */
 void spawn_clean(struct box *b);
+/* The same, by ctl: the spawner was killed, so b holds no more than the plan.
+ */
+void spawn_clean_after(struct box *b);
 
 #endif
