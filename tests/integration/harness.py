@@ -258,12 +258,15 @@ def leftovers():
                 names.append(f"{stat.parent.name}:{stat.read_text().strip()}")
         except OSError:
             pass
-    if MODE == "root":
-        groups = [g for node in NODES for g in node.rglob("openshell-*") if g.is_dir()]
-    else:
-        groups = [g for g in GROUPS.rglob("openshell-*") if g.is_dir() and g.stat().st_uid == os.getuid()]
+    groups = []
+    # os.walk passes over what vanishes meanwhile.
+    for top in NODES if MODE == "root" else [GROUPS]:
+        for where, below, _ in os.walk(top):
+            groups += [f"{where}/{name}" for name in below if name.startswith("openshell-")]
+    if MODE == "rootless":
+        groups = [g for g in groups if os.path.exists(g) and os.stat(g).st_uid == os.getuid()]
     mounts = [line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines() if "openshell-sandbox" in line]
-    return names + [str(g) for g in groups] + mounts
+    return names + groups + mounts
 
 
 def placeholders(work):
