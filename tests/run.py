@@ -188,7 +188,7 @@ def run_pytest(mode, staged, agents_dir, args, count, inside, paths):
             count.fail(f"{name}: ran no test")
     except (OSError, ET.ParseError):
         count.fail(f"{name}: ended with status {result.returncode} and no report")
-    subprocess.run([*become("root" if mode == "root" else "self"), "rm", "-rf", str(scratch)])
+    subprocess.run([*(become(mode) if mode == "root" else []), "rm", "-rf", str(scratch)])
 
 
 def main():

@@ -65,16 +65,23 @@ run_directory(const char *dir)
 int
 main(int argc, char **argv)
 {
+	unsigned total = 0;
+
 	if (LLVMFuzzerInitialize != NULL)
 		(void)LLVMFuzzerInitialize(&argc, &argv);
 	if (argc < 2) {
 		fprintf(stderr, "usage: %s DIRECTORY...\n", argv[0]);
 		return 1;
 	}
-	for (int i = 1; i < argc; i++)
-		if (run_directory(argv[i]) == 0) {
+	for (int i = 1; i < argc; i++) {
+		unsigned n = run_directory(argv[i]);
+
+		if (n == 0) {
 			fprintf(stderr, "%s: no inputs\n", argv[i]);
 			return 1;
 		}
+		total += n;
+	}
+	printf("replayed %u inputs\n", total);
 	return 0;
 }

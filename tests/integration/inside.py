@@ -77,6 +77,8 @@ def main():
         for piece in what["send"]:
             s.sendall(base64.b64decode(piece))
         f = s.makefile("rb")
+        if not what["send"]:
+            what["wait"] = 0  # nothing was asked: CONNECT alone was to be seen
         for _ in range(what.get("wait", 1)):
             answer = read_answer(f)
             if answer is None:
