@@ -50,7 +50,7 @@ def test_a01_literal_of_an_allowed_host_is_denied_unless_declared(sandbox, githu
     assert len(denied(out)) == 1, out
     assert len(upstream_requests("api.github.com")) == before
     declared = sandbox(policy=network({"host": "20.0.0.10", "port": 443, "tls": "skip"}))
-    answer, out = say(declared, connect="20.0.0.10:443")
+    answer, out = say(declared, connect="20.0.0.10:443", wait=0)
     assert answer["connect_status"] == 200, (answer, out)
 
 
@@ -103,7 +103,7 @@ def test_a11_wildcard_never_spans_a_dot(sandbox):
     box = sandbox(policy=network({"host": "*.github.com", "port": 443}))
     answer, out = say(box, connect="a.api.github.com:443")
     assert answer["connect_status"] == 403 and len(denied(out)) == 1, (answer, out)
-    answer, out = say(box, connect="api.github.com:443")
+    answer, out = say(box, connect="api.github.com:443", wait=0)
     assert answer["connect_status"] == 200, (answer, out)
 
 
@@ -129,7 +129,7 @@ def test_a16_a17_answers_that_point_inside(sandbox):
             assert inside not in answer["connect_body"], body
         assert len(denied(out, stage="ssrf")) == 1, (name, out)
     assert len(canary_lines()) == before
-    answer, _ = say(box, connect="files.example.test:80")
+    answer, _ = say(box, connect="files.example.test:80", wait=0)
     assert answer["connect_status"] == 200
 
 
@@ -137,7 +137,7 @@ def test_a16_rebinding_dials_only_what_was_checked(sandbox):
     box = sandbox(policy=network({"host": "rebind.example.test", "port": 80}))
     before = len(canary_lines())
     for _ in range(4):
-        answer, out = say(box, connect="rebind.example.test:80")
+        answer, out = say(box, connect="rebind.example.test:80", wait=0)
         assert answer["connect_status"] in (403, 502, 200), answer
     # The public address answers under that name; the loopback one was never dialled.
     assert all("rebind.example.test" in line for line in canary_lines()[before:])
