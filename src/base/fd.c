@@ -223,12 +223,18 @@ fd_recv(int sock, void *p, size_t max, int fds[FD_MSG_MAX], unsigned *nfds,
 		.msg_iovlen = 1,
 		.msg_control = control.space,
 		.msg_controllen = sizeof(control.space) };
+	bool reset = false;
 	ssize_t got;
 
 	*nfds = 0;
+	/*
+	 * A peer that ends with a message of ours unread leaves ECONNRESET,
+	 * which the kernel tells before what the peer said last: ask again.
+	 */
 	do
 		got = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
+	while (got < 0 &&
+	    (errno == EINTR || (errno == ECONNRESET && !reset && (reset = true))));
 	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return err_set(e, ERR_AGAIN, "no message yet");
 	if (got < 0 && errno == ECONNRESET)

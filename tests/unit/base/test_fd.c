@@ -72,3 +72,20 @@ TEST(fd, file_read_refuses_a_directory_and_a_large_file)
 	CHECK_HAS(e.text, "directory");
 	(void)unlink(path);
 }
+
+TEST(fd, last_words_of_a_peer_that_did_not_listen_are_heard)
+{
+	int pair[2], fds[FD_MSG_MAX];
+	unsigned nfds = 0;
+	struct err e = { 0 };
+	char text[16];
+
+	CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair),
+	    ==, 0);
+	CHECK_INT(fd_send(pair[0], "unread", 6, NULL, 0, &e), ==, 0);
+	CHECK_INT(fd_send(pair[1], "why", 3, NULL, 0, &e), ==, 0);
+	(void)close(pair[1]);
+	CHECK_INT(fd_recv(pair[0], text, sizeof(text), fds, &nfds, &e), ==, 3);
+	CHECK_INT(fd_recv(pair[0], text, sizeof(text), fds, &nfds, &e), ==, 0);
+	(void)close(pair[0]);
+}
