@@ -308,10 +308,10 @@ check_treatment(struct place *pl, const struct p_endpoint *e)
 		    "'tls: %s' is deprecated; TLS "
 		    "termination is now automatic. Use 'tls: skip' to disable.",
 		    p_show(e->tls.v).text);
-	if (word_is(&e->tls, "skip") && protocol && has_port(e, 443))
-		WARN(pl, e->tls.h.at,
-		    "'tls: skip' with L7 rules on port 443: "
-		    "requests inside TLS cannot be judged");
+	if (word_is(&e->tls, "skip") && protocol)
+		WARN(pl, e->tls.h.at, "'tls: skip' with L7 rules%s: %s",
+		    has_port(e, 443) ? " on port 443" : "",
+		    "the tunnel is passed on as it is, no request is judged");
 	if (word_is(&e->protocol, "sql") && word_is(&e->enforcement, "enforce"))
 		ERROR(pl, e->enforcement.h.at,
 		    "SQL enforcement requires full "

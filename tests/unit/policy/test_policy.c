@@ -155,6 +155,11 @@ TEST(policy, vectors_of_endpoints)
 		    "protocol: rest, access: full}",
 		    OK_WARNED, 1, "'tls: skip' with L7 rules on port 443",
 		    NULL },
+		{ "1.6c-8, other port",
+		    "{host: h.example.com, port: 80, tls: skip, "
+		    "protocol: rest, access: full}",
+		    OK_WARNED, 1, "'tls: skip' with L7 rules: the tunnel",
+		    NULL },
 		{ "1.6c-10", "{" REST ", rules: []}", REFUSED, 1,
 		    "rules list cannot be empty (would deny all traffic). Use "
 		    "`access: full` or remove rules.",
