@@ -29,14 +29,15 @@ bool
 view_starts(struct view v, struct view prefix)
 {
 	return v.n >= prefix.n &&
-	    view_eq((struct view) { v.p, prefix.n }, prefix);
+	       view_eq((struct view) { v.p, prefix.n }, prefix);
 }
 
 bool
 view_ends(struct view v, struct view suffix)
 {
 	return v.n >= suffix.n &&
-	    view_eq((struct view) { v.p + (v.n - suffix.n), suffix.n }, suffix);
+	       view_eq(
+		   (struct view) { v.p + (v.n - suffix.n), suffix.n }, suffix);
 }
 
 int
@@ -226,11 +227,11 @@ buf_str(struct buf *b)
 static size_t
 utf8_len(const unsigned char *p, size_t n)
 {
-	size_t len = p[0] < 0x80		    ? 1
-	    : (p[0] & 0xe0) == 0xc0 && p[0] >= 0xc2 ? 2
-	    : (p[0] & 0xf0) == 0xe0		    ? 3
-	    : (p[0] & 0xf8) == 0xf0 && p[0] <= 0xf4 ? 4
-						    : 0;
+	size_t len = p[0] < 0x80                             ? 1
+		     : (p[0] & 0xe0) == 0xc0 && p[0] >= 0xc2 ? 2
+		     : (p[0] & 0xf0) == 0xe0                 ? 3
+		     : (p[0] & 0xf8) == 0xf0 && p[0] <= 0xf4 ? 4
+							     : 0;
 
 	if (len == 0 || len > n)
 		return 0;
@@ -310,7 +311,7 @@ rd_be32(struct rd *r)
 	const unsigned char *p = rd_take(r, 4);
 
 	return p != NULL ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-		(uint32_t)p[2] << 8 | p[3]
+			       (uint32_t)p[2] << 8 | p[3]
 			 : 0;
 }
 

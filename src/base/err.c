@@ -32,8 +32,8 @@ err_sys(struct err *e, const char *fmt, ...)
 	n = vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof(e->text))
-		(void)snprintf(e->text + n, sizeof(e->text) - (size_t)n,
-		    ": %s", strerror_r(saved, reason, sizeof(reason)));
+		(void)snprintf(e->text + n, sizeof(e->text) - (size_t)n, ": %s",
+		    strerror_r(saved, reason, sizeof(reason)));
 	return -1;
 }
 
@@ -49,8 +49,8 @@ err_wrap(struct err *e, const char *fmt, ...)
 	n = vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof(e->text) && inner[0] != '\0')
-		(void)snprintf(e->text + n, sizeof(e->text) - (size_t)n, "\n%s",
-		    inner);
+		(void)snprintf(
+		    e->text + n, sizeof(e->text) - (size_t)n, "\n%s", inner);
 	if (e->code == ERR_NONE)
 		e->code = ERR_INTERNAL;
 	return -1;

@@ -25,7 +25,7 @@ enum err_code {
 
 struct err {
 	enum err_code code;
-	int sys;	/* errno behind ERR_IO, else 0 */
+	int sys; /* errno behind ERR_IO, else 0 */
 	char text[480]; /* '\n' between causes, outermost first */
 };
 

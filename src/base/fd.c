@@ -41,9 +41,8 @@ fd_set_nonblock(int fd, bool on, struct err *e)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	if (flags < 0 ||
-	    fcntl(fd, F_SETFL,
-		on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0)
+	if (flags < 0 || fcntl(fd, F_SETFL,
+			     on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0)
 		return err_sys(e, "set O_NONBLOCK");
 	return 0;
 }
@@ -94,7 +93,8 @@ fd_copy(int to, int from, size_t max, size_t *n, struct err *e)
 			return err_sys(e, "read");
 		if (got == 0)
 			return 0;
-		if ((uint64_t)st.st_size > max || (size_t)got > max - (size_t)at)
+		if ((uint64_t)st.st_size > max ||
+		    (size_t)got > max - (size_t)at)
 			return err_set(e, ERR_LIMIT,
 			    "larger than the limit of %zu bytes", max);
 		if (fd_write_all(to, piece, (size_t)got, e) < 0)
@@ -233,8 +233,8 @@ fd_recv(int sock, void *p, size_t max, int fds[FD_MSG_MAX], unsigned *nfds,
 	 */
 	do
 		got = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	while (got < 0 &&
-	    (errno == EINTR || (errno == ECONNRESET && !reset && (reset = true))));
+	while (got < 0 && (errno == EINTR || (errno == ECONNRESET && !reset &&
+						 (reset = true))));
 	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return err_set(e, ERR_AGAIN, "no message yet");
 	if (got < 0 && errno == ECONNRESET)
@@ -251,8 +251,7 @@ fd_recv(int sock, void *p, size_t max, int fds[FD_MSG_MAX], unsigned *nfds,
 		for (size_t i = 0; i < n; i++) {
 			int fd;
 
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int),
-			    sizeof(fd));
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
 			if (*nfds < FD_MSG_MAX)
 				fds[(*nfds)++] = fd;
 			else

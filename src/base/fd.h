@@ -35,14 +35,14 @@ int fd_copy(int to, int from, size_t max, size_t *n, struct err *e) MUST_USE;
  * The whole of a regular file, up to `max` bytes; more is ERR_LIMIT.  *text is
  * NUL-terminated (not counted) and the caller's to free.
  */
-int file_read(int fd, size_t max, char **text, size_t *n, struct err *e)
-    MUST_USE;
+int file_read(
+    int fd, size_t max, char **text, size_t *n, struct err *e) MUST_USE;
 /* The same by path; refuses a final symbolic link when `nofollow`. */
 int file_read_path(const char *path, bool nofollow, size_t max, char **text,
     size_t *n, struct err *e) MUST_USE;
 /* Writes a small kernel file (/proc, cgroup) with one write(2). */
-int file_put(int dirfd, const char *path, const char *text, struct err *e)
-    MUST_USE;
+int file_put(
+    int dirfd, const char *path, const char *text, struct err *e) MUST_USE;
 
 enum { FD_MSG_MAX = 8 };
 
@@ -54,9 +54,9 @@ int fd_send(int sock, const void *p, size_t n, const int *fds, unsigned nfds,
     struct err *e) MUST_USE;
 /*
  * Length of the message, 0 when the peer is gone, -1 on error (ERR_AGAIN when
- * nothing is there on a non-blocking socket; ERR_PROTO when it was cut short or carried too
- * many descriptors, all of which are closed).  Received descriptors are
- * close-on-exec and the caller's; *nfds is set even on return 0.
+ * nothing is there on a non-blocking socket; ERR_PROTO when it was cut short or
+ * carried too many descriptors, all of which are closed).  Received descriptors
+ * are close-on-exec and the caller's; *nfds is set even on return 0.
  */
 ssize_t fd_recv(int sock, void *p, size_t max, int fds[FD_MSG_MAX],
     unsigned *nfds, struct err *e) MUST_USE;

@@ -10,7 +10,13 @@
 
 #include "base/bytes.h"
 
-enum log_level { LOG_L_ERROR, LOG_L_WARN, LOG_L_INFO, LOG_L_DEBUG, LOG_L_TRACE };
+enum log_level {
+	LOG_L_ERROR,
+	LOG_L_WARN,
+	LOG_L_INFO,
+	LOG_L_DEBUG,
+	LOG_L_TRACE
+};
 
 enum log_kind { LOG_K_END, LOG_K_VIEW, LOG_K_UINT, LOG_K_INT };
 
@@ -32,19 +38,23 @@ void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 /* `who` (borrowed, static) names the process in each line. */
 void log_set_name(const char *who);
-void log_write(enum log_level level, const char *event,
-    const struct log_kv *kvs);
+void log_write(
+    enum log_level level, const char *event, const struct log_kv *kvs);
 
-#define LOG_AT(level, event, ...)                                              \
-	do {                                                                   \
-		if ((level) <= log_get_level())                                \
-			log_write((level), (event),                            \
-			    (const struct log_kv[]) { __VA_ARGS__ __VA_OPT__(, ) \
-				{ 0 } });                                      \
+#define LOG_AT(level, event, ...) \
+	do { \
+		if ((level) <= log_get_level()) \
+			log_write((level), (event), \
+			    (const struct log_kv[]) { \
+				__VA_ARGS__ __VA_OPT__(, ) { 0 } }); \
 	} while (0)
-#define LOG_ERROR(event, ...) LOG_AT(LOG_L_ERROR, event __VA_OPT__(, ) __VA_ARGS__)
-#define LOG_WARN(event, ...) LOG_AT(LOG_L_WARN, event __VA_OPT__(, ) __VA_ARGS__)
-#define LOG_INFO(event, ...) LOG_AT(LOG_L_INFO, event __VA_OPT__(, ) __VA_ARGS__)
-#define LOG_DEBUG(event, ...) LOG_AT(LOG_L_DEBUG, event __VA_OPT__(, ) __VA_ARGS__)
+#define LOG_ERROR(event, ...) \
+	LOG_AT(LOG_L_ERROR, event __VA_OPT__(, ) __VA_ARGS__)
+#define LOG_WARN(event, ...) \
+	LOG_AT(LOG_L_WARN, event __VA_OPT__(, ) __VA_ARGS__)
+#define LOG_INFO(event, ...) \
+	LOG_AT(LOG_L_INFO, event __VA_OPT__(, ) __VA_ARGS__)
+#define LOG_DEBUG(event, ...) \
+	LOG_AT(LOG_L_DEBUG, event __VA_OPT__(, ) __VA_ARGS__)
 
 #endif

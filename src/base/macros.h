@@ -18,14 +18,14 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* The struct of type `t` whose member `m` lives at `p`. */
-#define CONTAINER_OF(p, t, m) ((t *)(void *)((char *)(p) - offsetof(t, m)))
+#define CONTAINER_OF(p, t, m) ((t *)(void *)((char *)(p)-offsetof(t, m)))
 
 /* Hands a pointer over: yields `p` and leaves NULL in its place. */
-#define take_ptr(p)                                                            \
-	__extension__({                                                        \
-		__typeof__(p) take_ptr_ = (p);                                 \
-		(p) = NULL;                                                    \
-		take_ptr_;                                                     \
+#define take_ptr(p) \
+	__extension__({ \
+		__typeof__(p) take_ptr_ = (p); \
+		(p) = NULL; \
+		take_ptr_; \
 	})
 
 #endif

@@ -131,7 +131,8 @@ settle_stack(void)
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 	uintptr_t end = (here - KEPT) & ~(uintptr_t)(PAGE - 1);
 
-	/* What lies below the stack's mapping is not mapped: stack_guard_gap. */
+	/* What lies below the stack's mapping is not mapped: stack_guard_gap.
+	 */
 	(void)madvise((void *)(end - FREED), FREED, MADV_DONTNEED);
 }
 

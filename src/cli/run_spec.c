@@ -169,8 +169,8 @@ shell(void)
 }
 
 int
-run_spec_blob(const struct run_options *o, const struct run_paths *p,
-    int *fd, struct err *e)
+run_spec_blob(const struct run_options *o, const struct run_paths *p, int *fd,
+    struct err *e)
 {
 	struct blob *b = blob_new();
 	const char *path = getenv("PATH");

@@ -319,8 +319,8 @@ resolver_new(
 	for (char *p = csv; *p != '\0'; p++)
 		if (*p == ' ' || *p == '\n' || *p == '\t')
 			*p = ',';
-	/* Attack: forged answers.  Older c-ares draws its query ids from rand(3)
-	 * when it may not open /dev/urandom. */
+	/* Attack: forged answers.  Older c-ares draws its query ids from
+	 * rand(3) when it may not open /dev/urandom. */
 	random_bytes(&seed, sizeof(seed));
 	srand(seed);
 	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)

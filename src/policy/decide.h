@@ -46,7 +46,7 @@ enum { POLICY_MATCHED_MAX = 16, POLICY_NETS_MAX = 64 };
 /* An entry of allowed_ips. */
 struct policy_net {
 	uint8_t addr[16]; /* IPv4 in the first four bytes */
-	uint8_t family;	  /* 4 or 6 */
+	uint8_t family; /* 4 or 6 */
 	uint8_t prefix;
 };
 
@@ -58,7 +58,7 @@ struct policy_reason {
 struct policy_conn {
 	bool allow;
 	const char *policy; /* smallest matching key; NULL when denied */
-	unsigned endpoint;  /* its endpoint's place in that policy */
+	unsigned endpoint; /* its endpoint's place in that policy */
 	/* Treatment: the most restrictive of all matching endpoints. */
 	enum policy_protocol protocol;
 	enum policy_enforcement enforcement;
@@ -84,13 +84,13 @@ void policy_decide_conn(const struct snapshot *s, const struct policy_who *who,
 /* The verdict over one HTTP request on an allowed, inspected connection. */
 struct policy_request {
 	struct view method;
-	struct view path;  /* canonical (http/target.h), no query */
+	struct view path; /* canonical (http/target.h), no query */
 	struct view query; /* raw, without '?'; p == NULL when absent */
 };
 
 struct policy_verdict {
 	bool allow;
-	bool bad_query;	    /* the query cannot be decoded: answer 400 */
+	bool bad_query; /* the query cannot be decoded: answer 400 */
 	const char *policy; /* the policy whose rule allowed it, or (denied) the
 			       connection's policy */
 	unsigned endpoint, rule; /* place of the allowing rule */

@@ -287,8 +287,8 @@ enum px_next px_reply(struct px_conn *c, const struct deny *d);
 enum px_next px_linger(struct px_conn *c);
 enum px_next px_deny_conn(struct px_conn *c, const struct policy_reason *why);
 /* These addresses may not be dialled; they and `why` are for the record. */
-enum px_next px_deny_dest(struct px_conn *c, const struct addr *v, size_t n,
-    const struct err *why);
+enum px_next px_deny_dest(
+    struct px_conn *c, const struct addr *v, size_t n, const struct err *why);
 void px_event(struct px_conn *c, enum audit_kind kind, enum audit_action action,
     const char *stage, struct view reason, struct view suggestion);
 /* Fields of a request (method, path, names of its query) added. */

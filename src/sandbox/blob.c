@@ -103,8 +103,7 @@ memfd_new(int *fd, struct err *e)
 int
 memfd_finish(int fd, struct err *e)
 {
-	return fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? err_sys(e, "seal memfd")
-						 : 0;
+	return fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? err_sys(e, "seal memfd") : 0;
 }
 
 int

@@ -420,8 +420,9 @@ on_gone(struct ctl *c, bool oom)
 	    "--memory raises it",
 	    (unsigned long long)(plan_sbx(c->plan)->memory_max >> 20));
 	if (c->state < CTL_ENDING)
-		ctl_fail(c, oom ? text : "the sandbox ended: its first process "
-					 "or its builder was killed");
+		ctl_fail(c, oom ? text
+				: "the sandbox ended: its first process "
+				  "or its builder was killed");
 	for (size_t i = 0; i < CTL_COMMANDS_MAX; i++)
 		if (c->commands[i].used)
 			exited(&c->commands[i], SESSION_END_SIGNAL, SIGKILL,

@@ -90,7 +90,7 @@ struct ctl {
 	union net_msg n;
 	union net_msg from_net;
 	struct buf ca; /* PEM; until the files are written */
-	int trust;     /* a sealed memfd: PEM of what upstreams may chain to */
+	int trust; /* a sealed memfd: PEM of what upstreams may chain to */
 
 	/* policy */
 	struct policy *policy; /* the last good one */

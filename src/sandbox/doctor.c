@@ -66,7 +66,7 @@ in_child(int flags, probe_fn *fn, int out)
 	const char *cause;
 
 	o.ok = (flags == 0 || enter_namespaces(flags, &e) == 0) &&
-	    (fn == NULL || fn(&e) == 0);
+	       (fn == NULL || fn(&e) == 0);
 	/* The innermost cause is the one that says most. */
 	cause = strrchr(e.text, '\n');
 	(void)snprintf(o.text, sizeof(o.text), "%.150s",
@@ -105,8 +105,9 @@ row(struct doctor *d, const char *name, const char *title,
 {
 	struct doctor_row *r = &d->rows[d->n++];
 
-	*r = (struct doctor_row) { .name = name, .title = title,
-		.verdict = verdict };
+	*r = (struct doctor_row) {
+		.name = name, .title = title, .verdict = verdict
+	};
 	(void)snprintf(r->gives, sizeof(r->gives), "%s", gives);
 	return r;
 }
@@ -157,8 +158,10 @@ namespaces(struct doctor *d)
 {
 	struct doctor_row *r = row(d, "user-namespaces", "User namespaces",
 	    DOCTOR_OK, "a sandbox without root; everything rests on them");
-	struct outcome o = try(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
-		CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP, NULL);
+	struct outcome o =
+	    try(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
+		    CLONE_NEWUTS | CLONE_NEWCGROUP,
+		NULL);
 	const char *fix = userns_fix();
 	const char *command = strstr(fix, "sudo ");
 
@@ -186,18 +189,19 @@ apparmor(struct doctor *d)
 {
 	static const char path[] =
 	    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
-	struct doctor_row *r = row(d, "apparmor", "AppArmor limits",
-	    DOCTOR_OK, "rights inside a user namespace, needed to mount");
+	struct doctor_row *r = row(d, "apparmor", "AppArmor limits", DOCTOR_OK,
+	    "rights inside a user namespace, needed to mount");
 	struct outcome o = try(CLONE_NEWNS, private_root);
 	char *text = NULL;
 	size_t n;
 	struct err e;
 	bool on = file_read_path(path, false, 16, &text, &n, &e) == 0 &&
-	    text[0] != '0';
+		  text[0] != '0';
 
 	free(text);
-	SAY(r->found, "%s", on ? "unprivileged user namespaces are restricted"
-			       : "no restriction");
+	SAY(r->found, "%s",
+	    on ? "unprivileged user namespaces are restricted"
+	       : "no restriction");
 	if (o.ok || !on)
 		return;
 	r->verdict = DOCTOR_MISSING;
@@ -218,8 +222,8 @@ fresh_proc(struct err *e)
 	if (pid == 0)
 		_exit(mount("proc", "/proc", "proc",
 			  MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0
-			? errno
-			: 0);
+			  ? errno
+			  : 0);
 	if (waitpid(pid, &status, 0) < 0)
 		return err_sys(e, "wait");
 	errno = WEXITSTATUS(status);
@@ -255,7 +259,8 @@ landlock(struct doctor *d)
 	if (abi >= 3)
 		return;
 	r->verdict = DOCTOR_DEGRADED;
-	SAY(r->remedy, "%s", abi > 0
+	SAY(r->remedy, "%s",
+	    abi > 0
 		? "upgrade to Linux 6.2 or later"
 		: "put landlock first in lsm= of the kernel command line (what "
 		  "is there now: cat /sys/kernel/security/lsm) and reboot");
@@ -267,8 +272,8 @@ seccomp(struct doctor *d)
 	struct doctor_row *r = row(d, "seccomp", "seccomp filters", DOCTOR_OK,
 	    "dangerous system calls are refused");
 	uint32_t action = SECCOMP_RET_ERRNO;
-	bool ok = syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) ==
-	    0;
+	bool ok =
+	    syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 
 	SAY(r->found, ok ? "there" : "not there");
 	if (!ok) {
@@ -364,8 +369,12 @@ nftables(struct doctor *d)
 static int
 map_here(struct err *e)
 {
-	struct userns_ids ids = { .range = true, .uid = 1000, .gid = 1000,
-		.out_uid = 0x70000001, .out_gid = 0x70000001, .lock = -1 };
+	struct userns_ids ids = { .range = true,
+		.uid = 1000,
+		.gid = 1000,
+		.out_uid = 0x70000001,
+		.out_gid = 0x70000001,
+		.lock = -1 };
 	AUTO_CLOSE int tree = -1, ns = -1;
 
 	if (unshare(CLONE_NEWNS) < 0)
@@ -427,15 +436,15 @@ has_subuid(void)
 
 	(void)snprintf(number, sizeof(number), "%u", getuid());
 	return (user != NULL && has_line("/etc/subuid", view_of(user))) ||
-	    has_line("/etc/subuid", view_of(number));
+	       has_line("/etc/subuid", view_of(number));
 }
 
 static void
 subuid(struct doctor *d)
 {
-	struct doctor_row *r = row(d, "subuid", "Subordinate ids",
-	    DOCTOR_INFO, "several users inside one sandbox (images); not "
-			 "needed to run an agent");
+	struct doctor_row *r = row(d, "subuid", "Subordinate ids", DOCTOR_INFO,
+	    "several users inside one sandbox (images); not "
+	    "needed to run an agent");
 	bool range = has_subuid();
 	bool tool = access("/usr/bin/newuidmap", X_OK) == 0;
 
@@ -472,13 +481,17 @@ whole(struct err *e)
 	};
 	static const struct sbx_rule rules[] = { { "/usr", false, false } };
 	struct sbx_plan plan = { .hostname = "sandbox",
-		.mounts = mounts, .n_mounts = ARRAY_LEN(mounts),
-		.rules = rules, .n_rules = ARRAY_LEN(rules),
-		.pids_max = 64, .nofile_max = 1024,
+		.mounts = mounts,
+		.n_mounts = ARRAY_LEN(mounts),
+		.rules = rules,
+		.n_rules = ARRAY_LEN(rules),
+		.pids_max = 64,
+		.nofile_max = 1024,
 		.memory_max = UINT64_C(256) << 20,
 		.disk_max = UINT64_C(16) << 20,
 		.proxy_addr = "10.200.0.1",
-		.proxy_port = 3128, .capture_port = 3129 };
+		.proxy_port = 3128,
+		.capture_port = 3129 };
 	enum { PATIENCE_MS = 5000 };
 	struct spawn_event ev = { 0 };
 	struct spawn *s = NULL;
@@ -494,8 +507,8 @@ whole(struct err *e)
 		(void)err_set(e, ERR_IO, "no answer");
 	else if (spawn_read(s, &ev, e) == 1)
 		rc = ev.type == SPAWN_READY
-		    ? 0
-		    : err_set(e, ERR_IO, "%.400s", ev.text);
+			 ? 0
+			 : err_set(e, ERR_IO, "%.400s", ev.text);
 	spawn_free(s);
 	return rc;
 }
@@ -525,8 +538,8 @@ void
 doctor_run(struct doctor *d)
 {
 	static void (*const checks[])(struct doctor *) = { kernel, namespaces,
-		apparmor, proc, landlock, seccomp, cgroups, overlays,
-		nftables, idmap, subuid, container, sandbox };
+		apparmor, proc, landlock, seccomp, cgroups, overlays, nftables,
+		idmap, subuid, container, sandbox };
 
 	*d = (struct doctor) { .usable = 1 };
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++)

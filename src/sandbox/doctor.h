@@ -9,17 +9,17 @@
 enum doctor_verdict {
 	DOCTOR_OK,
 	DOCTOR_DEGRADED, /* works, with less protection; remedy says how */
-	DOCTOR_MISSING,	 /* mandatory: no sandbox can be made safely */
+	DOCTOR_MISSING, /* mandatory: no sandbox can be made safely */
 	DOCTOR_INFO
 };
 
 struct doctor_row {
-	const char *name;    /* stable, for JSON: "user-namespaces" ... */
-	const char *title;   /* for people */
+	const char *name; /* stable, for JSON: "user-namespaces" ... */
+	const char *title; /* for people */
 	enum doctor_verdict verdict;
-	char found[160];     /* what was seen */
-	char gives[160];     /* what it gives */
-	char remedy[256];    /* exact command, empty when nothing to do */
+	char found[160]; /* what was seen */
+	char gives[160]; /* what it gives */
+	char remedy[256]; /* exact command, empty when nothing to do */
 };
 
 enum { DOCTOR_MAX = 32 };

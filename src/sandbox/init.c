@@ -78,8 +78,8 @@ refuse_memfd_exec(const struct box *b)
 	struct err ignored;
 
 	if (b->ids.range)
-		(void)!file_put(AT_FDCWD, "/proc/sys/vm/memfd_noexec", "1",
-		    &ignored);
+		(void)!file_put(
+		    AT_FDCWD, "/proc/sys/vm/memfd_noexec", "1", &ignored);
 }
 
 static int
@@ -113,8 +113,7 @@ confine(struct making *k, struct err *e)
 		&k->rules.landlock, &k->abi, e) < 0)
 		return -1;
 	/* As root what is made may belong to root's group. */
-	seccomp_build(
-	    &k->rules.seccomp, S_ISUID | (ids->range ? S_ISGID : 0));
+	seccomp_build(&k->rules.seccomp, S_ISUID | (ids->range ? S_ISGID : 0));
 	k->rules.uid = ids->uid;
 	k->rules.gid = ids->gid;
 	k->rules.nofile = plan->nofile_max;
@@ -145,10 +144,9 @@ make(struct making *k, struct err *e)
 	struct box *b = k->b;
 	const struct sbx_plan *plan = b->plan;
 
-	if (begin(k, e) < 0 ||
-	    netns_setup(&k->net, plan->proxy_addr, plan->proxy_port,
-		plan->capture_port, k->uncaptured, sizeof(k->uncaptured),
-		e) < 0)
+	if (begin(k, e) < 0 || netns_setup(&k->net, plan->proxy_addr,
+				   plan->proxy_port, plan->capture_port,
+				   k->uncaptured, sizeof(k->uncaptured), e) < 0)
 		return err_wrap(e, "network of the sandbox");
 	if (wait_mapped(b->life, e) < 0 || become_agent(&b->ids, e) < 0)
 		return -1;
@@ -169,8 +167,8 @@ add_line(char *text, size_t n, const char *line)
 	size_t used = strlen(text);
 
 	if (line[0] != '\0' && used + 2 < n)
-		(void)snprintf(text + used, n - used, "%s%s",
-		    used > 0 ? "\n" : "", line);
+		(void)snprintf(
+		    text + used, n - used, "%s%s", used > 0 ? "\n" : "", line);
 }
 
 static void
@@ -190,8 +188,7 @@ say_missing(const struct making *k, char *text, size_t n)
 		    "later");
 	if (!cg->memory || !cg->pids) {
 		(void)snprintf(line, sizeof(line),
-		    "no cgroup limit on %s%s%s: %s",
-		    cg->memory ? "" : "memory",
+		    "no cgroup limit on %s%s%s: %s", cg->memory ? "" : "memory",
 		    !cg->memory && !cg->pids ? " and " : "",
 		    cg->pids ? "" : "processes", cgroup_fix());
 		add_line(text, n, line);
@@ -212,13 +209,12 @@ say_ready(const struct making *k, struct err *e)
 	r->seccomp = 1;
 	r->capture = k->net.captured;
 	r->landlock_abi = k->rules.landlock >= 0 ? k->abi : 0;
-	(void)snprintf(r->cgroup, sizeof(r->cgroup), "%s",
-	    shapes[b->cg.shape]);
+	(void)snprintf(r->cgroup, sizeof(r->cgroup), "%s", shapes[b->cg.shape]);
 	cgroup_text(&b->cg, b->plan->memory_max, b->plan->pids_max, r->limits,
 	    sizeof(r->limits));
 	say_missing(k, r->missing, sizeof(r->missing));
-	return spawn_msg_send(b->sock, &m, SPAWN_M_READY, fds,
-	    k->net.captured ? 4 : 3, e);
+	return spawn_msg_send(
+	    b->sock, &m, SPAWN_M_READY, fds, k->net.captured ? 4 : 3, e);
 }
 
 /* Everything inherited but what init itself needs. */
@@ -251,8 +247,7 @@ by_value(const void *a, const void *b)
 static int
 let_go(const struct making *k, struct err *e)
 {
-	int fds[] = { k->b->sock, k->b->life, k->rules.landlock,
-		k->root.late };
+	int fds[] = { k->b->sock, k->b->life, k->rules.landlock, k->root.late };
 
 	/* From here a change of mounts is somebody else's. */
 	if (write(k->b->life, "r", 1) != 1)

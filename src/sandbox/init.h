@@ -19,10 +19,10 @@ struct box {
 	struct userns_ids ids;
 	struct cgroup cg;
 	struct protect protect;
-	int *src;	/* as root: the plan's host trees, opened early */
-	int sock;	/* init's end of the pair with ctl */
-	int life;	/* a byte from the spawner when ids are mapped, one
-			   back when sealed; end of file when it is gone */
+	int *src; /* as root: the plan's host trees, opened early */
+	int sock; /* init's end of the pair with ctl */
+	int life; /* a byte from the spawner when ids are mapped, one
+		     back when sealed; end of file when it is gone */
 	bool in_cgroup; /* v2: cloned into the leaf */
 };
 
@@ -55,8 +55,8 @@ struct init_fault {
  * In the forked child: takes every restriction on, runs the program.  Returns
  * only when it fails, after writing a fault to `err` (close-on-exec).
  */
-void init_child(const struct init_rules *r, const struct init_program *p,
-    int err);
+void init_child(
+    const struct init_rules *r, const struct init_program *p, int err);
 
 /* Capabilities, bounding set and securebits away for good. */
 int init_drop(struct err *e) MUST_USE;

@@ -26,17 +26,16 @@
 
 enum { ERR_FD = 3, RULES_FD = 4, LAST_CAP_TRIED = 63 };
 
-#define LOCKED_BITS                                                            \
-	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |       \
-	    SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |          \
+#define LOCKED_BITS \
+	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | \
+	    SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | \
 	    SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
 static int
 drop_sets(void)
 {
-	struct __user_cap_header_struct h = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
+	struct __user_cap_header_struct h = { .version =
+						  _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[2] = { 0 };
 
 	return (int)syscall(SYS_capset, &h, none);
@@ -67,9 +66,8 @@ init_drop(struct err *e)
 static int
 verify(const struct init_rules *r)
 {
-	struct __user_cap_header_struct h = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
+	struct __user_cap_header_struct h = { .version =
+						  _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct has[2];
 	uid_t u[3];
 	gid_t g[3];
@@ -112,11 +110,12 @@ limit(int what, rlim_t to)
 static int
 limits(const struct init_rules *r)
 {
-	return limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_NOFILE, r->nofile) < 0 ||
-		limit(RLIMIT_NPROC, r->nproc) < 0 ||
-		limit(RLIMIT_DATA, r->data) < 0
-	    ? -1
-	    : 0;
+	return limit(RLIMIT_CORE, 0) < 0 ||
+		       limit(RLIMIT_NOFILE, r->nofile) < 0 ||
+		       limit(RLIMIT_NPROC, r->nproc) < 0 ||
+		       limit(RLIMIT_DATA, r->data) < 0
+		   ? -1
+		   : 0;
 }
 
 /* 0, 1, 2 are the program's; 3 and 4 stay ours until exec; the rest goes. */
@@ -127,9 +126,8 @@ descriptors(const int stdio[3], int *err, int *rules)
 
 	/* Out of the way first: one may sit where another belongs. */
 	for (int i = 0; i < 5; i++) {
-		moved[i] = want[i] < 0
-		    ? -1
-		    : fcntl(want[i], F_DUPFD_CLOEXEC, 16);
+		moved[i] =
+		    want[i] < 0 ? -1 : fcntl(want[i], F_DUPFD_CLOEXEC, 16);
 		if (want[i] >= 0 && moved[i] < 0)
 			return -1;
 	}

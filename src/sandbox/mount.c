@@ -38,7 +38,8 @@ enum { INODES_MIN = 4096, INODES_MAX = 524288, BYTES_PER_INODE = 4096 };
 int
 mount_clone(int fd, const char *path, unsigned flags, struct err *e)
 {
-	int tree = open_tree(fd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+	int tree = open_tree(fd, path,
+	    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
 		(path[0] == '\0' ? AT_EMPTY_PATH : 0) | flags);
 
 	return tree >= 0 ? tree : err_sys(e, "clone mount %s", path);
@@ -67,8 +68,8 @@ mount_move(int tree, int to, struct err *e)
 }
 
 int
-mount_new(const char *type, const char *const *opts, uint64_t attr,
-    struct err *e)
+mount_new(
+    const char *type, const char *const *opts, uint64_t attr, struct err *e)
 {
 	AUTO_CLOSE int fs = fsopen(type, FSOPEN_CLOEXEC);
 	int fd;
@@ -76,9 +77,10 @@ mount_new(const char *type, const char *const *opts, uint64_t attr,
 	if (fs < 0)
 		return err_sys(e, "open file system %s", type);
 	for (; opts != NULL && opts[0] != NULL; opts += 2) {
-		int rc = opts[1] != NULL
-		    ? fsconfig(fs, FSCONFIG_SET_STRING, opts[0], opts[1], 0)
-		    : fsconfig(fs, FSCONFIG_SET_FLAG, opts[0], NULL, 0);
+		int rc =
+		    opts[1] != NULL
+			? fsconfig(fs, FSCONFIG_SET_STRING, opts[0], opts[1], 0)
+			: fsconfig(fs, FSCONFIG_SET_FLAG, opts[0], NULL, 0);
 
 		if (rc < 0)
 			return err_sys(e, "%s option %s", type, opts[0]);
@@ -113,8 +115,8 @@ parent_of(const struct root *r, int top, const char *path, const char **last,
 	*last = slash + 1;
 	memcpy(dir, path, (size_t)(slash - path));
 	dir[slash - path] = '\0';
-	fd = sys_openat2(top, dir[0] != '\0' ? dir : ".",
-	    O_PATH | O_DIRECTORY, BELOW);
+	fd = sys_openat2(
+	    top, dir[0] != '\0' ? dir : ".", O_PATH | O_DIRECTORY, BELOW);
 	if (fd < 0 && errno == ENOENT) {
 		const char *name;
 		AUTO_CLOSE int up = parent_of(r, top, dir, &name, e);
@@ -128,8 +130,8 @@ parent_of(const struct root *r, int top, const char *path, const char **last,
 			    dir);
 		if (mkdirat(up, name, 0755) < 0 && errno != EEXIST)
 			return err_sys(e, "create %s inside", dir);
-		fd = openat(up, name,
-		    O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = openat(
+		    up, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	}
 	if (fd < 0)
 		return err_sys(e, "directory %s inside", dir);
@@ -157,8 +159,8 @@ mount_point(const struct root *r, const char *dst, bool dir, unsigned mode,
 			    "host's: create it there first",
 			    dst);
 		if (dir ? mkdirat(up, name, mode != 0 ? mode : 0755) < 0
-			: mknodat(up, name,
-			      S_IFREG | (mode != 0 ? mode : 0644), 0) < 0)
+			: mknodat(up, name, S_IFREG | (mode != 0 ? mode : 0644),
+			      0) < 0)
 			return err_sys(e, "create %s inside", dst);
 		*fd = openat(up, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	}
@@ -168,9 +170,9 @@ mount_point(const struct root *r, const char *dst, bool dir, unsigned mode,
 	    S_ISLNK(st.st_mode)) {
 		fd_close(fd);
 		return err_set(e, ERR_INVALID, "mount point %s is %s", dst,
-		    S_ISDIR(st.st_mode)	      ? "a directory"
-			: S_ISLNK(st.st_mode) ? "a symbolic link"
-					      : "not a directory");
+		    S_ISDIR(st.st_mode)   ? "a directory"
+		    : S_ISLNK(st.st_mode) ? "a symbolic link"
+					  : "not a directory");
 	}
 	return 0;
 }
@@ -224,8 +226,8 @@ static int
 open_source(const struct sbx_plan *plan, const struct sbx_mount *m,
     const struct userns_ids *ids, bool *gone, struct err *e)
 {
-	uint64_t set = ATTR_HOST |
-	    (m->kind == SBX_BIND_RO ? MOUNT_ATTR_RDONLY : 0);
+	uint64_t set =
+	    ATTR_HOST | (m->kind == SBX_BIND_RO ? MOUNT_ATTR_RDONLY : 0);
 	AUTO_CLOSE int tree = -1;
 	AUTO_CLOSE int fd = sys_openat2(AT_FDCWD, m->src, O_PATH,
 	    RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
@@ -258,12 +260,12 @@ static bool
 has_source(const struct sbx_mount *m)
 {
 	return m->kind == SBX_BIND_RO || m->kind == SBX_BIND_RW ||
-	    m->kind == SBX_OVERLAY;
+	       m->kind == SBX_OVERLAY;
 }
 
 int
-mount_open(const struct sbx_plan *plan, const struct userns_ids *ids,
-    int **src, struct err *e)
+mount_open(const struct sbx_plan *plan, const struct userns_ids *ids, int **src,
+    struct err *e)
 {
 	*src = mem_calloc(plan->n_mounts + 1, sizeof(**src));
 	for (size_t i = 0; i < plan->n_mounts; i++)
@@ -317,9 +319,10 @@ overlay(struct root *r, const struct sbx_mount *m, int below, struct err *e)
 		return err_sys(e, "enter private space");
 	fd = mount_new("overlay", opts, ATTR_HOST, e);
 	if (fd < 0 || mount_move(fd, below, e) < 0)
-		return err_wrap(e, "overlay %s: needs kernel 5.11 or later, "
-				   "and a file system that can be a lower "
-				   "layer",
+		return err_wrap(e,
+		    "overlay %s: needs kernel 5.11 or later, "
+		    "and a file system that can be a lower "
+		    "layer",
 		    m->dst);
 	return 0;
 }
@@ -370,13 +373,12 @@ put_text(struct root *r, const struct sbx_mount *m, struct err *e)
 		return -1;
 	if (is_ours(r, up)) {
 		fd = openat(up, name,
-		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    mode);
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 		return write_file(fd, view_of(m->src), e);
 	}
 	(void)snprintf(own, sizeof(own), "f%u", r->n_private++);
-	fd = openat(r->space, own, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-	    mode);
+	fd = openat(
+	    r->space, own, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (write_file(fd, view_of(m->src), e) < 0 ||
 	    mount_point(r, m->dst, false, 0, &at, e) < 0)
 		return -1;
@@ -418,8 +420,8 @@ put_space(struct root *r, const struct sbx_mount *m, struct err *e)
 static int
 put_alias(struct root *r, const struct sbx_mount *m, struct err *e)
 {
-	AUTO_CLOSE int from = sys_openat2(r->top, m->src, O_PATH | O_NOFOLLOW,
-	    BELOW);
+	AUTO_CLOSE int from =
+	    sys_openat2(r->top, m->src, O_PATH | O_NOFOLLOW, BELOW);
 	AUTO_CLOSE int at = -1, tree = -1;
 
 	if (from < 0)
@@ -445,8 +447,8 @@ put(struct root *r, const struct sbx_plan *plan, const struct userns_ids *ids,
 	case SBX_OVERLAY:
 		/* Opened before and still absent: optional and not there. */
 		return opened && early < 0
-		    ? 0
-		    : put_tree(r, plan, ids, m, early, e);
+			   ? 0
+			   : put_tree(r, plan, ids, m, early, e);
 	case SBX_TMPFS:
 		return put_space(r, m, e);
 	case SBX_SYMLINK:
@@ -486,8 +488,8 @@ make_space(struct root *r, uint64_t disk_max, struct err *e)
 	if (r->top < 0)
 		return -1;
 	{
-		AUTO_CLOSE int at = openat(r->space, "root",
-		    O_PATH | O_DIRECTORY | O_CLOEXEC);
+		AUTO_CLOSE int at =
+		    openat(r->space, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 		if (at < 0 || mount_move(r->top, at, e) < 0)
 			return err_wrap(e, "attach root");
@@ -516,8 +518,8 @@ mount_build(struct root *r, const struct sbx_plan *plan,
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		const struct sbx_mount *m = &plan->mounts[i];
 
-		if (put(r, plan, ids, m, src != NULL ? src[i] : -1,
-			src != NULL, e) < 0)
+		if (put(r, plan, ids, m, src != NULL ? src[i] : -1, src != NULL,
+			e) < 0)
 			return err_wrap(e, "%s inside the sandbox", m->dst);
 	}
 	for (size_t i = 0; i < plan->n_mounts; i++) {
@@ -551,8 +553,7 @@ mount_enter(struct root *r, struct err *e)
 }
 
 int
-mount_put_file(const struct root *r, const char *path, int *out,
-    struct err *e)
+mount_put_file(const struct root *r, const char *path, int *out, struct err *e)
 {
 	const char *name;
 	AUTO_CLOSE int up = parent_of(r, r->late, path, &name, e);

@@ -15,8 +15,8 @@
 
 /* One thing to do in the work directory, in order. */
 enum protect_act {
-	PROTECT_PIN,	/* bind over itself, so that it cannot be renamed */
-	PROTECT_RO,	/* bind over itself, read-only */
+	PROTECT_PIN, /* bind over itself, so that it cannot be renamed */
+	PROTECT_RO, /* bind over itself, read-only */
 	PROTECT_PRIVATE /* cover with private space that is discarded */
 };
 
@@ -29,7 +29,7 @@ struct protect_item {
 struct protect {
 	struct protect_item *items;
 	size_t n;
-	int dir;  /* the work directory on the host */
+	int dir; /* the work directory on the host */
 	int lock; /* shared with the other sandboxes of this directory */
 	char lock_path[128];
 	char temp[48]; /* name of a placeholder in the making */
@@ -49,10 +49,10 @@ void protect_end(struct protect *p);
 
 struct root {
 	int space; /* tmpfs that holds everything private */
-	int top;   /* root of the sandbox: a directory of `space` */
-	int late;  /* writable view of `top` that nobody else can reach */
-	int proc;  /* the sandbox's procfs */
-	int host;  /* the old root */
+	int top; /* root of the sandbox: a directory of `space` */
+	int late; /* writable view of `top` that nobody else can reach */
+	int proc; /* the sandbox's procfs */
+	int host; /* the old root */
 	unsigned n_private;
 	dev_t dev; /* of `space` */
 };
@@ -80,19 +80,20 @@ int mount_protect(struct root *r, const struct sbx_plan *plan,
     const struct protect *p, struct err *e) MUST_USE;
 /* Seals the root and makes it the process's own; the host's is let go. */
 int mount_enter(struct root *r, struct err *e) MUST_USE;
-/* One more file in the private root after all; *out, to write it, the caller's. */
-int mount_put_file(const struct root *r, const char *path, int *out,
-    struct err *e) MUST_USE;
+/* One more file in the private root after all; *out, to write it, the caller's.
+ */
+int mount_put_file(
+    const struct root *r, const char *path, int *out, struct err *e) MUST_USE;
 void mount_close(struct root *r);
 
 /* Within mount*.c: */
 
 /* A detached tree of `fd` (or of `path` below it). */
-int mount_clone(int fd, const char *path, unsigned flags, struct err *e)
-    MUST_USE;
+int mount_clone(
+    int fd, const char *path, unsigned flags, struct err *e) MUST_USE;
 /* Attributes of a tree, its submounts too when flags say AT_RECURSIVE. */
-int mount_attr(int fd, unsigned flags, uint64_t set, int userns, struct err *e)
-    MUST_USE;
+int mount_attr(
+    int fd, unsigned flags, uint64_t set, int userns, struct err *e) MUST_USE;
 int mount_move(int tree, int to, struct err *e) MUST_USE;
 /* A new instance of a file system; opts is "key", "value", ..., NULL. */
 int mount_new(const char *type, const char *const *opts, uint64_t attr,
@@ -101,8 +102,8 @@ int mount_new(const char *type, const char *const *opts, uint64_t attr,
 int mount_point(const struct root *r, const char *dst, bool dir, unsigned mode,
     int *fd, struct err *e) MUST_USE;
 /* A fresh directory of the private space as a detached tree. */
-int mount_private(struct root *r, unsigned mode, int *tree, struct err *e)
-    MUST_USE;
+int mount_private(
+    struct root *r, unsigned mode, int *tree, struct err *e) MUST_USE;
 /* /proc and /dev; `own_shm`: the plan brings a /dev/shm of its own. */
 int mount_proc(struct root *r, struct err *e) MUST_USE;
 int mount_dev(struct root *r, bool own_shm, struct err *e) MUST_USE;

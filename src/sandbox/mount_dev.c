@@ -112,8 +112,8 @@ node(const struct root *r, const char *name, struct err *e)
 int
 mount_dev(struct root *r, bool own_shm, struct err *e)
 {
-	static const char *const pts_opts[] = { "newinstance", NULL,
-		"ptmxmode", "0666", "mode", "0620", NULL };
+	static const char *const pts_opts[] = { "newinstance", NULL, "ptmxmode",
+		"0666", "mode", "0620", NULL };
 	AUTO_CLOSE int dev = -1, pts = -1, shm = -1, at = -1, shm_at = -1;
 
 	if (mount_point(r, "/dev", true, 0755, &dev, e) < 0)
@@ -124,8 +124,8 @@ mount_dev(struct root *r, bool own_shm, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(dev_links); i++)
 		if (symlinkat(dev_links[i].text, dev, dev_links[i].name) < 0)
 			return err_sys(e, "make /dev/%s", dev_links[i].name);
-	pts = mount_new("devpts", pts_opts,
-	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, e);
+	pts = mount_new(
+	    "devpts", pts_opts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, e);
 	if (pts < 0 || mount_point(r, "/dev/pts", true, 0, &at, e) < 0 ||
 	    mount_move(pts, at, e) < 0)
 		return err_wrap(e, "make /dev/pts");

@@ -22,10 +22,10 @@
  *   would break git init, editors and agents; placeholders for .git/hooks and
  *   .git/config would break git init as well.
  *
- * When the user, outside, replaces a name by another file (git writes .git/config
- * anew and renames it), the kernel takes our mount of the old one away.  The
- * spawner is woken by the change and binds anew; for the milliseconds between,
- * the new file is as open as its directory.
+ * When the user, outside, replaces a name by another file (git writes
+ * .git/config anew and renames it), the kernel takes our mount of the old one
+ * away.  The spawner is woken by the change and binds anew; for the
+ * milliseconds between, the new file is as open as its directory.
  *
  * Placeholders carry a modification time that nobody else uses, so that the
  * next sandbox knows one that a crash left behind.  Sandboxes of the same
@@ -68,8 +68,8 @@ lock_dir(char *path, size_t n, const struct userns_ids *ids, struct err *e)
 		(void)snprintf(path, n, "/tmp/openshell-%u", user);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "create %s", path);
-	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) ||
-	    st.st_uid != uid || (st.st_mode & 022) != 0)
+	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != uid ||
+	    (st.st_mode & 022) != 0)
 		return err_set(e, ERR_DENIED,
 		    "%s is not a directory of ours alone: remove it", path);
 	return 0;
@@ -118,16 +118,16 @@ has(const struct protect *p, const char *rel)
 }
 
 static int
-add(struct protect *p, enum protect_act act, const char *rel,
-    bool placeholder, struct err *e)
+add(struct protect *p, enum protect_act act, const char *rel, bool placeholder,
+    struct err *e)
 {
 	if (has(p, rel))
 		return 0;
 	if (p->n == ITEMS_MAX)
 		return err_set(e, ERR_LIMIT, "too many protected names");
 	p->items = mem_realloc(p->items, p->n + 1, sizeof(*p->items));
-	p->items[p->n++] = (struct protect_item) { act, placeholder,
-		mem_strdup(rel) };
+	p->items[p->n++] =
+	    (struct protect_item) { act, placeholder, mem_strdup(rel) };
 	return 0;
 }
 
@@ -147,9 +147,9 @@ text_of(const char *rel)
 	if (strcmp(base, "/commondir") == 0)
 		return base == rel + 4 ? ".\n" : "../..\n";
 	return strcmp(base, "/config") == 0 ||
-		strcmp(base, "/config.worktree") == 0
-	    ? ""
-	    : NULL;
+		       strcmp(base, "/config.worktree") == 0
+		   ? ""
+		   : NULL;
 }
 
 static int
@@ -184,9 +184,8 @@ mark_place(int up, const char *name, bool as_root)
 	struct stat st;
 
 	if (as_root &&
-	    (fstat(up, &st) < 0 ||
-		fchownat(up, name, st.st_uid, st.st_gid,
-		    AT_SYMLINK_NOFOLLOW) < 0))
+	    (fstat(up, &st) < 0 || fchownat(up, name, st.st_uid, st.st_gid,
+				       AT_SYMLINK_NOFOLLOW) < 0))
 		return -1;
 	return utimensat(up, name, times, AT_SYMLINK_NOFOLLOW);
 }
@@ -247,7 +246,7 @@ hold_place(const struct protect *p, int up, const char *name, const char *text,
 
 struct walk {
 	struct protect *p;
-	const char *name;	/* as the plan has it */
+	const char *name; /* as the plan has it */
 	char rel[1024];
 	bool as_root;
 };
@@ -283,8 +282,7 @@ missing(struct walk *w, int up, const char *part, bool last, struct err *e)
 
 	if (rc <= 0)
 		return rc;
-	return add(w->p, last ? PROTECT_RO : PROTECT_PRIVATE, w->rel, true,
-	    e);
+	return add(w->p, last ? PROTECT_RO : PROTECT_PRIVATE, w->rel, true, e);
 }
 
 static int
@@ -306,10 +304,9 @@ walk_name(struct walk *w, struct err *e)
 		if (part.n == 0 || part.n >= sizeof(name) ||
 		    view_eq(part, VIEW("..")) || view_eq(part, VIEW(".")) ||
 		    used + part.n + 2 > sizeof(w->rel))
-			return err_set(e, ERR_INVALID,
-			    "bad protected name %s", w->name);
-		(void)snprintf(name, sizeof(name), "%.*s", (int)part.n,
-		    part.p);
+			return err_set(
+			    e, ERR_INVALID, "bad protected name %s", w->name);
+		(void)snprintf(name, sizeof(name), "%.*s", (int)part.n, part.p);
 		(void)snprintf(w->rel + used, sizeof(w->rel) - used, "%s%s",
 		    used > 0 ? "/" : "", name);
 		if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -321,8 +318,8 @@ walk_name(struct walk *w, struct err *e)
 		rc = found(w, &st, last, e);
 		if (rc <= 0)
 			return rc;
-		next = openat(at, name,
-		    O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		next = openat(
+		    at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (next < 0)
 			return err_sys(e, "%s", w->rel);
 		fd_close(&up);
@@ -347,8 +344,7 @@ protect_scan(struct protect *p, const struct sbx_plan *plan,
 {
 	forget(p);
 	for (const char *const *n = plan->protect; *n != NULL; n++) {
-		struct walk w = { .p = p, .name = *n,
-			.as_root = ids->range };
+		struct walk w = { .p = p, .name = *n, .as_root = ids->range };
 
 		if (walk_name(&w, e) < 0)
 			return -1;
@@ -365,8 +361,8 @@ protect_prepare(struct protect *p, const struct sbx_plan *plan,
 	if (!plan->workdir_writable || plan->protect == NULL ||
 	    plan->protect[0] == NULL)
 		return 0;
-	p->dir = sys_openat2(AT_FDCWD, plan->workdir, O_PATH | O_DIRECTORY,
-	    RESOLVE_NO_SYMLINKS);
+	p->dir = sys_openat2(
+	    AT_FDCWD, plan->workdir, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
 	if (p->dir < 0)
 		return err_sys(e, "open work directory %s", plan->workdir);
 	if (take_lock(p, ids, e) < 0)
@@ -429,7 +425,7 @@ is_mounted(int fd)
 	struct statx st;
 
 	return statx(fd, "", AT_EMPTY_PATH, 0, &st) == 0 &&
-	    (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
 static int

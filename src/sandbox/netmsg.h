@@ -44,8 +44,8 @@ enum {
 enum net_type {
 	/* ctl to net */
 	NET_START = 1, /* fds: policy text, trust bundle (PEM) */
-	NET_LISTEN,    /* fds: proxy listener, capture listener */
-	NET_POLICY,    /* fds: policy text */
+	NET_LISTEN, /* fds: proxy listener, capture listener */
+	NET_POLICY, /* fds: policy text */
 	NET_IDENTITY,
 	NET_RESOLVER, /* nameservers changed */
 	/* net to ctl */
@@ -67,7 +67,7 @@ struct net_start {
 	uint32_t drop_uid, drop_gid; /* as root: become these; else own ids */
 	uint16_t proxy_port, pad;
 	uint64_t generation;
-	char proxy_addr[48];		/* "10.200.0.1" */
+	char proxy_addr[48]; /* "10.200.0.1" */
 	char servers[NET_SERVERS_MAX]; /* "addr[:port],addr" for c-ares */
 };
 
@@ -101,7 +101,7 @@ struct net_who {
 struct net_identity {
 	struct net_hdr hdr;
 	uint32_t id;
-	uint8_t ok;	/* 0: `reason` says why it cannot be known */
+	uint8_t ok; /* 0: `reason` says why it cannot be known */
 	uint8_t owners; /* programs that share the socket; all are given in
 			   turn, `more` set on all but the last */
 	uint8_t more, n_ancestors, cut, pad[3];

@@ -71,8 +71,8 @@ routes(bool *v6, struct err *e)
 			.ifi_change = IFF_UP } },
 		.r4 = local_default(AF_INET, 2),
 		.r6 = local_default(AF_INET6, 3) };
-	AUTO_CLOSE int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
-	    NETLINK_ROUTE);
+	AUTO_CLOSE int sock =
+	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	int result[4] = { 0 };
 	struct {
 		struct nlmsghdr h;
@@ -107,15 +107,14 @@ routes(bool *v6, struct err *e)
 static int
 listen_on(int family, const void *sa, socklen_t len, int *out, struct err *e)
 {
-	AUTO_CLOSE int fd = socket(family,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	AUTO_CLOSE int fd = socket(
+	    family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
 	int on = 1, off = 0;
 
 	if (fd < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    (family == AF_INET6 &&
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) <
-		    0) ||
+	    (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+				       &off, sizeof(off)) < 0) ||
 	    bind(fd, sa, len) < 0 || listen(fd, BACKLOG) < 0)
 		return err_sys(e, "listen inside the sandbox");
 	*out = take_fd(fd);
@@ -159,12 +158,12 @@ netns_setup(struct netns *ns, const char *addr, uint16_t proxy_port,
 	    listen_on(AF_INET, &sin, sizeof(sin), &ns->proxy, e) < 0 ||
 	    listen_capture(v6, capture_port, &ns->capture, e) < 0)
 		return -1;
-	ns->diag = socket(AF_NETLINK,
-	    SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 4 /* SOCK_DIAG */);
+	ns->diag = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	    4 /* SOCK_DIAG */);
 	if (ns->diag < 0)
 		return err_sys(e, "socket diagnostics");
-	ns->captured = nft_capture(sin.sin_addr, proxy_port, capture_port,
-			   &soft) == 0;
+	ns->captured =
+	    nft_capture(sin.sin_addr, proxy_port, capture_port, &soft) == 0;
 	if (!ns->captured) {
 		(void)snprintf(why, n,
 		    "connections that ignore the proxy are refused but not "

@@ -12,7 +12,7 @@
 
 struct netns {
 	int proxy, capture, diag; /* -1: none */
-	bool captured;		  /* the redirect to `capture` stands */
+	bool captured; /* the redirect to `capture` stands */
 };
 
 /*

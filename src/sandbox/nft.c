@@ -25,7 +25,11 @@
 
 #include "base/fd.h"
 
-enum { BATCH_MAX = 16384, NAT_DST_PRIORITY = -100, INET = 1 /* NFPROTO_INET */ };
+enum {
+	BATCH_MAX = 16384,
+	NAT_DST_PRIORITY = -100,
+	INET = 1 /* NFPROTO_INET */
+};
 static const char table_name[] = "openshell", chain_name[] = "capture";
 
 /* Attributes nest; each opener remembers where its length is to be written. */
@@ -264,8 +268,8 @@ redirect(struct buf *b, uint16_t port)
 static void
 put_table(struct buf *b)
 {
-	size_t m = msg_open(b, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_ACK,
-	    INET);
+	size_t m =
+	    msg_open(b, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_ACK, INET);
 
 	attr(b, NFTA_TABLE_NAME, table_name, sizeof(table_name));
 	msg_close(b, m);
@@ -274,8 +278,8 @@ put_table(struct buf *b)
 static void
 put_chain(struct buf *b)
 {
-	size_t hook, m = msg_open(b, NFT_MSG_NEWCHAIN,
-			 NLM_F_CREATE | NLM_F_ACK, INET);
+	size_t hook,
+	    m = msg_open(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_ACK, INET);
 
 	attr(b, NFTA_CHAIN_TABLE, table_name, sizeof(table_name));
 	attr(b, NFTA_CHAIN_NAME, chain_name, sizeof(chain_name));
@@ -316,8 +320,8 @@ unsigned
 nft_batch(struct buf *b, struct in_addr proxy, uint16_t proxy_port,
     uint16_t capture_port)
 {
-	static void (*const plain[])(struct buf *) = { not_tcp, to_loopback4,
-		to_loopback6 };
+	static void (*const plain[])(
+	    struct buf *) = { not_tcp, to_loopback4, to_loopback6 };
 	struct rule_at r;
 
 	msg_close(b, msg_open(b, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC));
@@ -371,8 +375,8 @@ nft_capture(struct in_addr proxy, uint16_t proxy_port, uint16_t capture_port,
 {
 	AUTO_BUF struct buf b = BUF_INIT(BATCH_MAX);
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	AUTO_CLOSE int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
-	    NETLINK_NETFILTER);
+	AUTO_CLOSE int sock =
+	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 	unsigned want = nft_batch(&b, proxy, proxy_port, capture_port);
 
 	if (sock < 0)

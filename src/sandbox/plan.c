@@ -653,8 +653,8 @@ add_worktrees(struct plan *p, size_t n)
 			break;
 		}
 		for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-			AUTO_FREE char *name = mem_printf(
-			    "%s/%s/%s", dir, at->d_name, names[i]);
+			AUTO_FREE char *name =
+			    mem_printf("%s/%s/%s", dir, at->d_name, names[i]);
 
 			p->protect[n++] = keep(p, name);
 		}
@@ -674,8 +674,8 @@ add_protection(struct plan *p)
 #undef PROTECT
 	size_t n = 0;
 
-	_Static_assert(
-	    ARRAY_LEN(names) + 1 < ARRAY_LEN(p->protect), "room in struct plan");
+	_Static_assert(ARRAY_LEN(names) + 1 < ARRAY_LEN(p->protect),
+	    "room in struct plan");
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const char *name = protect_as(p, names[i]);
 
@@ -766,7 +766,8 @@ add_rule(struct plan *p, const char *path, bool write, bool optional)
 		if (below(path, p->rules[i].path) &&
 		    (p->rules[i].write || !write))
 			return;
-	p->rules[p->n_rules++] = (struct sbx_rule) { path, write, optional, false };
+	p->rules[p->n_rules++] =
+	    (struct sbx_rule) { path, write, optional, false };
 }
 
 /* Landlock says again what the mounts say. */
@@ -796,7 +797,7 @@ add_rules(struct plan *p, const struct policy_fs *fs)
 			add_rule(p, m->dst, false, false);
 			break;
 		case SBX_SYMLINK:
-		case SBX_FILE:	/* below /etc */
+		case SBX_FILE: /* below /etc */
 		case SBX_ALIAS: /* in a tree that has its rule */
 			break;
 		}
@@ -807,8 +808,8 @@ add_rules(struct plan *p, const struct policy_fs *fs)
 		add_rule(p, write[i], true, true);
 	/* The root was constructed: its names are no secret, and programs look
 	 * at the directories above their own. */
-	p->rules[p->n_rules++] = (struct sbx_rule) { .path = "/",
-		.names = true };
+	p->rules[p->n_rules++] =
+	    (struct sbx_rule) { .path = "/", .names = true };
 	p->sbx.rules = p->rules;
 	p->sbx.n_rules = p->n_rules;
 }
@@ -871,9 +872,8 @@ build(struct plan *p, const struct policy *policy, const struct blob *wish,
 	    add_private(p, e) < 0 || add_policy(p, fs, hard, e) < 0 ||
 	    add_options(p, wish, e) < 0 ||
 	    add_workdir(p, wish, fs->include_workdir, e) < 0 ||
-	    add_own(p, wish, e) < 0 ||
-	    add_agent(p, wish, e) < 0 || add_generated(p, e) < 0 ||
-	    add_trust(p, e) < 0)
+	    add_own(p, wish, e) < 0 || add_agent(p, wish, e) < 0 ||
+	    add_generated(p, e) < 0 || add_trust(p, e) < 0)
 		return -1;
 	if (p->sbx.workdir_writable)
 		add_protection(p);

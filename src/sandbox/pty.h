@@ -13,7 +13,7 @@
 int pty_open(uint16_t rows, uint16_t cols, int *master, int *slave,
     struct err *e) MUST_USE;
 /* SIGWINCH to the foreground group comes from the kernel. */
-int pty_resize(int master, uint16_t rows, uint16_t cols, struct err *e)
-    MUST_USE;
+int pty_resize(
+    int master, uint16_t rows, uint16_t cols, struct err *e) MUST_USE;
 
 #endif

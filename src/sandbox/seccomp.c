@@ -41,21 +41,24 @@
 #error "no system call table for this architecture"
 #endif
 
-#define NEW_NAMESPACES                                                         \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |         \
+#define NEW_NAMESPACES \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | \
 	    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 enum {
-	NEWTIME = 0x80,		/* 5.6; means a signal to clone, not here */
-	FASTOPEN_CONNECT = 30,	/* TCP_FASTOPEN_CONNECT, 4.11 */
-	IOC_STI = 0x5412,	/* TIOCSTI */
-	IOC_LINUX = 0x541C,	/* TIOCLINUX */
-	EMPTY_PATH = 0x1000	/* AT_EMPTY_PATH */
+	NEWTIME = 0x80, /* 5.6; means a signal to clone, not here */
+	FASTOPEN_CONNECT = 30, /* TCP_FASTOPEN_CONNECT, 4.11 */
+	IOC_STI = 0x5412, /* TIOCSTI */
+	IOC_LINUX = 0x541C, /* TIOCLINUX */
+	EMPTY_PATH = 0x1000 /* AT_EMPTY_PATH */
 };
 
 #define RET_ALLOW SECCOMP_RET_ALLOW
-#define RET_ERRNO(n) (SECCOMP_RET_ERRNO | ((n) & SECCOMP_RET_DATA))
+#define RET_ERRNO(n) (SECCOMP_RET_ERRNO | ((n)&SECCOMP_RET_DATA))
 
-#define OP(code, k, t, f) { (code), (t), (f), (k) }
+#define OP(code, k, t, f) \
+	{ \
+		(code), (t), (f), (k) \
+	}
 #define LOAD(at) OP(BPF_LD | BPF_W | BPF_ABS, (at), 0, 0)
 /* Low half of an argument; both architectures are little-endian. */
 #define ARG(i) LOAD(offsetof(struct seccomp_data, args) + 8 * (i))
@@ -112,17 +115,17 @@ static const struct sock_filter block_setsockopt[] = { ARG(1),
 	EQ(IPPROTO_TCP, 0, 3), ARG(2), EQ(FASTOPEN_CONNECT, 0, 1), REFUSE,
 	ALLOW };
 static const struct sock_filter block_personality[] = { ARG(0), EQ(0, 5, 0),
-	EQ(8, 4, 0), EQ(0x20000, 3, 0), EQ(0x20008, 2, 0),
-	EQ(0xffffffff, 1, 0), REFUSE, ALLOW };
+	EQ(8, 4, 0), EQ(0x20000, 3, 0), EQ(0x20008, 2, 0), EQ(0xffffffff, 1, 0),
+	REFUSE, ALLOW };
 /* fexecve of a memfd: a program without a path has no identity. */
 static const struct sock_filter block_execveat[] = { ARG(4),
 	SET(EMPTY_PATH, 0, 1), REFUSE, ALLOW };
 
 /* The bits are put in by seccomp_build, which knows them. */
 enum { MODE_BITS = S_ISUID };
-#define SUID_BLOCK(i)                                                          \
-	{                                                                      \
-		ARG(i), SET(MODE_BITS, 0, 1), REFUSE, ALLOW                    \
+#define SUID_BLOCK(i) \
+	{ \
+		ARG(i), SET(MODE_BITS, 0, 1), REFUSE, ALLOW \
 	}
 static const struct sock_filter block_suid1[] = SUID_BLOCK(1);
 static const struct sock_filter block_suid2[] = SUID_BLOCK(2);
@@ -231,8 +234,7 @@ cut(struct assembler *a)
 		next = sorted[i].nr + 1;
 	}
 	a->seg[a->n++] = (struct segment) { .from = next };
-	a->seg[a->n++] = (struct segment) { FOREIGN_ABI,
-		{ .refuse = ENOSYS } };
+	a->seg[a->n++] = (struct segment) { FOREIGN_ABI, { .refuse = ENOSYS } };
 }
 
 static size_t
@@ -253,19 +255,20 @@ tree(struct assembler *a, size_t lo, size_t hi)
 
 		if (r->block != B_NONE) {
 			a->aim[a->n_aim].block = r->block;
-			a->aim[a->n_aim++].at = emit(a,
-			    (struct sock_filter) GOTO(0));
+			a->aim[a->n_aim++].at =
+			    emit(a, (struct sock_filter)GOTO(0));
 		} else {
-			(void)emit(a, (struct sock_filter) RET(r->refuse != 0
-				? RET_ERRNO((uint32_t)r->refuse)
-				: RET_ALLOW));
+			(void)emit(a,
+			    (struct sock_filter)RET(
+				r->refuse != 0 ? RET_ERRNO((uint32_t)r->refuse)
+					       : RET_ALLOW));
 		}
 		return;
 	}
 	mid = lo + (hi - lo) / 2;
 	/* A conditional jump spans 255 at most, so a long one helps it. */
-	jump = emit(a, (struct sock_filter) GE(a->seg[mid].from, 0, 1));
-	far = emit(a, (struct sock_filter) GOTO(0));
+	jump = emit(a, (struct sock_filter)GE(a->seg[mid].from, 0, 1));
+	far = emit(a, (struct sock_filter)GOTO(0));
 	tree(a, lo, mid);
 	a->p->insn[far].k = (uint32_t)(a->p->n - far - 1);
 	assert(jump + 1 == far);
@@ -289,12 +292,12 @@ seccomp_build(struct seccomp_prog *p, unsigned bits)
 
 	p->n = 0;
 	cut(&a);
-	(void)emit(&a, (struct sock_filter)
-		LOAD(offsetof(struct seccomp_data, arch)));
-	(void)emit(&a, (struct sock_filter) EQ(ARCH, 1, 0));
-	(void)emit(&a, (struct sock_filter) RET(SECCOMP_RET_KILL_PROCESS));
-	(void)emit(&a, (struct sock_filter)
-		LOAD(offsetof(struct seccomp_data, nr)));
+	(void)emit(
+	    &a, (struct sock_filter)LOAD(offsetof(struct seccomp_data, arch)));
+	(void)emit(&a, (struct sock_filter)EQ(ARCH, 1, 0));
+	(void)emit(&a, (struct sock_filter)RET(SECCOMP_RET_KILL_PROCESS));
+	(void)emit(
+	    &a, (struct sock_filter)LOAD(offsetof(struct seccomp_data, nr)));
 	tree(&a, 0, a.n);
 	for (size_t b = B_NONE + 1; b < B_COUNT; b++) {
 		at[b] = p->n;

@@ -37,8 +37,8 @@ enum { SESSION_VERSION = 1, SESSION_TEXT = 1024, SESSION_EVENTS_MAX = 32768 };
 enum session_type {
 	/* owner to supervisor */
 	SESSION_SPEC = 1, /* fds: spec blob, policy text */
-	SESSION_POLICY,	  /* fds: policy text */
-	SESSION_EXEC,	  /* fds: command blob [, stdin, stdout, stderr] */
+	SESSION_POLICY, /* fds: policy text */
+	SESSION_EXEC, /* fds: command blob [, stdin, stdout, stderr] */
 	SESSION_SIGNAL,
 	SESSION_RESIZE,
 	SESSION_STOP,
@@ -49,7 +49,7 @@ enum session_type {
 	SESSION_EXITED,
 	SESSION_EVENTS,
 	SESSION_FAILED, /* the sandbox cannot be made, or ended by a fault */
-	SESSION_NOTE	/* something the owner should show */
+	SESSION_NOTE /* something the owner should show */
 };
 
 struct session_hdr {
@@ -62,9 +62,9 @@ enum session_event_level { SESSION_EVENTS_DENIED, SESSION_EVENTS_ALL };
 struct session_spec {
 	struct session_hdr hdr;
 	uint32_t event_level; /* enum session_event_level */
-	uint32_t pids_max;    /* 0: default 4096 */
-	uint64_t memory_max;  /* bytes, 0: default 75 % of the host's */
-	uint64_t disk_max;    /* bytes of private writable space; 0: default */
+	uint32_t pids_max; /* 0: default 4096 */
+	uint64_t memory_max; /* bytes, 0: default 75 % of the host's */
+	uint64_t disk_max; /* bytes of private writable space; 0: default */
 	uint32_t generation_unused;
 	uint32_t nofile_max; /* 0: default 65536 */
 };
@@ -80,8 +80,8 @@ struct session_exec {
 	uint8_t tty; /* 1: a pty is made inside; no stdio descriptors */
 	uint8_t pad[3];
 	uint16_t rows, cols;
-	uint32_t timeout_s;  /* 0: none; then TERM, grace, KILL: status 124 */
-	uint32_t grace_ms;   /* between TERM and KILL; 0: default 10,000 */
+	uint32_t timeout_s; /* 0: none; then TERM, grace, KILL: status 124 */
+	uint32_t grace_ms; /* between TERM and KILL; 0: default 10,000 */
 };
 
 struct session_signal {
@@ -109,11 +109,12 @@ enum session_phase {
 struct session_state {
 	struct session_hdr hdr;
 	uint32_t phase;
-	uint8_t rootless, landlock_abi, seccomp, capture; /* capture: nftables */
-	char cgroup[16];      /* "v2", "v1", "none" */
-	char id[20];	      /* of the sandbox */
-	char limits[160];     /* in words: what limits hold and how */
-	char missing[512];    /* '\n' separated protections not in force */
+	uint8_t rootless, landlock_abi, seccomp,
+	    capture; /* capture: nftables */
+	char cgroup[16]; /* "v2", "v1", "none" */
+	char id[20]; /* of the sandbox */
+	char limits[160]; /* in words: what limits hold and how */
+	char missing[512]; /* '\n' separated protections not in force */
 };
 
 struct session_policy_status {
@@ -130,9 +131,9 @@ struct session_started {
 
 enum session_end {
 	SESSION_END_EXIT = 1, /* status: 0..255 */
-	SESSION_END_SIGNAL,   /* status: signal number */
+	SESSION_END_SIGNAL, /* status: signal number */
 	SESSION_END_TIMEOUT,
-	SESSION_END_NOT_FOUND,	 /* 127 */
+	SESSION_END_NOT_FOUND, /* 127 */
 	SESSION_END_NOT_EXECUTABLE /* 126 */
 };
 
@@ -230,12 +231,13 @@ int memfd_finish(int fd, struct err *e) MUST_USE;
 /* What is in a sealed one, on to `to`; *n grows as with fd_copy. */
 int memfd_copy(int to, int fd, size_t max, size_t *n, struct err *e) MUST_USE;
 int memfd_seal(struct view bytes, int *fd, struct err *e) MUST_USE;
-int memfd_read(int fd, size_t max, char **text, size_t *n, struct err *e)
-    MUST_USE;
+int memfd_read(
+    int fd, size_t max, char **text, size_t *n, struct err *e) MUST_USE;
 
 /*
  * Starts the supervisor program: *sock is the owner's end.  The program is
- * "openshell-sandbox" beside the running executable (or in ../libexec/openshell,
+ * "openshell-sandbox" beside the running executable (or in
+ * ../libexec/openshell,
  * ../lib/openshell).  *pid is the child's, to be waited for.
  */
 int session_spawn(int *sock, pid_t *pid, struct err *e) MUST_USE;

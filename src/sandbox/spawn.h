@@ -20,28 +20,28 @@
 #include "base/err.h"
 
 enum sbx_mount_kind {
-	SBX_BIND_RO,  /* host path, read-only, nosuid, nodev */
-	SBX_BIND_RW,  /* host path, writes reach the host */
-	SBX_OVERLAY,  /* host path below, writes to private discarded space */
-	SBX_TMPFS,    /* private, size-limited */
-	SBX_SYMLINK,  /* src is the link's text */
-	SBX_FILE,     /* src is the contents; generated, read-only */
-	SBX_DIR,      /* an empty directory */
-	SBX_ALIAS     /* src, a file of the private root, again at dst */
+	SBX_BIND_RO, /* host path, read-only, nosuid, nodev */
+	SBX_BIND_RW, /* host path, writes reach the host */
+	SBX_OVERLAY, /* host path below, writes to private discarded space */
+	SBX_TMPFS, /* private, size-limited */
+	SBX_SYMLINK, /* src is the link's text */
+	SBX_FILE, /* src is the contents; generated, read-only */
+	SBX_DIR, /* an empty directory */
+	SBX_ALIAS /* src, a file of the private root, again at dst */
 };
 
 struct sbx_mount {
 	enum sbx_mount_kind kind;
 	const char *src, *dst; /* dst absolute, inside */
-	bool optional;	       /* skip quietly when src does not exist */
-	unsigned mode;	       /* of DIR, FILE, TMPFS; 0: default */
+	bool optional; /* skip quietly when src does not exist */
+	unsigned mode; /* of DIR, FILE, TMPFS; 0: default */
 };
 
 struct sbx_rule {
 	const char *path; /* inside */
 	bool write;
 	bool optional; /* path may be missing */
-	bool names;    /* only the names in directories may be read */
+	bool names; /* only the names in directories may be read */
 };
 
 struct sbx_plan {
@@ -60,12 +60,12 @@ struct sbx_plan {
 	const char *const *protect; /* NULL-terminated */
 	const struct sbx_rule *rules; /* Landlock */
 	size_t n_rules;
-	bool landlock_hard;	      /* every rule and ABI >= 3 must hold */
-	const char *home;	      /* inside, e.g. "/sandbox" */
-	const char *user;	      /* name shown inside: "sandbox" */
+	bool landlock_hard; /* every rule and ABI >= 3 must hold */
+	const char *home; /* inside, e.g. "/sandbox" */
+	const char *user; /* name shown inside: "sandbox" */
 	uint32_t pids_max, nofile_max;
 	uint64_t memory_max, disk_max; /* bytes */
-	const char *proxy_addr;	       /* "10.200.0.1" */
+	const char *proxy_addr; /* "10.200.0.1" */
 	uint16_t proxy_port, capture_port;
 };
 
@@ -81,11 +81,11 @@ struct sbx_report {
 };
 
 enum spawn_event_type {
-	SPAWN_READY,   /* sealed: namespaces, mounts, listeners, rules stand */
+	SPAWN_READY, /* sealed: namespaces, mounts, listeners, rules stand */
 	SPAWN_STARTED, /* id, pid; pty_master >= 0 for a terminal */
-	SPAWN_EXITED,  /* id, wstatus as from waitpid(2); or exec_errno */
-	SPAWN_FAILED,  /* text: what could not be made and the fix */
-	SPAWN_GONE     /* the sandbox has ended; nothing more comes */
+	SPAWN_EXITED, /* id, wstatus as from waitpid(2); or exec_errno */
+	SPAWN_FAILED, /* text: what could not be made and the fix */
+	SPAWN_GONE /* the sandbox has ended; nothing more comes */
 };
 
 struct spawn_event {
@@ -95,10 +95,10 @@ struct spawn_event {
 	int wstatus;
 	int exec_errno; /* EXITED without having run: errno of exec or chdir */
 	bool oom;
-	int pty_master;				/* STARTED; the caller's */
-	int listen_proxy, listen_capture;	/* READY; the caller's; -1: none */
-	int diag;  /* READY: NETLINK_SOCK_DIAG socket made inside */
-	int proc;  /* READY: O_PATH directory of the sandbox's own /proc */
+	int pty_master; /* STARTED; the caller's */
+	int listen_proxy, listen_capture; /* READY; the caller's; -1: none */
+	int diag; /* READY: NETLINK_SOCK_DIAG socket made inside */
+	int proc; /* READY: O_PATH directory of the sandbox's own /proc */
 	struct sbx_report report;
 	char text[1024];
 };
@@ -130,14 +130,16 @@ struct spawn_exec {
 	uint32_t id;
 	bool tty;
 	uint16_t rows, cols;
-	const char *const *argv; /* NULL-terminated; argv[0] looked up in PATH of env */
+	const char *const
+	    *argv; /* NULL-terminated; argv[0] looked up in PATH of env */
 	const char *const *env;
 	const char *cwd;
 };
 /* stdio: three descriptors (borrowed) unless x->tty. */
 int spawn_exec(struct spawn *s, const struct spawn_exec *x, const int stdio[3],
     struct err *e) MUST_USE;
-int spawn_signal(struct spawn *s, uint32_t id, int signo, struct err *e) MUST_USE;
+int spawn_signal(
+    struct spawn *s, uint32_t id, int signo, struct err *e) MUST_USE;
 int spawn_resize(struct spawn *s, uint32_t id, uint16_t rows, uint16_t cols,
     struct err *e) MUST_USE;
 /* Kills everything in the sandbox; SPAWN_GONE follows. */

@@ -10,7 +10,7 @@
  * Serves until ctl or the spawner (`life`) is gone; returns PID 1's exit
  * status.  Everything else in the sandbox is killed by its return.
  */
-int spawn_answer(int sock, int life, const struct init_rules *rules,
-    struct root *root);
+int spawn_answer(
+    int sock, int life, const struct init_rules *rules, struct root *root);
 
 #endif

@@ -73,8 +73,8 @@ fork_spawner(struct spawn *s, int foreign, struct err *e)
 }
 
 int
-spawn_start(const struct sbx_plan *plan, int foreign, struct spawn **out,
-    struct err *e)
+spawn_start(
+    const struct sbx_plan *plan, int foreign, struct spawn **out, struct err *e)
 {
 	struct spawn *s = NEW(struct spawn);
 
@@ -82,8 +82,8 @@ spawn_start(const struct sbx_plan *plan, int foreign, struct spawn **out,
 	s->spawner = -1;
 	s->box.plan = plan;
 	s->box.ids.lock = s->box.protect.dir = s->box.protect.lock = -1;
-	s->box.cg = (struct cgroup) { .v2 = -1, .tasks = { -1, -1 },
-		.oom = -1 };
+	s->box.cg =
+	    (struct cgroup) { .v2 = -1, .tasks = { -1, -1 }, .oom = -1 };
 	if (fill_streams(e) < 0 || fork_spawner(s, foreign, e) < 0) {
 		spawn_free(s);
 		return -1;
@@ -122,12 +122,12 @@ fill_ready(struct spawn_event *ev, const struct spawn_m_ready *m, int *fds)
 	ev->report.seccomp = m->seccomp != 0;
 	ev->report.capture = m->capture != 0;
 	ev->report.landlock_abi = m->landlock_abi;
-	(void)snprintf(ev->report.cgroup, sizeof(ev->report.cgroup), "%s",
-	    m->cgroup);
-	(void)snprintf(ev->report.limits, sizeof(ev->report.limits), "%s",
-	    m->limits);
-	(void)snprintf(ev->report.missing, sizeof(ev->report.missing), "%s",
-	    m->missing);
+	(void)snprintf(
+	    ev->report.cgroup, sizeof(ev->report.cgroup), "%s", m->cgroup);
+	(void)snprintf(
+	    ev->report.limits, sizeof(ev->report.limits), "%s", m->limits);
+	(void)snprintf(
+	    ev->report.missing, sizeof(ev->report.missing), "%s", m->missing);
 }
 
 static void
@@ -152,13 +152,13 @@ fill(struct spawn *s, struct spawn_event *ev, const union spawn_msg *m,
 		ev->wstatus = m->exited.wstatus;
 		ev->exec_errno = m->exited.exec_errno;
 		ev->oom = oom(s);
-		(void)snprintf(ev->text, sizeof(ev->text), "%s",
-		    m->exited.text);
+		(void)snprintf(
+		    ev->text, sizeof(ev->text), "%s", m->exited.text);
 		return;
 	case SPAWN_M_FAILED:
 		ev->type = SPAWN_FAILED;
-		(void)snprintf(ev->text, sizeof(ev->text), "%s",
-		    m->failed.text);
+		(void)snprintf(
+		    ev->text, sizeof(ev->text), "%s", m->failed.text);
 		return;
 	case SPAWN_M_EXEC:
 	case SPAWN_M_SIGNAL:
@@ -177,13 +177,16 @@ spawn_read(struct spawn *s, struct spawn_event *ev, struct err *e)
 	unsigned nfds;
 	int rc;
 
-	*ev = (struct spawn_event) { .type = SPAWN_GONE, .pty_master = -1,
-		.listen_proxy = -1, .listen_capture = -1, .diag = -1,
+	*ev = (struct spawn_event) { .type = SPAWN_GONE,
+		.pty_master = -1,
+		.listen_proxy = -1,
+		.listen_capture = -1,
+		.diag = -1,
 		.proc = -1 };
 	if (s->gone)
 		return err_set(e, ERR_AGAIN, "the sandbox has ended");
-	rc = spawn_msg_recv(SPAWN_CTL, SPAWN_RUNNING, s->sock, &m, fds, &nfds,
-	    e);
+	rc = spawn_msg_recv(
+	    SPAWN_CTL, SPAWN_RUNNING, s->sock, &m, fds, &nfds, e);
 	if (rc < 0)
 		return -1;
 	if (rc == 0) {
@@ -198,8 +201,8 @@ spawn_read(struct spawn *s, struct spawn_event *ev, struct err *e)
 }
 
 int
-spawn_put_parts(struct spawn *s, const char *path, const int *parts,
-    unsigned n, struct err *e)
+spawn_put_parts(struct spawn *s, const char *path, const int *parts, unsigned n,
+    struct err *e)
 {
 	union spawn_msg m = { 0 };
 
@@ -210,8 +213,8 @@ spawn_put_parts(struct spawn *s, const char *path, const int *parts,
 }
 
 int
-spawn_put_file(struct spawn *s, const char *path, struct view text,
-    struct err *e)
+spawn_put_file(
+    struct spawn *s, const char *path, struct view text, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
 
@@ -237,8 +240,8 @@ spawn_exec(struct spawn *s, const struct spawn_exec *x, const int stdio[3],
 	fds[0] = args;
 	if (!x->tty)
 		memcpy(fds + 1, stdio, 3 * sizeof(stdio[0]));
-	return spawn_msg_send(s->sock, &m, SPAWN_M_EXEC, fds, x->tty ? 1 : 4,
-	    e);
+	return spawn_msg_send(
+	    s->sock, &m, SPAWN_M_EXEC, fds, x->tty ? 1 : 4, e);
 }
 
 int
@@ -252,8 +255,8 @@ spawn_signal(struct spawn *s, uint32_t id, int signo, struct err *e)
 }
 
 int
-spawn_resize(struct spawn *s, uint32_t id, uint16_t rows, uint16_t cols,
-    struct err *e)
+spawn_resize(
+    struct spawn *s, uint32_t id, uint16_t rows, uint16_t cols, struct err *e)
 {
 	union spawn_msg m = { 0 };
 
@@ -267,8 +270,8 @@ void
 spawn_kill(struct spawn *s)
 {
 	if (s->pidfd >= 0)
-		(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGTERM, NULL,
-		    0);
+		(void)syscall(
+		    SYS_pidfd_send_signal, s->pidfd, SIGTERM, NULL, 0);
 }
 
 /* Killed together with the spawner, init may take a moment to be gone. */

@@ -13,7 +13,7 @@ exec_ok(const void *msg, unsigned nfds)
 	const struct spawn_m_exec *m = msg;
 
 	return m->tty <= 1 && nfds == (m->tty ? 1 : 4) && m->argc > 0 &&
-	    m->argc <= SPAWN_ARGS_MAX && m->envc <= SPAWN_ARGS_MAX;
+	       m->argc <= SPAWN_ARGS_MAX && m->envc <= SPAWN_ARGS_MAX;
 }
 
 static bool
@@ -48,8 +48,7 @@ static const struct msg_rule rules[SPAWN_M_COUNT] = {
 	    .ok = exec_ok },
 	[SPAWN_M_SIGNAL] = { "signal", SIZE(spawn_m_signal), SPAWN_CTL, 0, 0,
 	    .ok = signal_ok },
-	[SPAWN_M_RESIZE] = { "resize", SIZE(spawn_m_resize), SPAWN_CTL, 0,
-	    0 },
+	[SPAWN_M_RESIZE] = { "resize", SIZE(spawn_m_resize), SPAWN_CTL, 0, 0 },
 	[SPAWN_M_FILE] = { "file", SIZE(spawn_m_file), SPAWN_CTL, 1, 2,
 	    .text = { MSG_TEXT(spawn_m_file, path) }, .ok = file_ok },
 	[SPAWN_M_READY] = { "ready", SIZE(spawn_m_ready), SPAWN_INIT, 3, 4,

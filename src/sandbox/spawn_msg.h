@@ -14,7 +14,7 @@
 
 enum {
 	SPAWN_VERSION = 1,
-	SPAWN_ARGS_MAX = 65536,	     /* strings of one program */
+	SPAWN_ARGS_MAX = 65536, /* strings of one program */
 	SPAWN_ARGS_BYTES = 4 << 20,
 	SPAWN_FILE_BYTES = 4 << 20,
 	SPAWN_PATH_MAX = 1024
@@ -38,7 +38,7 @@ enum spawn_type {
 
 /* When init takes a message; ctl takes its own at any time. */
 enum spawn_state {
-	SPAWN_SETUP = 1,  /* the root may still get files */
+	SPAWN_SETUP = 1, /* the root may still get files */
 	SPAWN_RUNNING = 2 /* something was run */
 };
 
@@ -111,8 +111,8 @@ int spawn_msg_check(enum spawn_side self, enum spawn_state state,
 int spawn_msg_send(int sock, union spawn_msg *m, enum spawn_type type,
     const int *fds, unsigned nfds, struct err *e) MUST_USE;
 int spawn_msg_recv(enum spawn_side self, enum spawn_state state, int sock,
-    union spawn_msg *m, int fds[FD_MSG_MAX], unsigned *nfds, struct err *e)
-    MUST_USE;
+    union spawn_msg *m, int fds[FD_MSG_MAX], unsigned *nfds,
+    struct err *e) MUST_USE;
 /* Tells ctl why there will be no sandbox; best effort. */
 void spawn_msg_failed(int sock, const struct err *why);
 
@@ -121,14 +121,14 @@ void spawn_msg_failed(int sock, const struct err *why);
  * NUL, in this order.
  */
 struct spawn_args {
-	char *text;		/* owned */
+	char *text; /* owned */
 	const char **argv, **env; /* owned lists, NULL-terminated */
 	const char *cwd;
 	size_t argc, envc;
 };
 /* A sealed memfd, the caller's; counts into *argc and *envc. */
-int spawn_args_seal(const struct spawn_exec *x, uint32_t *argc,
-    uint32_t *envc, int *fd, struct err *e) MUST_USE;
+int spawn_args_seal(const struct spawn_exec *x, uint32_t *argc, uint32_t *envc,
+    int *fd, struct err *e) MUST_USE;
 /* Takes `text` (n bytes) over, also when it fails. */
 int spawn_args_open(struct spawn_args *a, char *text, size_t n, size_t argc,
     size_t envc, struct err *e) MUST_USE;

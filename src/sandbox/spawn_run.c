@@ -27,8 +27,8 @@
 #include "base/mem.h"
 #include "sandbox/spawn_msg.h"
 
-#define NAMESPACES                                                             \
-	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |           \
+#define NAMESPACES \
+	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | \
 	    CLONE_NEWIPC | CLONE_NEWUTS)
 
 void
@@ -128,14 +128,13 @@ struct inside {
 static int
 open_inside(struct inside *in, const struct box *b, pid_t pid, struct err *e)
 {
-	static const char *const names[] = { "ns/user", "ns/mnt",
-		"mountinfo" };
+	static const char *const names[] = { "ns/user", "ns/mnt", "mountinfo" };
 	int *const fds[] = { &in->user, &in->mounts, &in->changes };
 	char path[48];
 
 	for (size_t i = 0; b->protect.n > 0 && i < ARRAY_LEN(names); i++) {
-		(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid,
-		    names[i]);
+		(void)snprintf(
+		    path, sizeof(path), "/proc/%d/%s", (int)pid, names[i]);
 		*fds[i] = open(path, O_RDONLY | O_CLOEXEC);
 		if (*fds[i] < 0)
 			return err_sys(e, "open %s", path);

@@ -70,7 +70,7 @@ maps_range(const char *path)
 	struct extent x;
 
 	return first_extent(path, &x) && x.in <= RANGE_BASE &&
-	    x.in + x.n >= RANGE_BASE + (uint64_t)RANGE_SLOTS * RANGE_STEP;
+	       x.in + x.n >= RANGE_BASE + (uint64_t)RANGE_SLOTS * RANGE_STEP;
 }
 
 uid_t
@@ -93,8 +93,8 @@ slot_lock(struct userns_ids *ids, struct err *e)
 
 	if (mkdir(RUN_DIR, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "create " RUN_DIR);
-	fd = open(RUN_DIR "/ids", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-	    0600);
+	fd = open(
+	    RUN_DIR "/ids", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(e, "open " RUN_DIR "/ids");
 	random_bytes(&first, sizeof(first));
@@ -106,8 +106,8 @@ slot_lock(struct userns_ids *ids, struct err *e)
 			.l_len = 1 };
 
 		if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
-			ids->out_uid = RANGE_BASE + slot * RANGE_STEP +
-			    INSIDE_ID;
+			ids->out_uid =
+			    RANGE_BASE + slot * RANGE_STEP + INSIDE_ID;
 			ids->out_gid = ids->out_uid;
 			ids->lock = take_fd(fd);
 			return 0;
@@ -128,7 +128,7 @@ userns_ids_take(struct userns_ids *ids, struct err *e)
 		.out_gid = getegid(),
 		.lock = -1 };
 	ids->range = geteuid() == 0 && maps_range("/proc/self/uid_map") &&
-	    maps_range("/proc/self/gid_map");
+		     maps_range("/proc/self/gid_map");
 	return ids->range ? slot_lock(ids, e) : 0;
 }
 
@@ -139,8 +139,8 @@ userns_ids_release(struct userns_ids *ids)
 }
 
 static int
-put_maps(int dir, uid_t uid, uid_t out_uid, gid_t gid, gid_t out_gid,
-    struct err *e)
+put_maps(
+    int dir, uid_t uid, uid_t out_uid, gid_t gid, gid_t out_gid, struct err *e)
 {
 	char text[64];
 
@@ -172,8 +172,7 @@ userns_map(pid_t pid, const struct userns_ids *ids, struct err *e)
 
 	if (dir < 0)
 		return -1;
-	return put_maps(dir, ids->uid, ids->out_uid, ids->gid, ids->out_gid,
-	    e);
+	return put_maps(dir, ids->uid, ids->out_uid, ids->gid, ids->out_gid, e);
 }
 
 int
@@ -209,8 +208,8 @@ sleeper(void *unused)
 }
 
 int
-userns_for_mount(const struct userns_ids *ids, uid_t uid, gid_t gid, int *fd,
-    struct err *e)
+userns_for_mount(
+    const struct userns_ids *ids, uid_t uid, gid_t gid, int *fd, struct err *e)
 {
 	/* The child only exists to hold the namespace until it is opened. */
 	static char stack[16384] __attribute__((aligned(16)));
@@ -259,8 +258,8 @@ userns_fix(void)
 		return "user namespaces are reserved to root: "
 		       "sudo sysctl -w kernel.unprivileged_userns_clone=1";
 	if (sysctl_long(
-		"/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-		0) != 0)
+		"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 0) !=
+	    0)
 		return "AppArmor takes all rights from user namespaces: sudo "
 		       "sysctl -w "
 		       "kernel.apparmor_restrict_unprivileged_userns=0";

@@ -11,7 +11,7 @@
 #include "base/err.h"
 
 struct userns_ids {
-	bool range;	    /* as root: ids of our own range, never 0 */
+	bool range; /* as root: ids of our own range, never 0 */
 	uid_t uid, out_uid; /* inside, and in the namespace we are in */
 	gid_t gid, out_gid;
 	int lock; /* held while the ids are in use; -1 when not ranged */

@@ -61,8 +61,7 @@ once(struct sbx_plan *plan, uint64_t *ready, uint64_t *first, uint64_t *whole)
 {
 	static const char *const argv[] = { "/bench/program", "--clock", NULL };
 	static const char *const env[] = { "PATH=/usr/bin", NULL };
-	struct spawn_exec x = { .id = 1, .argv = argv, .env = env,
-		.cwd = "/" };
+	struct spawn_exec x = { .id = 1, .argv = argv, .env = env, .cwd = "/" };
 	struct spawn *s = NULL;
 	struct spawn_event ev = { 0 };
 	struct err e = { 0 };

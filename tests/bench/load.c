@@ -145,7 +145,8 @@ conn_close(struct conn *c)
 
 /* Counts an error, keeps the first one's words, closes the connection. */
 PRINTF(3, 4)
-static void conn_fail(struct load *l, struct conn *c, const char *fmt, ...)
+static void
+conn_fail(struct load *l, struct conn *c, const char *fmt, ...)
 {
 	va_list ap;
 

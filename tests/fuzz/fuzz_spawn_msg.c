@@ -15,8 +15,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
 static void
-check_message(const uint8_t *p, size_t n, enum spawn_state state,
-    unsigned nfds)
+check_message(const uint8_t *p, size_t n, enum spawn_state state, unsigned nfds)
 {
 	union spawn_msg m;
 	struct err e = { 0 };
@@ -64,8 +63,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	if (n < 2)
 		return 0;
-	check_message(p + 2, n - 2,
-	    p[0] & 1 ? SPAWN_SETUP : SPAWN_RUNNING, p[0] >> 1 & 7);
+	check_message(p + 2, n - 2, p[0] & 1 ? SPAWN_SETUP : SPAWN_RUNNING,
+	    p[0] >> 1 & 7);
 	check_strings(p + 2, n - 2, p[1] & 15, p[1] >> 4);
 	return 0;
 }

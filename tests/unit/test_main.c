@@ -11,15 +11,15 @@ test_add(const char *name, CMUnitTestFunction fn)
 {
 	if (test_count == TEST_MAX)
 		abort();
-	test_table[test_count++] = (struct CMUnitTest) { .name = name,
-		.test_func = fn };
+	test_table[test_count++] =
+	    (struct CMUnitTest) { .name = name, .test_func = fn };
 }
 
 int
 main(void)
 {
-	return _cmocka_run_group_tests("unit", test_table, test_count, NULL,
-		   NULL) == 0
-	    ? 0
-	    : 1;
+	return _cmocka_run_group_tests(
+		   "unit", test_table, test_count, NULL, NULL) == 0
+		   ? 0
+		   : 1;
 }

@@ -56,8 +56,8 @@ TEST(bytes, escaping_leaves_no_control_byte)
 	AUTO_BUF struct buf b = BUF_INIT(256);
 
 	buf_put_escaped(&b, VIEW("a\x1b[31m\r\n\xc2\x9b\xff caf\xc3\xa9"));
-	CHECK_STR(buf_str(&b),
-	    "a\\x1b[31m\\x0d\\x0a\\xc2\\x9b\\xff caf\xc3\xa9");
+	CHECK_STR(
+	    buf_str(&b), "a\\x1b[31m\\x0d\\x0a\\xc2\\x9b\\xff caf\xc3\xa9");
 }
 
 TEST(bytes, cut_tells_missing_separator_from_empty_rest)

@@ -14,8 +14,8 @@ TEST(fd, message_carries_descriptors)
 	struct err e = { 0 };
 	char text[16], c = 0;
 
-	CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair),
-	    ==, 0);
+	CHECK_INT(
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), ==, 0);
 	CHECK_INT(pipe(pipefd), ==, 0);
 	CHECK_INT(fd_send(pair[0], "hello", 5, &pipefd[1], 1, &e), ==, 0);
 	CHECK_INT(fd_recv(pair[1], text, sizeof(text), fds, &nfds, &e), ==, 5);
@@ -38,8 +38,8 @@ TEST(fd, message_cut_short_is_an_error_and_leaks_nothing)
 	struct err e = { 0 };
 	char text[2];
 
-	CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair),
-	    ==, 0);
+	CHECK_INT(
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), ==, 0);
 	before = dup(0);
 	(void)close(before);
 	CHECK_INT(fd_send(pair[0], "hello", 5, &pair[0], 1, &e), ==, 0);
@@ -80,8 +80,8 @@ TEST(fd, last_words_of_a_peer_that_did_not_listen_are_heard)
 	struct err e = { 0 };
 	char text[16];
 
-	CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair),
-	    ==, 0);
+	CHECK_INT(
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), ==, 0);
 	CHECK_INT(fd_send(pair[0], "unread", 6, NULL, 0, &e), ==, 0);
 	CHECK_INT(fd_send(pair[1], "why", 3, NULL, 0, &e), ==, 0);
 	(void)close(pair[1]);

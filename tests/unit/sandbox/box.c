@@ -22,8 +22,8 @@ add_mount(struct test_box *b, enum sbx_mount_kind kind, const char *src,
     const char *dst, unsigned mode)
 {
 	CHECK(b->plan.n_mounts < ARRAY_LEN(b->mounts));
-	b->mounts[b->plan.n_mounts++] = (struct sbx_mount) { kind, src, dst,
-		false, mode };
+	b->mounts[b->plan.n_mounts++] =
+	    (struct sbx_mount) { kind, src, dst, false, mode };
 }
 
 static void
@@ -40,7 +40,7 @@ box_is_root(void)
 	AUTO_CLOSE int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
 
 	return geteuid() == 0 && read(fd, text, sizeof(text) - 1) > 0 &&
-	    strstr(text, " 1\n") == NULL;
+	       strstr(text, " 1\n") == NULL;
 }
 
 void
@@ -76,8 +76,8 @@ box_plan(struct test_box *b)
 	add_mount(b, SBX_BIND_RO, "/usr", "/usr", 0);
 	for (size_t i = 0; i < ARRAY_LEN(links); i++)
 		add_mount(b, SBX_SYMLINK, texts[i], paths[i], 0);
-	add_mount(b, SBX_FILE, "sandbox:x:1:1::/sandbox:/bin/sh\n",
-	    "/etc/passwd", 0);
+	add_mount(
+	    b, SBX_FILE, "sandbox:x:1:1::/sandbox:/bin/sh\n", "/etc/passwd", 0);
 	add_mount(b, SBX_DIR, NULL, "/etc/openshell-tls", 0);
 	add_mount(b, SBX_TMPFS, NULL, "/tmp", 01777);
 	add_mount(b, SBX_TMPFS, NULL, "/sandbox", 0700);
@@ -132,7 +132,7 @@ drain(struct test_box *b, int fd)
 	ssize_t got;
 
 	while (n < sizeof(b->out) - 1 &&
-	    (got = read(fd, b->out + n, sizeof(b->out) - 1 - n)) > 0)
+	       (got = read(fd, b->out + n, sizeof(b->out) - 1 - n)) > 0)
 		n += (size_t)got;
 	b->out[n] = '\0';
 }
@@ -141,8 +141,9 @@ int
 box_sh(struct test_box *b, const char *script)
 {
 	const char *argv[] = { "sh", "-c", script, NULL };
-	struct spawn_exec x = { .id = 1, .argv = argv, .env = envs,
-		.cwd = b->dir };
+	struct spawn_exec x = {
+		.id = 1, .argv = argv, .env = envs, .cwd = b->dir
+	};
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct err e = { 0 };
 	int ends[2], stdio[3];

@@ -72,8 +72,9 @@ judge(uint32_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
     uint64_t a4)
 {
 	static struct seccomp_prog p;
-	struct seccomp_data d = { .nr = (int)nr, .arch = ARCH,
-		.args = { a0, a1, a2, a3, a4 } };
+	struct seccomp_data d = {
+		.nr = (int)nr, .arch = ARCH, .args = { a0, a1, a2, a3, a4 }
+	};
 	unsigned steps;
 	uint32_t verdict;
 
@@ -102,14 +103,14 @@ TEST(seccomp, refuses_the_table)
 		{ __NR_io_uring_setup, ENOSYS },
 		{ __NR_io_uring_register, ENOSYS }, { __NR_keyctl, ENOSYS },
 		{ __NR_add_key, ENOSYS }, { __NR_open_by_handle_at, EPERM },
-		{ __NR_name_to_handle_at, EPERM },
-		{ __NR_init_module, EPERM }, { __NR_kexec_load, EPERM },
-		{ __NR_fsopen, EPERM }, { __NR_open_tree, EPERM },
-		{ __NR_move_mount, EPERM }, { 457, EPERM }, { 467, EPERM } };
+		{ __NR_name_to_handle_at, EPERM }, { __NR_init_module, EPERM },
+		{ __NR_kexec_load, EPERM }, { __NR_fsopen, EPERM },
+		{ __NR_open_tree, EPERM }, { __NR_move_mount, EPERM },
+		{ 457, EPERM }, { 467, EPERM } };
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		CHECK_INT(JUDGE(rows[i].nr, 0, 0, 0, 0, 0), ==,
-		    REFUSED(rows[i].err));
+		CHECK_INT(
+		    JUDGE(rows[i].nr, 0, 0, 0, 0, 0), ==, REFUSED(rows[i].err));
 }
 
 TEST(seccomp, allows_what_programs_live_by)
@@ -150,10 +151,10 @@ TEST(seccomp, kills_foreign_architectures_and_misses_no_x32)
 	seccomp_build(&p, S_ISUID);
 	CHECK_INT(run(&p, &d, &steps), ==, SECCOMP_RET_KILL_PROCESS);
 #if defined(__x86_64__)
-	CHECK_INT(JUDGE(0x40000000 | __NR_mount, 0, 0, 0, 0, 0), ==,
-	    REFUSED(ENOSYS));
-	CHECK_INT(JUDGE(0x40000000 | __NR_read, 0, 0, 0, 0, 0), ==,
-	    REFUSED(ENOSYS));
+	CHECK_INT(
+	    JUDGE(0x40000000 | __NR_mount, 0, 0, 0, 0, 0), ==, REFUSED(ENOSYS));
+	CHECK_INT(
+	    JUDGE(0x40000000 | __NR_read, 0, 0, 0, 0, 0), ==, REFUSED(ENOSYS));
 	CHECK_INT(JUDGE(0xffffffffU, 0, 0, 0, 0, 0), ==, REFUSED(ENOSYS));
 #endif
 }
@@ -216,30 +217,32 @@ TEST(seccomp, lets_only_plain_sockets_be_made)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		uint32_t want = rows[i].ok ? ALLOWED : REFUSED(EPERM);
 
-		CHECK_INT(JUDGE(__NR_socket, (uint64_t)rows[i].family,
-			      (uint64_t)rows[i].type,
-			      (uint64_t)rows[i].proto, 0, 0), ==, want);
+		CHECK_INT(
+		    JUDGE(__NR_socket, (uint64_t)rows[i].family,
+			(uint64_t)rows[i].type, (uint64_t)rows[i].proto, 0, 0),
+		    ==, want);
 		/* The upper half is not looked at, here nor in the kernel. */
-		CHECK_INT(JUDGE(__NR_socket,
-			      (uint64_t)rows[i].family | UINT64_C(1) << 40,
-			      (uint64_t)rows[i].type,
-			      (uint64_t)rows[i].proto, 0, 0), ==, want);
+		CHECK_INT(
+		    JUDGE(__NR_socket,
+			(uint64_t)rows[i].family | UINT64_C(1) << 40,
+			(uint64_t)rows[i].type, (uint64_t)rows[i].proto, 0, 0),
+		    ==, want);
 	}
-	CHECK_INT(JUDGE(__NR_socketpair, AF_UNIX, SOCK_STREAM, 0, 0, 0), ==,
-	    ALLOWED);
+	CHECK_INT(
+	    JUDGE(__NR_socketpair, AF_UNIX, SOCK_STREAM, 0, 0, 0), ==, ALLOWED);
 	CHECK_INT(JUDGE(__NR_socketpair, 30, SOCK_STREAM, 0, 0, 0), ==,
 	    REFUSED(EPERM));
 }
 
 TEST(seccomp, refuses_fast_open)
 {
-	CHECK_INT(JUDGE(__NR_sendto, 3, 0, 1, MSG_FASTOPEN, 0), ==,
-	    REFUSED(EPERM));
+	CHECK_INT(
+	    JUDGE(__NR_sendto, 3, 0, 1, MSG_FASTOPEN, 0), ==, REFUSED(EPERM));
 	CHECK_INT(JUDGE(__NR_sendto, 3, 0, 1, MSG_NOSIGNAL, 0), ==, ALLOWED);
-	CHECK_INT(JUDGE(__NR_sendmsg, 3, 0, MSG_FASTOPEN, 0, 0), ==,
-	    REFUSED(EPERM));
-	CHECK_INT(JUDGE(__NR_sendmmsg, 3, 0, 1, MSG_FASTOPEN, 0), ==,
-	    REFUSED(EPERM));
+	CHECK_INT(
+	    JUDGE(__NR_sendmsg, 3, 0, MSG_FASTOPEN, 0, 0), ==, REFUSED(EPERM));
+	CHECK_INT(
+	    JUDGE(__NR_sendmmsg, 3, 0, 1, MSG_FASTOPEN, 0), ==, REFUSED(EPERM));
 	CHECK_INT(JUDGE(__NR_setsockopt, 3, 6, 30, 0, 0), ==, REFUSED(EPERM));
 	CHECK_INT(JUDGE(__NR_setsockopt, 3, 6, 1, 0, 0), ==, ALLOWED);
 	CHECK_INT(JUDGE(__NR_setsockopt, 3, 1, 30, 0, 0), ==, ALLOWED);
@@ -251,11 +254,9 @@ TEST(seccomp, refuses_set_user_id_files)
 	CHECK_INT(JUDGE(__NR_fchmodat, 3, 0, 02755, 0, 0), ==, ALLOWED);
 	CHECK_INT(JUDGE(__NR_fchmod, 3, 04755, 0, 0, 0), ==, REFUSED(EPERM));
 	CHECK_INT(JUDGE(452, 3, 0, 04755, 0, 0), ==, REFUSED(EPERM));
-	CHECK_INT(JUDGE(__NR_openat, 3, 0, 0x41, 04755, 0), ==,
-	    REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_openat, 3, 0, 0x41, 04755, 0), ==, REFUSED(EPERM));
 	CHECK_INT(JUDGE(__NR_openat, 3, 0, 0x41, 0644, 0), ==, ALLOWED);
-	CHECK_INT(JUDGE(__NR_mknodat, 3, 0, 0104755, 0, 0), ==,
-	    REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_mknodat, 3, 0, 0104755, 0, 0), ==, REFUSED(EPERM));
 }
 
 TEST(seccomp, allows_five_personalities)
@@ -263,12 +264,11 @@ TEST(seccomp, allows_five_personalities)
 	static const uint32_t ok[] = { 0, 8, 0x20000, 0x20008, 0xffffffff };
 
 	for (size_t i = 0; i < ARRAY_LEN(ok); i++)
-		CHECK_INT(JUDGE(__NR_personality, ok[i], 0, 0, 0, 0), ==,
-		    ALLOWED);
-	CHECK_INT(JUDGE(__NR_personality, 0x0040000, 0, 0, 0, 0), ==,
-	    REFUSED(EPERM));
-	CHECK_INT(JUDGE(__NR_execveat, 3, 0, 0, 0, 0x1000), ==,
-	    REFUSED(EPERM));
+		CHECK_INT(
+		    JUDGE(__NR_personality, ok[i], 0, 0, 0, 0), ==, ALLOWED);
+	CHECK_INT(
+	    JUDGE(__NR_personality, 0x0040000, 0, 0, 0, 0), ==, REFUSED(EPERM));
+	CHECK_INT(JUDGE(__NR_execveat, 3, 0, 0, 0, 0x1000), ==, REFUSED(EPERM));
 	CHECK_INT(JUDGE(__NR_execveat, 3, 0, 0, 0, 0x100), ==, ALLOWED);
 }
 
@@ -298,9 +298,8 @@ in_child(bool filtered, long (*call)(void))
 		struct seccomp_prog p;
 
 		seccomp_build(&p, S_ISUID);
-		if (filtered &&
-		    (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-			seccomp_enter(&p) < 0))
+		if (filtered && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+				    seccomp_enter(&p) < 0))
 			_exit(255);
 		_exit(call() < 0 ? errno : 0);
 	}
@@ -335,7 +334,8 @@ call_access(void)
 static long
 call_vm_read(void)
 {
-	return syscall(__NR_process_vm_readv, getpid(), NULL, 0UL, NULL, 0UL, 0UL);
+	return syscall(
+	    __NR_process_vm_readv, getpid(), NULL, 0UL, NULL, 0UL, 0UL);
 }
 
 TEST(seccomp, holds_in_the_kernel)
@@ -357,8 +357,10 @@ call_i386(void)
 	long rc;
 
 	/* getpid of the i386 ABI. */
-	__asm__ volatile("int $0x80" : "=a"(rc) : "a"(20L) : "memory", "r8",
-	    "r9", "r10", "r11");
+	__asm__ volatile("int $0x80"
+			 : "=a"(rc)
+			 : "a"(20L)
+			 : "memory", "r8", "r9", "r10", "r11");
 	return rc < 0 ? -1 : 0;
 }
 

@@ -58,7 +58,8 @@ TEST(spawn, gives_up_every_right)
 		struct stat st;
 
 		CHECK_INT(fstatat(b.ready.proc, "1", &st, 0), ==, 0);
-		CHECK_INT(box_sh(&b, "sleep 0; stat -L -c %u /proc/self"), ==, 0);
+		CHECK_INT(
+		    box_sh(&b, "sleep 0; stat -L -c %u /proc/self"), ==, 0);
 		CHECK_STR(b.out, "1000\n");
 	}
 	box_end(&b);
@@ -82,8 +83,8 @@ TEST(spawn, makes_no_user_namespace_inside)
 	/* The second bar, below seccomp: the limit itself. */
 	CHECK_INT(box_sh(&b, "cat /proc/self/uid_map | wc -l"), ==, 0);
 	CHECK_STR(b.out, "1\n");
-	CHECK_INT(box_sh(&b, "echo 5 > /proc/sys/user/max_user_namespaces"),
-	    !=, 0);
+	CHECK_INT(
+	    box_sh(&b, "echo 5 > /proc/sys/user/max_user_namespaces"), !=, 0);
 	box_end(&b);
 }
 
@@ -94,8 +95,9 @@ TEST(spawn, shows_only_the_plan)
 	box_plan(&b);
 	up(&b);
 	CHECK_INT(access("/etc/hostname", R_OK) == 0 ||
-		access("/etc/fstab", R_OK) == 0 ||
-		access("/etc/group", R_OK) == 0, ==, 1);
+		      access("/etc/fstab", R_OK) == 0 ||
+		      access("/etc/group", R_OK) == 0,
+	    ==, 1);
 	CHECK_INT(box_sh(&b, "cat /etc/group"), !=, 0);
 	CHECK_INT(box_sh(&b, "ls /sys || ls /home || ls /root"), !=, 0);
 	CHECK_INT(box_sh(&b, "cat /etc/passwd"), ==, 0);
@@ -130,9 +132,8 @@ TEST(spawn, writes_of_the_work_directory_are_the_owners)
 	CHECK_INT(stat(path, &file), ==, 0);
 	CHECK_INT(file.st_uid, ==, dir.st_uid);
 	CHECK_INT(file.st_gid, ==, dir.st_gid);
-	(void)snprintf(path, sizeof(path), "%u:%u\n%u:%u\n",
-	    spawn_inside_uid(), spawn_inside_gid(), spawn_inside_uid(),
-	    spawn_inside_gid());
+	(void)snprintf(path, sizeof(path), "%u:%u\n%u:%u\n", spawn_inside_uid(),
+	    spawn_inside_gid(), spawn_inside_uid(), spawn_inside_gid());
 	CHECK_STR(b.out, path);
 	CHECK_INT(box_sh(&b, "chmod 4755 f"), !=, 0);
 	CHECK_INT(box_sh(&b, "chmod 755 f"), ==, 0);
@@ -154,10 +155,9 @@ TEST(spawn, discards_what_is_written_over_an_overlay)
 		CHECK_INT(chown(path, 20077, 20077), ==, 0);
 	}
 	box_plan(&b);
-	b.mounts[b.plan.n_mounts++] = (struct sbx_mount) { SBX_OVERLAY, low,
-		"/over", false, 0 };
-	b.rules[b.plan.n_rules++] = (struct sbx_rule) { "/over", true,
-		false };
+	b.mounts[b.plan.n_mounts++] =
+	    (struct sbx_mount) { SBX_OVERLAY, low, "/over", false, 0 };
+	b.rules[b.plan.n_rules++] = (struct sbx_rule) { "/over", true, false };
 	up(&b);
 	CHECK_INT(box_sh(&b, "cd /over && cat kept && echo new > kept && "
 			     "echo x > added && cat kept"),
@@ -168,8 +168,7 @@ TEST(spawn, discards_what_is_written_over_an_overlay)
 		AUTO_FREE char *text = NULL;
 		size_t n;
 
-		CHECK_INT(file_read_path(path, true, 64, &text, &n, &e), ==,
-		    0);
+		CHECK_INT(file_read_path(path, true, 64, &text, &n, &e), ==, 0);
 		CHECK_STR(text, "old\n");
 	}
 	CHECK_INT(unlink(path), ==, 0);
@@ -194,8 +193,8 @@ TEST(spawn, bounds_the_private_space)
 	box_end(&b);
 }
 
-static const char *const protected[] = { ".git/hooks/", ".git/config",
-	".envrc", ".vscode/", NULL };
+static const char *const protected[] = { ".git/hooks/", ".git/config", ".envrc",
+	".vscode/", NULL };
 
 TEST(spawn, keeps_protected_names_as_they_are)
 {
@@ -215,8 +214,8 @@ TEST(spawn, keeps_protected_names_as_they_are)
 			".git/config", ".git/index" };
 
 		for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-			(void)snprintf(path, sizeof(path), "%s/%s", b.dir,
-			    names[i]);
+			(void)snprintf(
+			    path, sizeof(path), "%s/%s", b.dir, names[i]);
 			CHECK_INT(chown(path, 20077, 20077), ==, 0);
 		}
 	}
@@ -411,10 +410,16 @@ TEST(spawn, gives_a_terminal_of_its_own)
 {
 	static const char *const argv[] = { "sh", "-c",
 		"tty; stty size; trap 'stty size; exit 3' WINCH; echo go; "
-		"while :; do sleep 0.05; done", NULL };
+		"while :; do sleep 0.05; done",
+		NULL };
 	static const char *const env[] = { "PATH=/usr/bin", NULL };
-	struct spawn_exec x = { .id = 9, .tty = true, .rows = 24, .cols = 80,
-		.argv = argv, .env = env, .cwd = "/" };
+	struct spawn_exec x = { .id = 9,
+		.tty = true,
+		.rows = 24,
+		.cols = 80,
+		.argv = argv,
+		.env = env,
+		.cwd = "/" };
 	struct test_box b;
 	struct spawn_event ev;
 	struct err e = { 0 };
@@ -430,7 +435,7 @@ TEST(spawn, gives_a_terminal_of_its_own)
 	CHECK_INT(ev.id, ==, 9);
 	CHECK(ev.pty_master >= 0);
 	while (strstr(out, "go") == NULL &&
-	    (got = read(ev.pty_master, out + n, sizeof(out) - 1 - n)) > 0)
+	       (got = read(ev.pty_master, out + n, sizeof(out) - 1 - n)) > 0)
 		n += (size_t)got;
 	CHECK_HAS(out, "/dev/pts/0");
 	CHECK_HAS(out, "24 80");
@@ -450,8 +455,9 @@ run_path(struct test_box *b, const char *program)
 {
 	const char *argv[] = { program, NULL };
 	static const char *const env[] = { "PATH=/usr/sbin:/usr/bin", NULL };
-	struct spawn_exec x = { .id = 5, .argv = argv, .env = env,
-		.cwd = b->dir };
+	struct spawn_exec x = {
+		.id = 5, .argv = argv, .env = env, .cwd = b->dir
+	};
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int stdio[3] = { null, null, null };
 	struct spawn_event ev;
@@ -490,8 +496,9 @@ TEST(spawn, puts_late_files_before_the_first_program_only)
 
 	box_plan(&b);
 	up(&b);
-	CHECK_INT(spawn_put_file(b.s, "/etc/openshell-tls/ca.pem",
-		      VIEW("pem\n"), &e), ==, 0);
+	CHECK_INT(
+	    spawn_put_file(b.s, "/etc/openshell-tls/ca.pem", VIEW("pem\n"), &e),
+	    ==, 0);
 	CHECK_INT(box_sh(&b, "cat /etc/openshell-tls/ca.pem; echo x > "
 			     "/etc/openshell-tls/ca.pem"),
 	    !=, 0);
@@ -513,8 +520,9 @@ TEST(spawn, caps_processes_and_memory)
 	b.plan.pids_max = 40;
 	b.plan.memory_max = 64 << 20;
 	up(&b);
-	CHECK_INT(box_sh(&b, "i=0; while [ $i -lt 100 ]; do sleep 30 >&- 2>&- & "
-			     "i=$((i+1)); done"),
+	CHECK_INT(
+	    box_sh(&b, "i=0; while [ $i -lt 100 ]; do sleep 30 >&- 2>&- & "
+		       "i=$((i+1)); done"),
 	    !=, 0);
 	box_end(&b);
 	box_plan(&b);
@@ -548,8 +556,7 @@ linger(struct test_box *b)
 	static const char *const argv[] = { "sh", "-c",
 		"trap '' TERM; sleep 1000 & wait; wait", NULL };
 	static const char *const env[] = { "PATH=/usr/bin", NULL };
-	struct spawn_exec x = { .id = 2, .argv = argv, .env = env,
-		.cwd = "/" };
+	struct spawn_exec x = { .id = 2, .argv = argv, .env = env, .cwd = "/" };
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct spawn_event ev;
 	struct err e = { 0 };

@@ -21,7 +21,7 @@ exec_msg(void)
 	return m;
 }
 
-#define TAKES(state, m, size, nfds)                                            \
+#define TAKES(state, m, size, nfds) \
 	spawn_msg_check(SPAWN_INIT, (state), &(m), (size), (nfds), &e)
 
 TEST(spawn_msg, takes_only_what_the_table_says)
@@ -68,8 +68,9 @@ TEST(spawn_msg, knows_whose_turn_it_is)
 	m.hdr.type = SPAWN_M_EXITED;
 	m.hdr.size = sizeof(m.exited);
 	CHECK_INT(TAKES(SPAWN_RUNNING, m, sizeof(m.exited), 0), ==, -1);
-	CHECK_INT(spawn_msg_check(SPAWN_CTL, SPAWN_RUNNING, &m,
-		      sizeof(m.exited), 0, &e), ==, 0);
+	CHECK_INT(spawn_msg_check(
+		      SPAWN_CTL, SPAWN_RUNNING, &m, sizeof(m.exited), 0, &e),
+	    ==, 0);
 	m.hdr.type = SPAWN_M_SIGNAL;
 	m.hdr.size = sizeof(m.signal);
 	m.signal.signo = SIGTERM;

@@ -12,8 +12,8 @@ struct tree tree_new(void);
 void tree_free(struct tree *t);
 /* Parents are made as needed; `rel` lies below top. */
 void tree_dir(const struct tree *t, const char *rel);
-void tree_file(const struct tree *t, const char *rel, mode_t mode,
-    const char *text);
+void tree_file(
+    const struct tree *t, const char *rel, mode_t mode, const char *text);
 void tree_link(const struct tree *t, const char *rel, const char *target);
 
 #endif
