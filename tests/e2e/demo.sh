@@ -1,3 +1,4 @@
+#!/bin/sh
 # The demo, inside the test internet: demo.sh ROOT BUILD [AGENTS].
 # Shows each command before it runs it.
 set -u
@@ -78,5 +79,9 @@ if [ -n "$agents" ]; then
 	    -c features.apps=false -c analytics.enabled=false -c feedback.enabled=false "hi"
 fi
 
-[ $failed = 0 ] && title "All of it went as said." || title "Something went otherwise: see above."
+if [ $failed = 0 ]; then
+	title "All of it went as said."
+else
+	title "Something went otherwise: see above."
+fi
 exit $failed
