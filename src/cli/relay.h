@@ -46,6 +46,11 @@ enum stream_kind { STREAM_GIVE, STREAM_RELAY, STREAM_CLOSED };
  */
 int stream_kind(int fd, const char *name, bool input, enum stream_kind *out,
     struct err *e) MUST_USE;
+/*
+ * As root the agent has another id than the owner of a pipe, and programs open
+ * /dev/stdout anew.  Nobody else gets at a pipe that has no name.
+ */
+void stream_open_pipe(int fd);
 /* A regular file: always ready, and with a position that others share. */
 bool stream_is_file(int fd);
 /*

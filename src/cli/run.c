@@ -67,6 +67,7 @@ struct run {
 	struct relay relays[NSTREAMS];
 	int inner[NSTREAMS]; /* our ends of pipes, until their relay starts */
 	int unread; /* sees what the command left of a file as input */
+	off_t input_at; /* where that file was */
 	int given[NSTREAMS]; /* what EXEC carries */
 	bool own_given[NSTREAMS];
 
@@ -851,8 +852,10 @@ prepare_streams(struct run *r, struct err *e)
 		if (r->tty)
 			continue;
 		r->given[i] = user[i];
-		if (kind == STREAM_GIVE)
+		if (kind == STREAM_GIVE) {
+			stream_open_pipe(user[i]);
 			continue;
+		}
 		r->own_given[i] = true;
 		if (kind == STREAM_CLOSED) {
 			r->given[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -862,10 +865,12 @@ prepare_streams(struct run *r, struct err *e)
 		}
 		if (pipe2(pair, O_CLOEXEC) < 0)
 			return err_sys(e, "pipe");
+		stream_open_pipe(pair[0]);
 		r->given[i] = pair[i == IN ? 0 : 1];
 		r->inner[i] = pair[i == IN ? 1 : 0];
 		if (i != IN || !stream_is_file(user[i]))
 			continue;
+		r->input_at = lseek(user[i], 0, SEEK_CUR);
 		r->unread = fcntl(pair[0], F_DUPFD_CLOEXEC, 3);
 		if (r->unread < 0)
 			return err_sys(e, "duplicate a pipe");
@@ -881,10 +886,14 @@ static void
 give_back(struct run *r)
 {
 	int left;
+	off_t to;
 
-	if (r->unread >= 0 && ioctl(r->unread, FIONREAD, &left) == 0)
-		(void)lseek(r->c->in, -(off_t)left - (off_t)r->relays[IN].n,
-		    SEEK_CUR);
+	if (r->unread >= 0 && ioctl(r->unread, FIONREAD, &left) == 0) {
+		to = lseek(r->c->in, 0, SEEK_CUR) - left -
+		     (off_t)r->relays[IN].n;
+		/* What it wrote into its own input is not of the file. */
+		(void)lseek(r->c->in, MAX(to, r->input_at), SEEK_SET);
+	}
 	fd_close(&r->unread);
 }
 

@@ -8,11 +8,11 @@
 
 enum { ABI_ENFORCED = 3 /* below, truncate(2) is not covered */ };
 
-#define RIGHTS_READ                                                            \
-	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |           \
+#define RIGHTS_READ \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | \
 	    LANDLOCK_ACCESS_FS_READ_DIR)
-#define RIGHTS_FILE                                                            \
-	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |          \
+#define RIGHTS_FILE \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | \
 	    LANDLOCK_ACCESS_FS_READ_FILE | LL_FS_TRUNCATE | LL_FS_IOCTL_DEV)
 
 int
@@ -32,9 +32,9 @@ landlock_rights(int abi)
 		return (LL_FS_IOCTL_DEV << 1) - 1;
 	if (abi >= 3)
 		return (LL_FS_TRUNCATE << 1) - 1;
-	return abi == 2 ? LL_FS_TRUNCATE - 1
-	    : abi == 1	? LANDLOCK_ACCESS_FS_REFER - 1
-			: 0;
+	return abi == 2   ? LL_FS_TRUNCATE - 1
+	       : abi == 1 ? LANDLOCK_ACCESS_FS_REFER - 1
+			  : 0;
 }
 
 uint64_t
@@ -73,13 +73,13 @@ add_rule(int ruleset, const struct sbx_rule *r, uint64_t handled)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -1;
 	a.parent_fd = fd;
-	a.allowed_access = landlock_mask(handled &
-		(r->names	 ? LANDLOCK_ACCESS_FS_READ_DIR
-			: r->write ? handled
-				   : RIGHTS_READ),
-	    st.st_mode);
-	return (int)syscall(SYS_landlock_add_rule, ruleset,
-	    LANDLOCK_RULE_PATH_BENEATH, &a, 0);
+	a.allowed_access =
+	    landlock_mask(handled & (r->names      ? LANDLOCK_ACCESS_FS_READ_DIR
+					: r->write ? handled
+						   : RIGHTS_READ),
+		st.st_mode);
+	return (int)syscall(
+	    SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &a, 0);
 }
 
 int
@@ -116,6 +116,26 @@ landlock_build(const struct sbx_rule *rules, size_t n, bool hard, int *fd,
 	}
 	*fd = take_fd(set);
 	return 0;
+}
+
+void
+landlock_add_output(int ruleset, int fd)
+{
+	struct landlock_path_beneath_attr a = { .parent_fd = fd,
+		.allowed_access =
+		    LANDLOCK_ACCESS_FS_WRITE_FILE | LL_FS_TRUNCATE };
+	struct stat st;
+
+	if (ruleset < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	/* Below ABI 3 truncation is not known, and free. */
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
+		&a, 0) == 0 ||
+	    errno != EINVAL)
+		return;
+	a.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE;
+	(void)syscall(
+	    SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &a, 0);
 }
 
 int

@@ -24,6 +24,12 @@ uint64_t landlock_mask(uint64_t rights, unsigned mode);
  */
 int landlock_build(const struct sbx_rule *rules, size_t n, bool hard, int *fd,
     int *abi, struct err *e) MUST_USE;
+/*
+ * A file that is handed over as an output may be opened anew for writing, as
+ * programs do through /dev/stdout; no more than its descriptor can do already.
+ * Anything but a regular file is left alone.
+ */
+void landlock_add_output(int ruleset, int fd);
 /* Enters; irrevocable.  0, or -1 with errno. */
 int landlock_enter(int fd);
 

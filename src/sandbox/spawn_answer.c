@@ -19,6 +19,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "sandbox/landlock.h"
 #include "sandbox/pty.h"
 #include "sandbox/session.h"
 #include "sandbox/spawn_msg.h"
@@ -29,7 +30,7 @@ enum { P_SOCK, P_LIFE, P_SIGNAL, P_FIXED };
 struct child {
 	uint32_t id;
 	pid_t pid;
-	int err;    /* -1: its fate is known */
+	int err; /* -1: its fate is known */
 	int master; /* kept to resize; -1: no terminal */
 };
 
@@ -182,8 +183,8 @@ refuse(struct server *s, uint32_t id, const struct err *why, struct err *e)
 }
 
 static int
-launch(struct server *s, const struct spawn_m_exec *m, int *fds,
-    struct err *why)
+launch(
+    struct server *s, const struct spawn_m_exec *m, int *fds, struct err *why)
 {
 	struct spawn_args a;
 	AUTO_CLOSE int master = -1, slave = -1;
@@ -209,6 +210,8 @@ launch(struct server *s, const struct spawn_m_exec *m, int *fds,
 	p.env = a.env;
 	p.cwd = a.cwd;
 	p.stdio = p.tty ? terminal : fds + 1;
+	for (size_t i = 1; i < 3; i++)
+		landlock_add_output(s->rules->landlock, p.stdio[i]);
 	rc = start(s, m->id, &p, master, why);
 	if (rc == 0)
 		(void)take_fd(master);
@@ -217,8 +220,7 @@ launch(struct server *s, const struct spawn_m_exec *m, int *fds,
 }
 
 static int
-answer_exec(struct server *s, const union spawn_msg *m, int *fds,
-    struct err *e)
+answer_exec(struct server *s, const union spawn_msg *m, int *fds, struct err *e)
 {
 	struct err why = { 0 };
 	bool first = s->state == SPAWN_SETUP;
@@ -237,8 +239,8 @@ answer_exec(struct server *s, const union spawn_msg *m, int *fds,
 }
 
 static int
-answer_signal(struct server *s, const union spawn_msg *m, int *fds,
-    struct err *e)
+answer_signal(
+    struct server *s, const union spawn_msg *m, int *fds, struct err *e)
 {
 	struct child *c = by_id(s, m->signal.id);
 
@@ -251,8 +253,8 @@ answer_signal(struct server *s, const union spawn_msg *m, int *fds,
 }
 
 static int
-answer_resize(struct server *s, const union spawn_msg *m, int *fds,
-    struct err *e)
+answer_resize(
+    struct server *s, const union spawn_msg *m, int *fds, struct err *e)
 {
 	struct child *c = by_id(s, m->resize.id);
 	struct err ignored;
@@ -260,14 +262,13 @@ answer_resize(struct server *s, const union spawn_msg *m, int *fds,
 	(void)fds;
 	(void)e;
 	if (c != NULL && c->master >= 0)
-		(void)!pty_resize(c->master, m->resize.rows, m->resize.cols,
-		    &ignored);
+		(void)!pty_resize(
+		    c->master, m->resize.rows, m->resize.cols, &ignored);
 	return 0;
 }
 
 static int
-answer_file(struct server *s, const union spawn_msg *m, int *fds,
-    struct err *e)
+answer_file(struct server *s, const union spawn_msg *m, int *fds, struct err *e)
 {
 	AUTO_CLOSE int file = -1;
 	size_t n = 0;
@@ -280,8 +281,8 @@ answer_file(struct server *s, const union spawn_msg *m, int *fds,
 	return 0;
 }
 
-static int (*const answers[SPAWN_M_COUNT])(struct server *,
-    const union spawn_msg *, int *, struct err *) = {
+static int (*const answers[SPAWN_M_COUNT])(
+    struct server *, const union spawn_msg *, int *, struct err *) = {
 	[SPAWN_M_EXEC] = answer_exec,
 	[SPAWN_M_SIGNAL] = answer_signal,
 	[SPAWN_M_RESIZE] = answer_resize,
@@ -295,8 +296,8 @@ message(struct server *s, struct err *e)
 	union spawn_msg m;
 	int fds[FD_MSG_MAX] = { -1, -1, -1, -1, -1, -1, -1, -1 };
 	unsigned nfds;
-	int rc = spawn_msg_recv(SPAWN_INIT, s->state, s->sock, &m, fds, &nfds,
-	    e);
+	int rc =
+	    spawn_msg_recv(SPAWN_INIT, s->state, s->sock, &m, fds, &nfds, e);
 
 	if (rc <= 0)
 		return rc;
@@ -352,8 +353,8 @@ turn(struct server *s, struct err *e)
 }
 
 int
-spawn_answer(int sock, int life, const struct init_rules *rules,
-    struct root *root)
+spawn_answer(
+    int sock, int life, const struct init_rules *rules, struct root *root)
 {
 	struct server *s = NEW(struct server);
 	struct err e = { 0 };
