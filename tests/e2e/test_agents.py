@@ -37,7 +37,7 @@ def test_agent_gets_its_answer_and_reaches_nothing_else(sandbox, command, host, 
 @pytest.mark.parametrize("command,host,example,env", [CLAUDE, CODEX], ids=["claude", "codex"])
 def test_agent_without_its_policy_gets_nothing(sandbox, command, host, example, env):
     options = [word for item in env for word in ("--env", item)]
-    box = sandbox(options=[*options, "--timeout", "5"])
+    box = sandbox(options=[*options, "--timeout", "8"])
     before = len(upstream_requests(host))
     out = box.run(*command, env={"PATH": PATH}, timeout=120)
     assert out.code != 0, out
