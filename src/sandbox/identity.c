@@ -1,7 +1,9 @@
 /*
  * identity: questions, digests and trust on first use, on the loop's thread.
  *
- *   ask -> inode (netlink, at once) -> worker: processes and executables
+ *   ask -> inode (netlink) -> processes and executables: at once when there
+ *          are few, as always, or else by a worker: the loop must not be held
+ *          up by a sandbox with thousands of them
  *       -> digests: known by file, or one worker each, shared by all who wait
  *       -> trust: the digest of a path must stay what it was -> answers
  *
@@ -408,14 +410,10 @@ work_find(uv_work_t *w)
 		    "the connection is not in the sandbox's socket table");
 }
 
+/* The owners are known: now what they run. */
 static void
-done_find(uv_work_t *w, int status)
+found(struct job *j)
 {
-	struct job *j = CONTAINER_OF(w, struct job, work);
-
-	if (status != 0 && j->found.reason[0] == '\0')
-		(void)snprintf(j->found.reason, sizeof(j->found.reason),
-		    "the look-up was cancelled");
 	j->missing = 1; /* ours, until all are asked for */
 	for (unsigned i = 0; j->found.reason[0] == '\0' && i < j->found.n;
 	     i++) {
@@ -431,6 +429,17 @@ done_find(uv_work_t *w, int status)
 		settle(j);
 }
 
+static void
+done_find(uv_work_t *w, int status)
+{
+	struct job *j = CONTAINER_OF(w, struct job, work);
+
+	if (status != 0 && j->found.reason[0] == '\0')
+		(void)snprintf(j->found.reason, sizeof(j->found.reason),
+		    "the look-up was cancelled");
+	found(j);
+}
+
 void
 identity_ask(struct identity *id, const struct net_who *who)
 {
@@ -440,6 +449,10 @@ identity_ask(struct identity *id, const struct net_who *who)
 	j->who = *who;
 	j->inode = id_inode_diag(id->diag, who);
 	id->pending++;
+	if (j->inode != 0 && id_find_quick(id->proc, j->inode, &j->found)) {
+		found(j);
+		return;
+	}
 	if (uv_queue_work(id->loop, &j->work, work_find, done_find) < 0) {
 		(void)snprintf(j->found.reason, sizeof(j->found.reason),
 		    "no worker to look it up");

@@ -29,7 +29,10 @@ typedef void identity_answer_fn(void *ctx, const struct net_identity *m);
  */
 struct identity *identity_new(uv_loop_t *loop, int diag, int proc,
     identity_answer_fn *answer, void *ctx) MUST_USE;
-/* Answers in turn, later.  /proc is read and files are hashed by workers. */
+/*
+ * Answers at once, when what is asked is known and little, or later; files are
+ * hashed by workers, and they read /proc where there is much of it.
+ */
 void identity_ask(struct identity *id, const struct net_who *who);
 /*
  * Hashes a file now that is likely to be asked about: agents are programs of

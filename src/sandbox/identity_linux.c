@@ -193,6 +193,13 @@ id_inode_proc(int proc, const struct net_who *who)
 
 /* --- one process -------------------------------------------------------- */
 
+/* What may still be looked at; `spent` when it was not enough. */
+struct look {
+	unsigned fds;
+	size_t bytes;
+	bool spent;
+};
+
 /* Start time (field 22) and parent (field 4) of /proc/PID/stat. */
 static bool
 read_stat(int dir, uint64_t *start, uint32_t *parent)
@@ -321,7 +328,7 @@ enum { ENVIRON_MAX = 4 << 20 };
 
 /* The variable that injects code into the process, or NULL. */
 static const char *
-read_injection(int dir)
+read_injection(int dir, struct look *l)
 {
 	AUTO_CLOSE int fd = openat(dir, "environ", O_RDONLY | O_CLOEXEC);
 	AUTO_BUF struct buf b = BUF_INIT(ENVIRON_MAX);
@@ -339,6 +346,11 @@ read_injection(int dir)
 		if (n <= 0)
 			break;
 		b.n += (size_t)n;
+		if ((size_t)n > l->bytes) {
+			l->spent = true;
+			return "environ";
+		}
+		l->bytes -= (size_t)n;
 	}
 	rest = buf_view(&b);
 	while (rest.p != NULL && rest.n > 0) {
@@ -394,12 +406,12 @@ say_injected(char reason[256], const char *path, const char *by)
 
 /* The chain of parents up to PID 1, which is our own init. */
 static void
-read_ancestors(int proc, uint32_t parent, struct id_owner *o)
+read_ancestors(int proc, uint32_t parent, struct id_owner *o, struct look *l)
 {
 	struct id_prog chain[ID_ANCESTORS_MAX];
 	unsigned n = 0;
 
-	for (unsigned depth = 0; parent > 1; depth++) {
+	for (unsigned depth = 0; parent > 1 && !l->spent; depth++) {
 		AUTO_CLOSE int dir = open_pid(proc, parent);
 		char ignored[256];
 		const char *by;
@@ -413,7 +425,7 @@ read_ancestors(int proc, uint32_t parent, struct id_owner *o)
 			break;
 		if (!read_exe(dir, &chain[n], ignored))
 			continue; /* gives no right, and takes none */
-		by = read_injection(dir);
+		by = read_injection(dir, l);
 		if (by != NULL && o->reason[0] == '\0')
 			say_injected(o->reason, chain[n].path, by);
 		n++;
@@ -425,7 +437,7 @@ read_ancestors(int proc, uint32_t parent, struct id_owner *o)
 
 /* The descriptor of `fds` that is socket:[inode], or -1. */
 static int
-find_fd(int fds, const char *want, unsigned *looked)
+find_fd(int fds, const char *want, struct look *l)
 {
 	int copy = dup(fds), found = -1;
 	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
@@ -435,13 +447,17 @@ find_fd(int fds, const char *want, unsigned *looked)
 		fd_close(&copy);
 		return -1;
 	}
-	while (found < 0 && *looked < ID_FDS_MAX && (at = readdir(d)) != NULL) {
+	while (found < 0 && (at = readdir(d)) != NULL) {
 		char to[64];
 		ssize_t n;
 
 		if (!isdigit((unsigned char)at->d_name[0]))
 			continue;
-		++*looked;
+		if (l->fds == 0) {
+			l->spent = true;
+			break;
+		}
+		l->fds--;
 		n = readlinkat(dirfd(d), at->d_name, to, sizeof(to) - 1);
 		if (n <= 0)
 			continue;
@@ -476,7 +492,7 @@ unchanged(int dir, int fds, int fd, const char *want, const struct id_owner *o)
 
 static void
 read_owner(int proc, uint32_t pid, int dir, int fds, int fd, const char *want,
-    struct id_owner *o)
+    struct id_owner *o, struct look *l)
 {
 	const char *by;
 	uint32_t parent;
@@ -490,23 +506,22 @@ read_owner(int proc, uint32_t pid, int dir, int fds, int fd, const char *want,
 	}
 	if (!read_exe(dir, &o->self, o->reason))
 		return;
-	by = read_injection(dir);
+	by = read_injection(dir, l);
 	if (by != NULL)
 		say_injected(o->reason, o->self.path, by);
-	read_ancestors(proc, parent, o);
+	read_ancestors(proc, parent, o, l);
 	read_cmdline(dir, o->cmdline);
 	if (!unchanged(dir, fds, fd, want, o))
 		(void)snprintf(o->reason, sizeof(o->reason),
 		    "process %u changed while it was looked at", pid);
 }
 
-void
-id_find(int proc, uint64_t inode, struct id_found *out)
+static void
+find(int proc, uint64_t inode, struct look *l, struct id_found *out)
 {
 	int copy = openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
 	const struct dirent *at;
-	unsigned looked = 0;
 	char want[48];
 
 	*out = (struct id_found) {
@@ -521,14 +536,15 @@ id_find(int proc, uint64_t inode, struct id_found *out)
 		    dir >= 0
 			? openat(dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 			: -1;
-		int fd = fds >= 0 ? find_fd(fds, want, &looked) : -1;
+		int fd = fds >= 0 ? find_fd(fds, want, l) : -1;
 
-		if (looked >= ID_FDS_MAX) {
-			(void)snprintf(out->reason, sizeof(out->reason),
-			    "more than %d open descriptors to look at",
-			    (int)ID_FDS_MAX);
+		/* A process is something to look at, too. */
+		if (pid > 0 && l->fds == 0)
+			l->spent = true;
+		else if (pid > 0)
+			l->fds--;
+		if (l->spent)
 			break;
-		}
 		if (fd < 0)
 			continue;
 		if (out->n == ID_OWNERS_MAX) {
@@ -538,7 +554,9 @@ id_find(int proc, uint64_t inode, struct id_found *out)
 			break;
 		}
 		read_owner(
-		    proc, pid, dir, fds, fd, want, &out->owners[out->n++]);
+		    proc, pid, dir, fds, fd, want, &out->owners[out->n++], l);
+		if (l->spent)
+			break;
 	}
 	if (d != NULL)
 		(void)closedir(d);
@@ -547,6 +565,30 @@ id_find(int proc, uint64_t inode, struct id_found *out)
 	if (out->n == 0 && out->reason[0] == '\0')
 		(void)snprintf(out->reason, sizeof(out->reason),
 		    "no process of the sandbox holds the socket");
+}
+
+void
+id_find(int proc, uint64_t inode, struct id_found *out)
+{
+	struct look l = { ID_FDS_MAX, ID_BYTES_MAX, false };
+
+	find(proc, inode, &l, out);
+	if (l.spent)
+		(void)snprintf(out->reason, sizeof(out->reason),
+		    "more than %d open descriptors or %d MB of environments "
+		    "to look at",
+		    (int)ID_FDS_MAX, (int)(ID_BYTES_MAX >> 20));
+}
+
+bool
+id_find_quick(int proc, uint64_t inode, struct id_found *out)
+{
+	struct look l = { ID_QUICK_FDS, ID_QUICK_BYTES, false };
+
+	find(proc, inode, &l, out);
+	if (l.spent)
+		id_found_fini(out);
+	return !l.spent;
 }
 
 void

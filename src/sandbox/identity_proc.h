@@ -1,6 +1,6 @@
 /*
  * identity_proc: what /proc and the socket tables say about one connection.
- * Blocking; runs on a worker.  Private to identity.
+ * Private to identity.
  */
 #ifndef SANDBOX_IDENTITY_PROC_H
 #define SANDBOX_IDENTITY_PROC_H
@@ -14,7 +14,11 @@
 enum {
 	ID_OWNERS_MAX = 8, /* programs sharing one socket */
 	ID_ANCESTORS_MAX = 64, /* then the chain is cut */
-	ID_FDS_MAX = 200000 /* descriptors looked at for one question */
+	ID_FDS_MAX = 200000, /* descriptors looked at for one question */
+	ID_BYTES_MAX = 256 << 20, /* of environments, likewise */
+	/* A few tenths of a millisecond: what the loop may spend itself. */
+	ID_QUICK_FDS = 512,
+	ID_QUICK_BYTES = 128 << 10
 };
 
 /* A file as its content is known by. */
@@ -57,8 +61,18 @@ uint64_t id_inode_diag(int diag, const struct net_who *who);
 /* The same from /proc/1/net/tcp and tcp6, where sock_diag is not there. */
 uint64_t id_inode_proc(int proc, const struct net_who *who);
 
-/* Every process that holds socket `inode`. */
+/*
+ * Every process that holds socket `inode`.  Takes as long as the sandbox has
+ * processes and descriptors: for a worker.
+ */
 void id_find(int proc, uint64_t inode, struct id_found *out);
+/*
+ * The same, complete or not at all: false, and nothing in *out, when there is
+ * more to look at than ID_QUICK_*.  Nothing in a sandbox can make it wait: the
+ * kernel reads environments from anonymous memory only (FOLL_ANON, 4.17), and
+ * userfaultfd(2) is refused there.
+ */
+bool id_find_quick(int proc, uint64_t inode, struct id_found *out) MUST_USE;
 void id_found_fini(struct id_found *f);
 
 /* fstat of fd as an id_file; false when it is no regular file. */

@@ -73,6 +73,30 @@ TEST(fd, file_read_refuses_a_directory_and_a_large_file)
 	(void)unlink(path);
 }
 
+TEST(fd, copy_begins_at_the_first_byte_and_refuses_what_is_too_much)
+{
+	char path[] = "/tmp/openshell-test-XXXXXX";
+	AUTO_CLOSE int from = mkstemp(path);
+	AUTO_CLOSE int to = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	AUTO_CLOSE int dir = open("/tmp", O_RDONLY | O_CLOEXEC);
+	char got[8] = "";
+	size_t n = 2;
+	struct err e = { 0 };
+
+	CHECK_INT(to, >=, 0);
+	CHECK_INT(write(from, "12345", 5), ==, 5);
+	CHECK_INT(fd_copy(to, from, 5, &n, &e), ==, 0);
+	CHECK_INT(n, ==, 7);
+	CHECK_INT(pread(to, got, sizeof(got), 0), ==, 5);
+	CHECK_STR(got, "12345");
+	CHECK_INT(fd_copy(to, from, 4, &n, &e), ==, -1);
+	CHECK_INT(e.code, ==, ERR_LIMIT);
+	CHECK_INT(n, ==, 7);
+	CHECK_INT(fd_copy(to, dir, 4, &n, &e), ==, -1);
+	CHECK_INT(e.code, ==, ERR_INVALID);
+	(void)unlink(path);
+}
+
 TEST(fd, last_words_of_a_peer_that_did_not_listen_are_heard)
 {
 	int pair[2], fds[FD_MSG_MAX];

@@ -309,6 +309,44 @@ TEST(identity, every_owner_is_told)
 	tree_free(&t);
 }
 
+/*
+ * Attack: so many descriptors that the loop would be busy with looking.  The
+ * quick look says all or nothing; a worker finds every owner.
+ */
+TEST(identity, what_is_much_is_looked_at_by_a_worker)
+{
+	struct tree t = tree_new();
+	AUTO_FREE char *a = mem_printf("%s/a", t.top);
+	AUTO_FREE char *b = mem_printf("%s/b", t.top);
+	struct rig *r = rig_new(true);
+	struct conn c = conn_open(AF_INET);
+	struct id_found quick;
+	static int many[ID_QUICK_FDS];
+	struct child ka, kb;
+
+	copy_program(&t, "a", "");
+	copy_program(&t, "b", "other");
+	ka = run_with(a, NULL, no_env);
+	kb = run_with(b, &c.client, no_env);
+	for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+		many[i] = dup(r->proc);
+		CHECK(many[i] >= 0);
+	}
+	CHECK(!id_find_quick(r->proc, id_inode_diag(r->diag, &c.who), &quick));
+	CHECK_INT(quick.n, ==, 0);
+	CHECK(quick.owners == NULL);
+	(void)ask(r, &c.who);
+	CHECK_INT(r->got.n, ==, 2);
+	CHECK(strcmp(r->got.v[0].exe, r->got.v[1].exe) != 0);
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		fd_close(&many[i]);
+	end_child(&ka);
+	end_child(&kb);
+	conn_close(&c);
+	rig_free(r);
+	tree_free(&t);
+}
+
 /* A56 */
 TEST(identity, a_program_without_a_file_is_nobody)
 {

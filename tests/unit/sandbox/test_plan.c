@@ -159,6 +159,29 @@ TEST(plan, workdir_is_read_only_when_the_policy_leaves_it_out)
 	tree_free(&t);
 }
 
+/* Attack: the sandbox writes the policy that judges it. */
+TEST(plan, the_owners_files_are_read_only_where_the_sandbox_writes)
+{
+	struct tree t = tree_new();
+	AUTO_FREE char *in = mem_printf("%s/policy.yaml", t.top);
+	AUTO_FREE char *out = mem_printf("%s-beside", t.top);
+	const char *const wish[] = { "workdir", t.top, "own", in, "own", out,
+		NULL };
+	struct plan *p;
+
+	tree_file(&t, "policy.yaml", 0644, "version: 1\n");
+	p = made(DEFAULT_POLICY, wish);
+	CHECK_INT(kind_at(p, in), ==, SBX_BIND_RO);
+	CHECK_INT(kind_at(p, out), ==, -1);
+	plan_free(p);
+	/* Not shown for its own sake. */
+	p = made("version: 1\nfilesystem_policy:\n  include_workdir: false\n",
+	    wish);
+	CHECK_INT(kind_at(p, in), ==, -1);
+	plan_free(p);
+	tree_free(&t);
+}
+
 TEST(plan, policy_never_writes_to_the_host)
 {
 	struct plan *p =
