@@ -200,8 +200,8 @@ TEST(audit, refuses_what_is_no_record)
 		"{\"kind\":\"CONNECT\",\"action\":\"deny\",\"port\":\"1\"}",
 		"{\"kind\":\"CONNECT\",\"action\":\"deny\",\"pid\":-1}",
 		"{\"kind\":\"CONNECT\",\"action\":\"deny\",\"host\":3}",
-		"{\"kind\":\"CONNECT\",\"action\":\"deny\",\"action\":"
-		"\"allow\"}",
+		("{\"kind\":\"CONNECT\",\"action\":\"deny\",\"action\":"
+		 "\"allow\"}"),
 		"{\"kind\":\"CONNECT\",\"action\":\"deny\"} x" };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
