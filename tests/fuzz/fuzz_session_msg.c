@@ -5,31 +5,15 @@
  * open.
  */
 #include <assert.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "sandbox/session.h"
+#include "sock_pair.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
-
-static int pair[2] = { -1, -1 }, null_fd = -1;
-
-static void
-open_once(void)
-{
-	if (null_fd >= 0)
-		return;
-	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null_fd < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		0, pair) < 0)
-		abort();
-}
 
 /* The type may come from the other side than `self`, whatever the table says.
  */
@@ -76,13 +60,13 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	bool taken;
 	int rc;
 
-	open_once();
+	sock_pair_open();
 	if (n < 2 || n - 1 > sizeof(m) + 64)
 		return 0;
 	self = p[0] & 1 ? SESSION_OWNER : SESSION_SUPERVISOR;
 	nfds = (p[0] >> 1) % (FD_MSG_MAX + 1);
 	for (unsigned i = 0; i < nfds; i++)
-		fds[i] = null_fd;
+		fds[i] = sock_null;
 	memset(&m, 0, sizeof(m));
 	memcpy(&m, p + 1, n - 1 < sizeof(m) ? n - 1 : sizeof(m));
 	taken =
@@ -91,18 +75,18 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		check_taken(self, &m, n - 1, nfds);
 
 	/* Over a real socket the verdict is the same. */
-	lowest = dup(null_fd);
+	lowest = dup(sock_null);
 	(void)close(lowest);
-	rc = fd_send(pair[0], p + 1, n - 1, fds, nfds, &e);
+	rc = fd_send(sock_pair[0], p + 1, n - 1, fds, nfds, &e);
 	assert(rc == 0);
-	rc = session_recv(pair[1], self, &got, out, &n_out, &e);
+	rc = session_recv(sock_pair[1], self, &got, out, &n_out, &e);
 	assert((rc == 1) == taken);
 	assert(rc == 1 ? n_out == nfds : n_out == 0);
 	if (taken)
 		assert(memcmp(&got, &m, n - 1) == 0);
 	while (n_out > 0)
 		(void)close(out[--n_out]);
-	after = dup(null_fd);
+	after = dup(sock_null);
 	assert(after == lowest);
 	(void)close(after);
 	return 0;
