@@ -148,9 +148,13 @@ buf_reserve(struct buf *b, size_t n)
 	want = b->n + n + 1; /* one for the NUL of buf_str */
 	if (want <= b->cap)
 		return true;
-	cap = b->cap > 0 ? b->cap : 64;
+	/* Doubled, so that bytes put one by one cost O(n) in all, but never
+	 * beyond what max can fill. */
+	cap = MAX(b->cap, (size_t)64);
 	while (cap < want)
-		cap = cap > want / 2 ? want : cap * 2;
+		cap = cap > SIZE_MAX / 2 ? want : cap * 2;
+	if (cap > b->max && b->max < SIZE_MAX)
+		cap = MAX(want, b->max + 1);
 	b->p = mem_realloc(b->p, cap, 1);
 	b->cap = cap;
 	return true;
