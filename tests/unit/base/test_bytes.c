@@ -69,3 +69,18 @@ TEST(bytes, cut_tells_missing_separator_from_empty_rest)
 	CHECK_VIEW(view_cut(VIEW("k"), '=', &rest), "k");
 	CHECK(rest.p == NULL);
 }
+
+TEST(bytes, buf_grows_by_doubling_up_to_its_bound)
+{
+	AUTO_BUF struct buf b = BUF_INIT(100000);
+	size_t moves = 0, cap = 0;
+
+	for (size_t i = 0; i < 100000; i++) {
+		buf_putc(&b, 'x');
+		moves += b.cap != cap;
+		cap = b.cap;
+	}
+	CHECK_INT(moves, <, 20);
+	CHECK_INT(b.cap, ==, 100001);
+	CHECK(!b.full);
+}
