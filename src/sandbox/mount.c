@@ -164,6 +164,12 @@ mount_point(const struct root *r, const char *dst, bool dir, unsigned mode,
 			return err_sys(e, "create %s inside", dst);
 		*fd = openat(up, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	}
+	if (*fd < 0 && errno == EACCES)
+		return err_sys(e,
+		    "mount point %s: a directory above it, which --ro, --rw or "
+		    "the policy binds, is closed to the sandbox's user: bind "
+		    "less of it, or open it (chmod a+x)",
+		    dst);
 	if (*fd < 0)
 		return err_sys(e, "mount point %s", dst);
 	if (fstat(*fd, &st) < 0 || S_ISDIR(st.st_mode) != dir ||

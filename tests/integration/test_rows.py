@@ -355,3 +355,17 @@ def test_agent_is_never_host_root(sandbox):
     assert "sandbox" in out.stdout, out
     if MODE == "rootless":
         assert int(out.stdout.split()[-1]) != 0
+
+
+
+def test_work_directory_below_a_bound_directory_that_is_closed_to_the_agent(sandbox, tmp_path):
+    """As root the agent is somebody else: /root is closed to it, and the message says what to do."""
+    box = sandbox(options=["--ro", str(tmp_path)])
+    tmp_path.chmod(0o700)
+    out = box.run("echo", "hi")
+    if MODE == "root":
+        assert out.code == 125 and "chmod a+x" in out.stderr and str(box.work) in out.stderr, out
+        tmp_path.chmod(0o711)
+        box.path.chmod(0o711)
+        out = box.run("echo", "hi")
+    assert out.code == 0 and out.stdout == "hi\n", out
