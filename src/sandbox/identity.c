@@ -35,6 +35,7 @@ struct digest {
 	uv_work_t work;
 	struct id_file file;
 	enum { DIGEST_FREE, DIGEST_RUNNING, DIGEST_READY, DIGEST_BAD } state;
+	bool hashed; /* the worker's result; with hex its own while RUNNING */
 	int fd;
 	char hex[65];
 	uint64_t used; /* for eviction */
@@ -160,8 +161,7 @@ work_hash(uv_work_t *w)
 {
 	struct digest *g = CONTAINER_OF(w, struct digest, work);
 
-	g->state =
-	    hash_file(g->fd, &g->file, g->hex) ? DIGEST_READY : DIGEST_BAD;
+	g->hashed = hash_file(g->fd, &g->file, g->hex);
 }
 
 static void settle(struct job *j);
@@ -175,8 +175,7 @@ done_hash(uv_work_t *w, int status)
 
 	g->n_waiting = 0;
 	fd_close(&g->fd);
-	if (status != 0)
-		g->state = DIGEST_BAD;
+	g->state = status == 0 && g->hashed ? DIGEST_READY : DIGEST_BAD;
 	g->id->hashed++;
 	for (size_t i = 0; i < n; i++)
 		if (--waiting[i]->missing == 0)
