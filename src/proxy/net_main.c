@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -348,7 +347,7 @@ start(struct px *px, const struct net_start *m, int *fds, struct err *e)
 	if (load_policy(fds[0], m->generation, &px->snap, e) < 0)
 		return -1;
 	/* What reading it took is not needed while the sandbox idles. */
-	(void)malloc_trim(0);
+	mem_settle();
 	return 0;
 }
 
