@@ -256,7 +256,8 @@ TEST(ydoc, quotes_only_when_it_must)
 		"null", "0777", "12:30", "1_000", "0b1", "2026-01-01", "1e3",
 		"a: b", "a:", "a #b", " a", "a ", "[a]", "{a}", "&a", "!a",
 		"%a", "@a", "- a", "?", "...", "<<", "=", "a\nb",
-		/* The letter would be one more digit of a hexadecimal escape. */
+		/* The letter would be one more digit of a hexadecimal escape.
+		 */
 		"a\xe2\x80\256b" };
 	AUTO_BUF struct buf b = BUF_INIT(1024);
 

@@ -175,8 +175,8 @@ TEST(plan, the_owners_files_are_read_only_where_the_sandbox_writes)
 	CHECK_INT(kind_at(p, out), ==, -1);
 	plan_free(p);
 	/* Not shown for its own sake. */
-	p = made("version: 1\nfilesystem_policy:\n  include_workdir: false\n",
-	    wish);
+	p = made(
+	    "version: 1\nfilesystem_policy:\n  include_workdir: false\n", wish);
 	CHECK_INT(kind_at(p, in), ==, -1);
 	plan_free(p);
 	tree_free(&t);
