@@ -203,7 +203,7 @@ def test_policy_replaced_by_something_else_while_running_keeps_the_last_good(san
         assert ask() == b"200"
     box.policy.rmdir()
     box.write_policy({"version": 1, "filesystem_policy": FILESYSTEM})
-    told("revision")
+    told("policy revision 2 in force")
     assert ask() == b"000"
     process.stdin.close()
     process.wait(20)

@@ -224,7 +224,7 @@ def test_policy_edit_is_applied_to_open_connections(sandbox):
     assert ask(b"GET /zen") == b"200"
     assert ask(post) in (b"200", b"201", b"411", b"400"), "a POST is allowed at first"
     box.write_policy(network(rest("api.github.com", access="read-only")))
-    told(b"revision 2")
+    told(b"policy revision 2 in force")
     assert ask(post) == b"403"
     assert ask(b"GET /zen") == b"200"
     # An invalid edit: reported with its place, the last good one stays.
@@ -233,7 +233,7 @@ def test_policy_edit_is_applied_to_open_connections(sandbox):
     assert ask(b"GET /zen") == b"200"
     # All permission withdrawn: the open tunnel is cut or the next request denied.
     box.write_policy({"version": 1, "filesystem_policy": FILESYSTEM})
-    told(b"revision")
+    told(b"policy revision 3 in force")
     assert ask(b"GET /zen").startswith((b"cut", b"403"))
     process.stdin.close()
     assert process.wait(20) == 0
