@@ -329,7 +329,7 @@ cgroup_close(struct cgroup *cg)
 void
 cgroup_remove(struct cgroup *cg)
 {
-	enum { TRIES = 50, PAUSE_NS = 2000000 };
+	enum { TRIES = 500, PAUSE_NS = 2000000 };
 
 	cgroup_close(cg);
 	for (size_t i = 0; i < CGROUP_DIRS; i++) {

@@ -252,12 +252,13 @@ def leftovers():
     where they lie or whose they are: other sandboxes of this machine are not looked at.
     """
     names = []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/comm"):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if stat.read_text().startswith("openshell") and alive(stat.parent.name):
-                names.append(f"{stat.parent.name}:{stat.read_text().strip()}")
+            comm = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
         except OSError:
-            pass
+            continue
+        if comm.startswith("openshell") and alive(pid):
+            names.append(f"{pid}:{comm}")
     groups = []
     # os.walk passes over what vanishes meanwhile.
     for top in NODES if MODE == "root" else [GROUPS]:
