@@ -24,6 +24,7 @@ PYTHON = "/usr/bin/python3"
 # The ordinary user of a run that was started as root: an id without a name,
 # a home or a group, so that nothing can lean on them.
 PLAIN_ID = 20001
+RETRIES_MAX = 5
 
 
 class Count:
@@ -170,25 +171,35 @@ def run_pytest(mode, staged, agents_dir, args, count, inside, paths):
         command += ["-k", args.keyword]
     if args.sanitize:
         command += ["-m", "not slow"]
-    command += [str(staged / "tests" / p) for p in paths]
-    result = subprocess.run(command, cwd=staged / "tests", env=env, stdin=subprocess.DEVNULL)
     name = f"{mode} {' '.join(paths)}"
-    try:
-        cases = ET.parse(report).getroot().iter("testcase")
-        seen = 0
-        for case in cases:
-            seen += 1
-            title = f"{name}: {case.get('classname')}.{case.get('name')}"
-            if case.find("failure") is not None or case.find("error") is not None:
-                count.fail(title)
-            elif case.find("skipped") is not None:
-                count.fail(f"{title} (skipped)")
-            else:
-                count.ok()
-        if seen == 0 and not args.keyword:
+
+    def once(chosen):
+        """Runs those; {node id: passed}, None without a report."""
+        report.unlink(missing_ok=True)
+        done = subprocess.run([*command, *chosen], cwd=staged / "tests", env=env, stdin=subprocess.DEVNULL)
+        try:
+            cases = list(ET.parse(report).getroot().iter("testcase"))
+        except (OSError, ET.ParseError):
+            count.fail(f"{name}: ended with status {done.returncode} and no report")
+            return None
+        return {f"{c.get('classname').replace('.', '/')}.py::{c.get('name')}":
+                all(c.find(bad) is None for bad in ("failure", "error", "skipped")) for c in cases}
+
+    seen = once([str(staged / "tests" / p) for p in paths])
+    if seen is not None:
+        if not seen and not args.keyword:
             count.fail(f"{name}: ran no test")
-    except (OSError, ET.ParseError):
-        count.fail(f"{name}: ended with status {result.returncode} and no report")
+        failed = [node for node, passed in seen.items() if not passed]
+        count.ok(len(seen) - len(failed))
+        # On a busy machine a test of timing may fail by itself.  A few get a
+        # second chance, alone, and are named; a fault that holds fails again.
+        again = once(failed) if 0 < len(failed) <= RETRIES_MAX else {}
+        for node in failed:
+            if (again or {}).get(node):
+                count.ok()
+                say(f"UNSTEADY {name}: {node} passed at the second try only")
+            else:
+                count.fail(f"{name}: {node}")
     subprocess.run([*(become(mode) if mode == "root" else []), "rm", "-rf", str(scratch)])
 
 
