@@ -1,0 +1,47 @@
+/* codes: names of gRPC's status codes, and which of ours is which. */
+#include "rpc/rpc.h"
+
+static const char *const names[] = {
+	[RPC_OK] = "OK",
+	[RPC_CANCELLED] = "CANCELLED",
+	[RPC_UNKNOWN] = "UNKNOWN",
+	[RPC_INVALID_ARGUMENT] = "INVALID_ARGUMENT",
+	[RPC_DEADLINE_EXCEEDED] = "DEADLINE_EXCEEDED",
+	[RPC_NOT_FOUND] = "NOT_FOUND",
+	[RPC_ALREADY_EXISTS] = "ALREADY_EXISTS",
+	[RPC_PERMISSION_DENIED] = "PERMISSION_DENIED",
+	[RPC_RESOURCE_EXHAUSTED] = "RESOURCE_EXHAUSTED",
+	[RPC_FAILED_PRECONDITION] = "FAILED_PRECONDITION",
+	[RPC_ABORTED] = "ABORTED",
+	[RPC_OUT_OF_RANGE] = "OUT_OF_RANGE",
+	[RPC_UNIMPLEMENTED] = "UNIMPLEMENTED",
+	[RPC_INTERNAL] = "INTERNAL",
+	[RPC_UNAVAILABLE] = "UNAVAILABLE",
+	[RPC_DATA_LOSS] = "DATA_LOSS",
+	[RPC_UNAUTHENTICATED] = "UNAUTHENTICATED",
+};
+
+static const enum rpc_code of_err[] = {
+	[ERR_NONE] = RPC_OK,
+	[ERR_INVALID] = RPC_INVALID_ARGUMENT,
+	[ERR_NOT_FOUND] = RPC_NOT_FOUND,
+	[ERR_EXISTS] = RPC_ALREADY_EXISTS,
+	[ERR_DENIED] = RPC_PERMISSION_DENIED,
+	[ERR_LIMIT] = RPC_RESOURCE_EXHAUSTED,
+	[ERR_PROTO] = RPC_INVALID_ARGUMENT,
+	[ERR_AGAIN] = RPC_ABORTED,
+	[ERR_IO] = RPC_INTERNAL,
+	[ERR_INTERNAL] = RPC_INTERNAL,
+};
+
+const char *
+rpc_code_name(enum rpc_code c)
+{
+	return (size_t)c < ARRAY_LEN(names) ? names[c] : "UNKNOWN";
+}
+
+enum rpc_code
+rpc_code_of(enum err_code c)
+{
+	return (size_t)c < ARRAY_LEN(of_err) ? of_err[c] : RPC_INTERNAL;
+}

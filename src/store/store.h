@@ -1,0 +1,110 @@
+/*
+ * store: what a gateway remembers, in SQLite.
+ *
+ * Typed queries and nothing else: payloads are bytes to it.  One connection,
+ * one writer (the gateway's loop), WAL, synchronous FULL: what a call answered
+ * survives a crash of gateway and machine.  Every change is one transaction.
+ *
+ * ERR_NOT_FOUND, ERR_EXISTS (a name is taken), ERR_AGAIN (the row changed since
+ * it was read), ERR_IO (disk full, with the fix), ERR_INVALID (corrupt file),
+ * ERR_DENIED (mode or owner, or of a newer version).
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/macros.h"
+
+struct store;
+
+/*
+ * Opens or makes the file (0600; a directory or file that others may read or
+ * write, or that is another user's, is refused), checks it (quick_check), runs
+ * the schema steps that are missing.
+ */
+int store_open(const char *path, struct store **out, struct err *e) MUST_USE;
+void store_close(struct store *s);
+/* Can it be read and written now? */
+int store_probe(struct store *s, struct err *e) MUST_USE;
+
+/* --- objects (gateway-api 7.3) --- */
+
+struct store_object {
+	char *id, *name;
+	char *payload; /* n bytes */
+	size_t n;
+	int64_t created_ms, updated_ms;
+	uint64_t version; /* grows with each update; for compare-and-set */
+};
+void store_object_fini(struct store_object *o);
+
+int store_object_insert(struct store *s, const char *type, const char *id,
+    const char *name, struct view payload, int64_t now_ms,
+    struct err *e) MUST_USE;
+/* `expected` 0: whatever is there.  *version (may be NULL) is the new one. */
+int store_object_update(struct store *s, const char *type, const char *id,
+    struct view payload, uint64_t expected, int64_t now_ms, uint64_t *version,
+    struct err *e) MUST_USE;
+int store_object_by_id(struct store *s, const char *type, const char *id,
+    struct store_object *out, struct err *e) MUST_USE;
+int store_object_by_name(struct store *s, const char *type, const char *name,
+    struct store_object *out, struct err *e) MUST_USE;
+/* By creation time, then name.  `each` borrows; non-zero stops. */
+int store_object_list(struct store *s, const char *type, uint32_t limit,
+    uint32_t offset, int (*each)(void *ctx, const struct store_object *o),
+    void *ctx, struct err *e) MUST_USE;
+/* *existed (may be NULL) says whether a row went. */
+int store_object_delete(struct store *s, const char *type, const char *id,
+    bool *existed, struct err *e) MUST_USE;
+/* A sandbox with its revisions, chunks, settings and sessions. */
+int store_sandbox_delete(struct store *s, const char *id, bool *existed,
+    struct err *e) MUST_USE;
+
+/* --- policy revisions --- */
+
+enum store_revision_status {
+	STORE_PENDING = 1, /* the numbers of PolicyStatus */
+	STORE_LOADED,
+	STORE_FAILED,
+	STORE_SUPERSEDED
+};
+
+struct store_revision {
+	uint32_t version;
+	char hash[65];
+	enum store_revision_status status;
+	char *load_error; /* or NULL */
+	int64_t created_ms, loaded_ms; /* loaded_ms 0: never */
+	char *payload;
+	size_t n;
+};
+void store_revision_fini(struct store_revision *r);
+
+/* The next version of that sandbox, given back in *version. */
+int store_revision_add(struct store *s, const char *sandbox_id,
+    const char *hash, struct view payload, enum store_revision_status status,
+    int64_t now_ms, uint32_t *version, struct err *e) MUST_USE;
+/* `version` 0: the newest. */
+int store_revision_get(struct store *s, const char *sandbox_id,
+    uint32_t version, struct store_revision *out, struct err *e) MUST_USE;
+/* The newest that did not fail (what a sandbox should have). */
+int store_revision_wanted(struct store *s, const char *sandbox_id,
+    struct store_revision *out, struct err *e) MUST_USE;
+/* Newest first, payloads left out. */
+int store_revision_list(struct store *s, const char *sandbox_id, uint32_t limit,
+    uint32_t offset, int (*each)(void *ctx, const struct store_revision *r),
+    void *ctx, struct err *e) MUST_USE;
+/*
+ * A report of the sandbox.  LOADED supersedes every older pending or loaded
+ * one and is refused (ERR_AGAIN) for a version older than one that is loaded;
+ * superseded is final.  FAILED keeps what was loaded.
+ */
+int store_revision_report(struct store *s, const char *sandbox_id,
+    uint32_t version, enum store_revision_status status, const char *error,
+    int64_t now_ms, struct err *e) MUST_USE;
+
+#endif
