@@ -65,7 +65,8 @@ struct rpc_peer {
 	bool verified; /* a client certificate was presented and holds */
 	const char *san_uri; /* its first URI SAN, or "" */
 	const char *subject; /* its CN, or "" */
-	struct view bearer; /* "authorization: Bearer X" of this call, or empty */
+	struct view
+	    bearer; /* "authorization: Bearer X" of this call, or empty */
 };
 
 /* --- server -------------------------------------------------------------- */
