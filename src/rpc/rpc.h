@@ -135,6 +135,11 @@ struct rpc_tls_files {
 };
 int rpc_server_listen(struct rpc_server *s, int fd, enum rpc_transport kind,
     const struct rpc_tls_files *tls, struct err *e) MUST_USE;
+/*
+ * A listening Unix socket (0600) at a path of any length; one that nobody
+ * listens on any more is replaced, another is ERR_EXISTS.
+ */
+int rpc_unix_listen(const char *path, int *fd, struct err *e) MUST_USE;
 /* Reads the files anew for connections to come (renewal, SIGHUP). */
 int rpc_server_reload(struct rpc_server *s, struct err *e) MUST_USE;
 /*
@@ -209,6 +214,7 @@ int rpc_client_new(uv_loop_t *loop, const struct rpc_target *t,
     struct err *e) MUST_USE;
 /* Ends at once, without callbacks; memory goes when the loop ran. */
 void rpc_client_free(struct rpc_client *c);
+uv_loop_t *rpc_client_loop(const struct rpc_client *c);
 
 struct rpc_out_hooks {
 	/* A message of the answer (borrowed); not called while held. */
@@ -255,13 +261,15 @@ struct rpc_frames {
 void rpc_frames_init(struct rpc_frames *f, size_t max);
 void rpc_frames_fini(struct rpc_frames *f);
 /*
- * Takes bytes; then call rpc_frames_next until 0.  -1: compressed flag set,
- * or (ERR_LIMIT) a message longer than max.
+ * Takes bytes from the front of *in until they end or a message is whole.  -1:
+ * compressed flag set (ERR_PROTO), or a message longer than max (ERR_LIMIT),
+ * found before its bytes are stored.
  */
 int rpc_frames_feed(
-    struct rpc_frames *f, struct view bytes, struct err *e) MUST_USE;
-/* 1 and a view valid until the next feed; 0 when no whole message is there. */
+    struct rpc_frames *f, struct view *in, struct err *e) MUST_USE;
+/* 1 and a view of a whole message, valid until rpc_frames_taken; else 0. */
 int rpc_frames_next(struct rpc_frames *f, struct view *message);
+void rpc_frames_taken(struct rpc_frames *f);
 /* Nothing is half there. */
 bool rpc_frames_empty(const struct rpc_frames *f);
 /* Appends prefix and packed message; sets b->full when it does not fit. */
