@@ -23,13 +23,23 @@ struct store;
 
 /*
  * Opens or makes the file (0600; a directory or file that others may read or
- * write, or that is another user's, is refused), checks it (quick_check), runs
- * the schema steps that are missing.
+ * write, that is another user's or a symbolic link, is refused), checks it
+ * (quick_check), runs the schema steps that are missing.  Nobody else can open
+ * it until store_close.
  */
 int store_open(const char *path, struct store **out, struct err *e) MUST_USE;
 void store_close(struct store *s);
 /* Can it be read and written now? */
 int store_probe(struct store *s, struct err *e) MUST_USE;
+
+/*
+ * Several changes as one: all of them or none, and one wait for the disk.  A
+ * failed call between them must lead to store_rollback.  They nest.
+ */
+int store_begin(struct store *s, struct err *e) MUST_USE;
+/* On failure everything since store_begin is undone. */
+int store_commit(struct store *s, struct err *e) MUST_USE;
+void store_rollback(struct store *s);
 
 /* --- objects (gateway-api 7.3) --- */
 
@@ -42,10 +52,14 @@ struct store_object {
 };
 void store_object_fini(struct store_object *o);
 
+/* ERR_EXISTS when the id, or the name among its type, is taken. */
 int store_object_insert(struct store *s, const char *type, const char *id,
     const char *name, struct view payload, int64_t now_ms,
     struct err *e) MUST_USE;
-/* `expected` 0: whatever is there.  *version (may be NULL) is the new one. */
+/*
+ * `expected` 0: whatever is there, else ERR_AGAIN when it is another.  *version
+ * (may be NULL) is the new one.  Of another type is ERR_NOT_FOUND.
+ */
 int store_object_update(struct store *s, const char *type, const char *id,
     struct view payload, uint64_t expected, int64_t now_ms, uint64_t *version,
     struct err *e) MUST_USE;
@@ -53,18 +67,42 @@ int store_object_by_id(struct store *s, const char *type, const char *id,
     struct store_object *out, struct err *e) MUST_USE;
 int store_object_by_name(struct store *s, const char *type, const char *name,
     struct store_object *out, struct err *e) MUST_USE;
-/* By creation time, then name.  `each` borrows; non-zero stops. */
+/*
+ * By creation time, then name.  `each` borrows; non-zero stops.  It may use the
+ * store, but not list again.
+ */
 int store_object_list(struct store *s, const char *type, uint32_t limit,
     uint32_t offset, int (*each)(void *ctx, const struct store_object *o),
     void *ctx, struct err *e) MUST_USE;
 /* *existed (may be NULL) says whether a row went. */
 int store_object_delete(struct store *s, const char *type, const char *id,
     bool *existed, struct err *e) MUST_USE;
-/* A sandbox with its revisions, chunks, settings and sessions. */
-int store_sandbox_delete(struct store *s, const char *id, bool *existed,
-    struct err *e) MUST_USE;
+/* A sandbox with its revisions, chunks, settings and token. */
+int store_sandbox_delete(
+    struct store *s, const char *id, bool *existed, struct err *e) MUST_USE;
+
+/* --- tokens: who a supervisor is --- */
+
+enum { STORE_HASH_HEX = 64, STORE_ID_SIZE = 64 };
+
+/*
+ * `hash` is the SHA-256 of the token in lower-case hex; the token itself is
+ * kept nowhere.  One a sandbox: the last one set.  ERR_NOT_FOUND without such a
+ * sandbox, ERR_EXISTS when it is another's.
+ */
+int store_token_set(struct store *s, const char *sandbox_id, const char *hash,
+    int64_t now_ms, struct err *e) MUST_USE;
+/* Whose it is; ERR_NOT_FOUND: nobody's. */
+int store_token_find(struct store *s, const char *hash,
+    char sandbox_id[STORE_ID_SIZE], struct err *e) MUST_USE;
+int store_token_delete(
+    struct store *s, const char *sandbox_id, struct err *e) MUST_USE;
 
 /* --- policy revisions --- */
+
+/* Finished revisions of a sandbox beyond this many are dropped, oldest first:
+ * a sandbox that reports without end must not fill the disk. */
+enum { STORE_REVISIONS_KEPT = 1000 };
 
 enum store_revision_status {
 	STORE_PENDING = 1, /* the numbers of PolicyStatus */
@@ -99,12 +137,16 @@ int store_revision_list(struct store *s, const char *sandbox_id, uint32_t limit,
     uint32_t offset, int (*each)(void *ctx, const struct store_revision *r),
     void *ctx, struct err *e) MUST_USE;
 /*
- * A report of the sandbox.  LOADED supersedes every older pending or loaded
- * one and is refused (ERR_AGAIN) for a version older than one that is loaded;
- * superseded is final.  FAILED keeps what was loaded.
+ * A report of the sandbox, LOADED or FAILED.  LOADED supersedes every older
+ * pending or loaded one and is refused (ERR_AGAIN) for a version older than one
+ * that is loaded; superseded is final (ERR_AGAIN).  FAILED keeps what was
+ * loaded, and `error`.
  */
 int store_revision_report(struct store *s, const char *sandbox_id,
     uint32_t version, enum store_revision_status status, const char *error,
     int64_t now_ms, struct err *e) MUST_USE;
+/* Pending and loaded ones older than `before`; *changed (may be NULL). */
+int store_revision_supersede(struct store *s, const char *sandbox_id,
+    uint32_t before, unsigned *changed, struct err *e) MUST_USE;
 
 #endif

@@ -1,0 +1,151 @@
+/*
+ * schema: the form of the database, as steps from nothing to the newest.
+ *
+ * A step that has been released never changes; a new form is a new step.  The
+ * table schema_steps tells which have run.  Tables and columns are those of
+ * gateway-api 7.2, and resource_version (for compare-and-set), sandbox_tokens.
+ */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "store/db.h"
+
+static const char *const steps[] = {
+	/* 1 */
+	"CREATE TABLE objects ("
+	" object_type TEXT NOT NULL, id TEXT NOT NULL PRIMARY KEY,"
+	" name TEXT NOT NULL, payload BLOB NOT NULL,"
+	" created_at_ms INTEGER NOT NULL, updated_at_ms INTEGER NOT NULL,"
+	" resource_version INTEGER NOT NULL DEFAULT 1,"
+	" UNIQUE (object_type, name)) STRICT;"
+	"CREATE INDEX idx_objects_order ON objects"
+	" (object_type, created_at_ms, name);"
+	/* Not a foreign key: revisions of all sandboxes at once have the id
+	 * "__global__", which is no object. */
+	"CREATE TABLE sandbox_policies ("
+	" id TEXT NOT NULL PRIMARY KEY, sandbox_id TEXT NOT NULL,"
+	" version INTEGER NOT NULL, policy_payload BLOB NOT NULL,"
+	" policy_hash TEXT NOT NULL, status TEXT NOT NULL DEFAULT 'pending',"
+	" load_error TEXT, created_at_ms INTEGER NOT NULL,"
+	" loaded_at_ms INTEGER, UNIQUE (sandbox_id, version)) STRICT;"
+	"CREATE INDEX idx_sandbox_policies_lookup ON sandbox_policies"
+	" (sandbox_id, version DESC);"
+	"CREATE TABLE draft_policy_chunks ("
+	" id TEXT NOT NULL PRIMARY KEY, sandbox_id TEXT NOT NULL,"
+	" draft_version INTEGER NOT NULL,"
+	" status TEXT NOT NULL DEFAULT 'pending', rule_name TEXT NOT NULL,"
+	" proposed_rule BLOB NOT NULL, rationale TEXT NOT NULL DEFAULT '',"
+	" security_notes TEXT NOT NULL DEFAULT '',"
+	" confidence REAL NOT NULL DEFAULT 0, host TEXT NOT NULL DEFAULT '',"
+	" port INTEGER NOT NULL DEFAULT 0, binary TEXT NOT NULL DEFAULT '',"
+	" hit_count INTEGER NOT NULL DEFAULT 1,"
+	" first_seen_ms INTEGER NOT NULL, last_seen_ms INTEGER NOT NULL,"
+	" created_at_ms INTEGER NOT NULL, decided_at_ms INTEGER) STRICT;"
+	"CREATE INDEX idx_draft_chunks_sandbox ON draft_policy_chunks"
+	" (sandbox_id, status);"
+	"CREATE UNIQUE INDEX idx_draft_chunks_endpoint ON draft_policy_chunks"
+	" (sandbox_id, host, port, binary)"
+	" WHERE status IN ('pending', 'approved', 'rejected');"
+	"CREATE TABLE sandbox_tokens ("
+	" sandbox_id TEXT NOT NULL PRIMARY KEY"
+	" REFERENCES objects (id) ON DELETE CASCADE,"
+	" token_sha256 TEXT NOT NULL UNIQUE,"
+	" created_at_ms INTEGER NOT NULL) STRICT;"
+	/* What store_probe writes. */
+	"CREATE TABLE probe (at_ms INTEGER NOT NULL) STRICT;"
+	"INSERT INTO probe VALUES (0);",
+};
+
+/* "openshell" says who made the file, for file(1) and for us. */
+enum { APPLICATION_ID = 0x4f53474c };
+
+static int
+run_step(struct store *s, size_t i, struct err *e)
+{
+	AUTO_FREE char *note = mem_printf("INSERT INTO schema_steps VALUES "
+					  "(%zu, %lld)",
+	    i + 1, (long long)clock_wall_ms());
+
+	if (store_begin(s, e) < 0)
+		return -1;
+	if (db_exec(s, steps[i], e) < 0 || db_exec(s, note, e) < 0) {
+		store_rollback(s);
+		return err_wrap(e, "schema step %zu", i + 1);
+	}
+	return store_commit(s, e);
+}
+
+/* Files of others have tables, but none of ours. */
+static int
+check_maker(struct store *s, bool *made, struct err *e)
+{
+	int64_t tables, ours;
+
+	if (db_number(s, "SELECT count(*) FROM sqlite_schema", &tables, e) <
+		0 ||
+	    db_number(s,
+		"SELECT count(*) FROM sqlite_schema WHERE name = "
+		"'schema_steps'",
+		&ours, e) < 0)
+		return -1;
+	if (tables > 0 && ours == 0)
+		return err_set(e, ERR_INVALID,
+		    "database %s was made by another program: move it away",
+		    s->path);
+	*made = ours != 0;
+	return 0;
+}
+
+static int
+make_steps_table(struct store *s, struct err *e)
+{
+	AUTO_FREE char *id =
+	    mem_printf("PRAGMA application_id = %d", (int)APPLICATION_ID);
+
+	if (db_exec(s, id, e) < 0)
+		return -1;
+	return db_exec(s,
+	    "CREATE TABLE schema_steps (step INTEGER PRIMARY KEY,"
+	    " applied_at_ms INTEGER NOT NULL) STRICT",
+	    e);
+}
+
+/* All steps that are missing are one change: a crash leaves none of them. */
+static int
+run_from(struct store *s, bool made, size_t have, struct err *e)
+{
+	if (store_begin(s, e) < 0)
+		return -1;
+	if (!made && make_steps_table(s, e) < 0) {
+		store_rollback(s);
+		return -1;
+	}
+	for (size_t i = have; i < ARRAY_LEN(steps); i++)
+		if (run_step(s, i, e) < 0) {
+			store_rollback(s);
+			return -1;
+		}
+	return store_commit(s, e);
+}
+
+int
+schema_run(struct store *s, struct err *e)
+{
+	bool made = false;
+	int64_t have = 0;
+
+	if (check_maker(s, &made, e) < 0)
+		return -1;
+	if (made &&
+	    db_number(s, "SELECT coalesce(max(step), 0) FROM schema_steps",
+		&have, e) < 0)
+		return -1;
+	if (have > (int64_t)ARRAY_LEN(steps))
+		return err_set(e, ERR_DENIED,
+		    "database %s has schema version %lld, made by a newer "
+		    "openshell; this one knows up to %zu: use the newer "
+		    "openshell",
+		    s->path, (long long)have, ARRAY_LEN(steps));
+	if (have == (int64_t)ARRAY_LEN(steps))
+		return 0;
+	return run_from(s, made, (size_t)have, e);
+}
