@@ -175,6 +175,21 @@ fill(struct shelf *t)
 		;
 }
 
+/* A namespace where we may mount, in which we are root. */
+static bool
+enter(void)
+{
+	AUTO_FREE char *uid = mem_printf("0 %u 1", (unsigned)geteuid());
+	AUTO_FREE char *gid = mem_printf("0 %u 1", (unsigned)getegid());
+	struct err e;
+
+	return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 &&
+	       file_put(AT_FDCWD, "/proc/self/setgroups", "deny", &e) == 0 &&
+	       file_put(AT_FDCWD, "/proc/self/uid_map", uid, &e) == 0 &&
+	       file_put(AT_FDCWD, "/proc/self/gid_map", gid, &e) == 0 &&
+	       mount("none", "/tmp", "tmpfs", 0, "size=1m,mode=0700") == 0;
+}
+
 static int
 on_a_full_disk(void)
 {
@@ -184,8 +199,7 @@ on_a_full_disk(void)
 	struct err e = { 0 };
 	char body[64 << 10] = { 1 };
 
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
-	    mount("none", "/tmp", "tmpfs", 0, "size=1m,mode=0700") < 0)
+	if (!enter())
 		return 10;
 	(void)snprintf(t.path, sizeof(t.path), "/tmp/openshell.db");
 	ballast = mem_printf("%s/ballast", t.dir);
