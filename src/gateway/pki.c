@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/pki_impl.h"
+#include "gateway/safefile.h"
 #include "net/addr.h"
 #include "tls/tls_err.h"
 
@@ -156,8 +157,8 @@ load_authority(
 	AUTO_SECRET_BUF struct buf key = BUF_INIT(PKI_PEM_MAX);
 	AUTO_BUF struct buf certs = BUF_INIT(PKI_PEM_MAX);
 
-	if (pki_load(dir, "ca.key", true, &key, e) < 0 ||
-	    pki_load(dir, "ca.crt", false, &certs, e) < 0)
+	if (safe_load(dir, "ca.key", true, &key, e) < 0 ||
+	    safe_load(dir, "ca.crt", false, &certs, e) < 0)
 		return -1;
 	if (key.n == 0 && certs.n == 0)
 		return 0;
@@ -185,9 +186,9 @@ save_authority(const char *dir, struct authority *a, struct err *e)
 	for (size_t i = 0; i < a->n; i++)
 		if (pki_put_cert(&certs, a->trusted[i], e) < 0)
 			return -1;
-	if (pki_save(dir, "ca.crt", 0600, buf_view(&certs), e) < 0)
+	if (safe_save(dir, "ca.crt", 0600, buf_view(&certs), e) < 0)
 		return -1;
-	return pki_save(dir, "ca.key", 0600, buf_view(&key), e);
+	return safe_save(dir, "ca.key", 0600, buf_view(&key), e);
 }
 
 /* The one before stays trusted, and only that one. */
@@ -243,8 +244,8 @@ load_leaf(const char *dir, struct pki_pair *p, struct err *e)
 	AUTO_SECRET_BUF struct buf key = BUF_INIT(PKI_PEM_MAX);
 	AUTO_BUF struct buf cert = BUF_INIT(PKI_PEM_MAX);
 
-	if (pki_load(dir, "tls.key", true, &key, e) < 0 ||
-	    pki_load(dir, "tls.crt", false, &cert, e) < 0)
+	if (safe_load(dir, "tls.key", true, &key, e) < 0 ||
+	    safe_load(dir, "tls.crt", false, &cert, e) < 0)
 		return -1;
 	p->key = pki_read_key(buf_view(&key));
 	p->cert = pki_read_cert(buf_view(&cert), 0);
@@ -280,9 +281,9 @@ ensure_server(const struct pki_config *c, const struct authority *a,
 	    put_pair(&p, &cert, &key, e) < 0)
 		return -1;
 	*changed = true;
-	if (pki_save(c->dir, "tls.key", 0600, buf_view(&key), e) < 0)
+	if (safe_save(c->dir, "tls.key", 0600, buf_view(&key), e) < 0)
 		return -1;
-	return pki_save(c->dir, "tls.crt", 0600, buf_view(&cert), e);
+	return safe_save(c->dir, "tls.crt", 0600, buf_view(&cert), e);
 }
 
 /* Does the bundle trust what the server trusts? */
@@ -291,7 +292,7 @@ bundle_trusts(const char *bundle, struct view trust, bool *same, struct err *e)
 {
 	AUTO_BUF struct buf has = BUF_INIT(PKI_PEM_MAX);
 
-	if (pki_load(bundle, "ca.crt", false, &has, e) < 0)
+	if (safe_load(bundle, "ca.crt", false, &has, e) < 0)
 		return -1;
 	*same = view_eq(buf_view(&has), trust);
 	return 0;
@@ -311,7 +312,7 @@ ensure_bundle(const struct pki_config *c, const struct authority *a,
 
 	if (role_name("user", c->user, &names, e) < 0 ||
 	    load_leaf(c->bundle, &p, e) < 0 ||
-	    pki_load(c->dir, "ca.crt", false, &trust, e) < 0 ||
+	    safe_load(c->dir, "ca.crt", false, &trust, e) < 0 ||
 	    bundle_trusts(c->bundle, buf_view(&trust), &same, e) < 0)
 		return -1;
 	leaf.sans = buf_str(&names);
@@ -326,8 +327,8 @@ ensure_bundle(const struct pki_config *c, const struct authority *a,
 	if (put_pair(&p, &cert, &key, e) < 0)
 		return -1;
 	*changed = true;
-	return pki_save_dir(c->bundle,
-	    (const struct pki_file[]) {
+	return safe_save_dir(c->bundle,
+	    (const struct safe_file[]) {
 		{ "ca.crt", 0600, buf_view(&trust) },
 		{ "tls.crt", 0600, buf_view(&cert) },
 		{ "tls.key", 0600, buf_view(&key) },
@@ -341,7 +342,7 @@ pki_ensure(const struct pki_config *c, bool *changed, struct err *e)
 	AUTO_AUTHORITY struct authority a = { 0 };
 
 	*changed = false;
-	if (tls_start(e) < 0 || pki_dir(c->dir, e) < 0 ||
+	if (tls_start(e) < 0 || safe_dir(c->dir, e) < 0 ||
 	    ensure_authority(c, &a, changed, e) < 0 ||
 	    ensure_server(c, &a, changed, e) < 0)
 		return err_wrap(e, "certificates of the gateway");

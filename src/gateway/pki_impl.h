@@ -1,12 +1,10 @@
-/* pki_impl: the parts of pki, private to it. */
+/* pki_impl: keys and certificates (pki_cert.c), private to pki. */
 #ifndef GATEWAY_PKI_IMPL_H
 #define GATEWAY_PKI_IMPL_H
 
 #include <openssl/types.h>
 
 #include "gateway/pki.h"
-
-/* ---- certificates (pki_cert.c) ------------------------------------------ */
 
 struct pki_pair {
 	EVP_PKEY *key;
@@ -36,27 +34,5 @@ EVP_PKEY *pki_read_key(struct view text);
 X509 *pki_read_cert(struct view text, size_t at);
 int pki_put_key(struct buf *b, EVP_PKEY *key, struct err *e) MUST_USE;
 int pki_put_cert(struct buf *b, X509 *cert, struct err *e) MUST_USE;
-
-/* ---- files (pki_file.c) ------------------------------------------------- */
-
-/* A directory of ours, 0700, made with its parents when missing. */
-int pki_dir(const char *path, struct err *e) MUST_USE;
-/*
- * Appends a file; b stays empty when there is none.  A private one must be
- * ours and nobody else's to read.
- */
-int pki_load(const char *dir, const char *name, bool private, struct buf *b,
-    struct err *e) MUST_USE;
-/* Whole or not at all, on the disk when it returns. */
-int pki_save(const char *dir, const char *name, mode_t mode, struct view text,
-    struct err *e) MUST_USE;
-/* The whole directory changes at once (cli.md 7.3). */
-struct pki_file {
-	const char *name;
-	mode_t mode;
-	struct view text;
-};
-int pki_save_dir(const char *dir, const struct pki_file *files, size_t n,
-    struct err *e) MUST_USE;
 
 #endif

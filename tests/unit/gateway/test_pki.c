@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "gateway/pki_impl.h"
+#include "gateway/safefile.h"
 
 enum { DAY = 86400, START = 1800000000 };
 
@@ -280,14 +281,14 @@ TEST(pki, what_is_missing_foreign_or_torn_is_made_anew)
 	}
 	/* A server certificate of another gateway's CA. */
 	text = text_of(other.dir, "tls.crt");
-	CHECK_INT(pki_save(t.dir, "tls.crt", 0600, view_of(text), &e), ==, 0);
+	CHECK_INT(safe_save(t.dir, "tls.crt", 0600, view_of(text), &e), ==, 0);
 	CHECK(ensure(&t));
 	server = cert_of(t.dir, "tls.crt", 0);
 	CHECK(verifies(&t, server, X509_PURPOSE_SSL_SERVER, START));
 	X509_free(server);
 	/* And the user's: */
 	CHECK_INT(
-	    pki_save(t.bundle, "tls.crt", 0600, view_of(text), &e), ==, 0);
+	    safe_save(t.bundle, "tls.crt", 0600, view_of(text), &e), ==, 0);
 	CHECK(ensure(&t));
 	CHECK(!ensure(&t));
 	place_end(&other);
@@ -317,7 +318,7 @@ TEST(pki, unsafe_keys_are_refused_with_the_fix)
 	CHECK_INT(chmod(t.dir, 0750), ==, 0);
 	refused(&t, "chmod 700");
 	CHECK_INT(chmod(t.dir, 0700), ==, 0);
-	CHECK_INT(pki_save(t.dir, "ca.key", 0600, VIEW("junk\n"), &e), ==, 0);
+	CHECK_INT(safe_save(t.dir, "ca.key", 0600, VIEW("junk\n"), &e), ==, 0);
 	refused(&t, "ca.key is not a private key");
 	place_end(&t);
 }

@@ -1,4 +1,6 @@
-/* pki_file: keys and certificates on the disk, whole or not at all. */
+/* safefile: see safefile.h. */
+#include "gateway/safefile.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -8,7 +10,6 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
-#include "gateway/pki_impl.h"
 
 static int
 check_private(
@@ -44,7 +45,7 @@ make_parents(const char *path, struct err *e)
 }
 
 int
-pki_dir(const char *path, struct err *e)
+safe_dir(const char *path, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
 	struct stat st;
@@ -61,7 +62,7 @@ pki_dir(const char *path, struct err *e)
 }
 
 int
-pki_load(const char *dir, const char *name, bool private, struct buf *b,
+safe_load(const char *dir, const char *name, bool private, struct buf *b,
     struct err *e)
 {
 	AUTO_FREE char *path = mem_printf("%s/%s", dir, name);
@@ -80,7 +81,7 @@ pki_load(const char *dir, const char *name, bool private, struct buf *b,
 		return err_sys(e, "open %s", path);
 	if (private && check_private(path, &st, "600", e) < 0)
 		return -1;
-	if (file_read(fd, PKI_PEM_MAX, &text, &n, e) < 0)
+	if (file_read(fd, SAFE_FILE_MAX, &text, &n, e) < 0)
 		return err_wrap(e, "read %s", path);
 	buf_put(b, (struct view) { text, n });
 	mem_wipe(text, n);
@@ -117,7 +118,7 @@ write_new(const char *path, mode_t mode, struct view text, struct err *e)
 }
 
 int
-pki_save(const char *dir, const char *name, mode_t mode, struct view text,
+safe_save(const char *dir, const char *name, mode_t mode, struct view text,
     struct err *e)
 {
 	AUTO_FREE char *path = mem_printf("%s/%s", dir, name);
@@ -135,7 +136,7 @@ pki_save(const char *dir, const char *name, mode_t mode, struct view text,
 /* ---- a directory that changes as a whole -------------------------------- */
 
 static void
-remove_files(const char *dir, const struct pki_file *files, size_t n)
+remove_files(const char *dir, const struct safe_file *files, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		AUTO_FREE char *path = mem_printf("%s/%s", dir, files[i].name);
@@ -146,7 +147,7 @@ remove_files(const char *dir, const struct pki_file *files, size_t n)
 }
 
 static int
-fill(const char *dir, const struct pki_file *files, size_t n, struct err *e)
+fill(const char *dir, const struct safe_file *files, size_t n, struct err *e)
 {
 	if (mkdir(dir, 0700) < 0)
 		return err_sys(e, "make directory %s", dir);
@@ -186,8 +187,8 @@ swap(const char *tmp, const char *dir, const char *bak, struct err *e)
 }
 
 int
-pki_save_dir(
-    const char *dir, const struct pki_file *files, size_t n, struct err *e)
+safe_save_dir(
+    const char *dir, const struct safe_file *files, size_t n, struct err *e)
 {
 	AUTO_FREE char *tmp = mem_printf("%s.tmp", dir);
 	AUTO_FREE char *bak = mem_printf("%s.bak", dir);
