@@ -1,0 +1,50 @@
+/* openshell-gateway: the control plane of one user's sandboxes. */
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "gateway/serve.h"
+
+static int
+fail(const struct err *e)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4 * sizeof(e->text));
+	struct view rest = view_of(e->text), line;
+
+	buf_puts(&b, "Error: ");
+	for (;;) {
+		line = view_cut(rest, '\n', &rest);
+		buf_put_escaped(&b, line);
+		if (rest.p == NULL)
+			break;
+		buf_puts(&b, "\n  ");
+	}
+	(void)fprintf(stderr, "%s\n", buf_str(&b));
+	return e->code == ERR_INVALID ? 2 : 1;
+}
+
+int
+main(int argc, char *argv[])
+{
+	AUTO_BUF struct buf say = BUF_INIT(8192);
+	struct options o;
+	struct err e = { 0 };
+	int status = 0;
+
+	if (options_parse(&o, argc, argv, &e) < 0) {
+		status = fail(&e);
+	} else if (o.help) {
+		options_usage(&say);
+		status = fputs(buf_str(&say), stdout) < 0;
+	} else if (o.version) {
+		status = puts("openshell-gateway " OPENSHELL_VERSION) < 0;
+	} else {
+		bool go = options_confirm(&o, &say);
+
+		(void)fputs(buf_str(&say), stderr);
+		status = !go;
+		if (go && serve_run(&o, &e) < 0)
+			status = fail(&e);
+	}
+	options_fini(&o);
+	return status;
+}
