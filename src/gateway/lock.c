@@ -49,9 +49,9 @@ held(int fd, const char *path, struct err *e)
 		v.n--;
 	if (view_u64(v, INT32_MAX, &pid))
 		return err_set(e, ERR_EXISTS,
-		    "a gateway already runs here as process %u (lock %s): "
-		    "'openshell gateway stop' ends it",
-		    (unsigned)pid, path);
+		    "the lock %s is held, by process %u as it says: 'openshell "
+		    "gateway stop' ends a gateway",
+		    path, (unsigned)pid);
 	return err_set(
 	    e, ERR_EXISTS, "another process holds the lock %s: end it", path);
 }

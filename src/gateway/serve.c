@@ -13,7 +13,6 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "gateway/gateway.h"
-#include "gateway/health.h"
 #include "gateway/lock.h"
 #include "gateway/port.h"
 #include "gateway/safefile.h"
@@ -32,9 +31,7 @@ struct serve {
 	char *pki, *socket, *endpoint, *db, *cert, *key, *ca;
 	struct pki_config certs;
 	struct store *store;
-	struct health health;
 	struct gateway *gateway;
-	struct rpc_server_hooks inner; /* the gateway's */
 	struct rpc_server_hooks hooks;
 	struct rpc_server *server;
 };
@@ -70,27 +67,6 @@ open_log(const struct options *o, struct err *e)
 	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
 		return err_sys(e, "log %s", o->log_file);
 	return 0;
-}
-
-/* ---- what it is asked over HTTP/1.1 --------------------------------------
- */
-
-static enum rpc_code
-on_allow(void *ctx, const struct rpc_method *method, const char *path,
-    const struct rpc_peer *peer, struct buf *text)
-{
-	struct serve *s = ctx;
-
-	return s->inner.allow(s->inner.ctx, method, path, peer, text);
-}
-
-static void
-on_http(void *ctx, struct view method, struct view target, unsigned *status,
-    const char **type, struct buf *body)
-{
-	struct serve *s = ctx;
-
-	health_answer(&s->health, method, target, status, type, body);
 }
 
 /* ---- signals and time ----------------------------------------------------
@@ -188,7 +164,6 @@ open_state(struct serve *s, struct err *e)
 	    lock_take(lock, &s->lock, e) < 0 || open_log(s->o, e) < 0 ||
 	    safe_dir(data, e) < 0 || store_open(s->db, &s->store, e) < 0)
 		return -1;
-	s->health.store = s->store;
 	return s->o->disable_tls ? 0 : pki_ensure(&s->certs, &changed, e);
 }
 
@@ -201,8 +176,7 @@ open_server(struct serve *s, int tcp, int local, struct err *e)
 	size_t n;
 
 	methods = gateway_methods(&n);
-	s->inner = gateway_hooks(s->gateway);
-	s->hooks = (struct rpc_server_hooks) { on_allow, on_http, s };
+	s->hooks = gateway_hooks(s->gateway);
 	if (rpc_server_new(&s->loop, methods, n, &s->hooks, &s->server, e) <
 	    0) {
 		(void)close(tcp);

@@ -143,6 +143,12 @@ rpc_call_loop(const struct rpc_call *c)
 	return c->conn->server->turn->loop;
 }
 
+void *
+rpc_call_context(const struct rpc_call *c)
+{
+	return c->conn->server->hooks.ctx;
+}
+
 void
 rpc_call_set_data(struct rpc_call *c, void *data)
 {

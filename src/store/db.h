@@ -61,7 +61,15 @@ int db_err(struct store *s, int rc, struct err *e);
 char *db_text(sqlite3_stmt *row, int column) MUST_USE;
 struct view db_view(sqlite3_stmt *row, int column); /* borrowed */
 
-/* Brings an open database to the newest form (schema.c). */
-int schema_run(struct store *s, struct err *e) MUST_USE;
+/* The form a database has (schema.c). */
+struct schema {
+	bool made; /* by us; else it is empty */
+	size_t have; /* steps that have run */
+};
+/* Refuses what others or a newer one made; writes nothing. */
+int schema_check(struct store *s, struct schema *is, struct err *e) MUST_USE;
+/* Brings it to the newest form. */
+int schema_run(
+    struct store *s, const struct schema *is, struct err *e) MUST_USE;
 
 #endif

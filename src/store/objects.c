@@ -167,6 +167,26 @@ store_object_delete(struct store *s, const char *type, const char *id,
 	return 0;
 }
 
+int
+store_sandbox_insert(struct store *s, const char *id, const char *name,
+    struct view payload, const char *hash, struct view policy,
+    const char *token_sha256, int64_t now_ms, struct err *e)
+{
+	uint32_t version;
+
+	if (store_begin(s, e) < 0)
+		return -1;
+	if (store_object_insert(s, "sandbox", id, name, payload, now_ms, e) <
+		0 ||
+	    store_revision_add(
+		s, id, hash, policy, STORE_PENDING, now_ms, &version, e) < 0 ||
+	    store_token_set(s, id, token_sha256, now_ms, e) < 0) {
+		store_rollback(s);
+		return -1;
+	}
+	return store_commit(s, e);
+}
+
 /* Its token goes by the foreign key. */
 int
 store_sandbox_delete(

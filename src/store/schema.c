@@ -109,43 +109,60 @@ make_steps_table(struct store *s, struct err *e)
 	    e);
 }
 
-/* All steps that are missing are one change: a crash leaves none of them. */
+/* PRAGMA user_version is the same number, for those who look from outside. */
 static int
-run_from(struct store *s, bool made, size_t have, struct err *e)
+put_version(struct store *s, struct err *e)
 {
+	AUTO_FREE char *sql =
+	    mem_printf("PRAGMA user_version = %zu", ARRAY_LEN(steps));
+
+	return db_exec(s, sql, e);
+}
+
+static int
+run_missing(struct store *s, const struct schema *is, struct err *e)
+{
+	if (!is->made && make_steps_table(s, e) < 0)
+		return -1;
+	for (size_t i = is->have; i < ARRAY_LEN(steps); i++)
+		if (run_step(s, i, e) < 0)
+			return -1;
+	return put_version(s, e);
+}
+
+/* All steps that are missing are one change: a crash leaves none of them. */
+int
+schema_run(struct store *s, const struct schema *is, struct err *e)
+{
+	if (is->have == ARRAY_LEN(steps))
+		return 0;
 	if (store_begin(s, e) < 0)
 		return -1;
-	if (!made && make_steps_table(s, e) < 0) {
+	if (run_missing(s, is, e) < 0) {
 		store_rollback(s);
 		return -1;
 	}
-	for (size_t i = have; i < ARRAY_LEN(steps); i++)
-		if (run_step(s, i, e) < 0) {
-			store_rollback(s);
-			return -1;
-		}
 	return store_commit(s, e);
 }
 
 int
-schema_run(struct store *s, struct err *e)
+schema_check(struct store *s, struct schema *is, struct err *e)
 {
-	bool made = false;
-	int64_t have = 0;
+	int64_t have = 0, told = 0;
 
-	if (check_maker(s, &made, e) < 0)
+	if (check_maker(s, &is->made, e) < 0 ||
+	    db_number(s, "PRAGMA user_version", &told, e) < 0)
 		return -1;
-	if (made &&
+	if (is->made &&
 	    db_number(s, "SELECT coalesce(max(step), 0) FROM schema_steps",
 		&have, e) < 0)
 		return -1;
-	if (have > (int64_t)ARRAY_LEN(steps))
+	if (MAX(have, told) > (int64_t)ARRAY_LEN(steps))
 		return err_set(e, ERR_DENIED,
 		    "database %s has schema version %lld, made by a newer "
 		    "openshell; this one knows up to %zu: use the newer "
 		    "openshell",
-		    s->path, (long long)have, ARRAY_LEN(steps));
-	if (have == (int64_t)ARRAY_LEN(steps))
-		return 0;
-	return run_from(s, made, (size_t)have, e);
+		    s->path, (long long)MAX(have, told), ARRAY_LEN(steps));
+	is->have = have > 0 ? (size_t)have : 0;
+	return 0;
 }

@@ -111,30 +111,42 @@ check_content(struct store *s, struct err *e)
 }
 
 static int
+run_all(struct store *s, const char *const *sql, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (db_exec(s, sql[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+/* Nothing is written before the file is known to be whole and ours. */
+static int
 set_up(struct store *s, struct err *e)
 {
-	static const char *const pragmas[] = {
-		/* Before WAL: the file is ours alone and needs no shared
-		 * memory beside it. */
+	static const char *const before[] = {
+		/* The file is ours alone and needs no shared memory beside
+		 * it. */
 		"PRAGMA locking_mode = EXCLUSIVE",
+		"PRAGMA trusted_schema = OFF",
+		"PRAGMA cell_size_check = ON",
+	};
+	static const char *const after[] = {
 		"PRAGMA journal_mode = WAL",
 		"PRAGMA synchronous = FULL",
 		"PRAGMA foreign_keys = ON",
-		"PRAGMA trusted_schema = OFF",
-		"PRAGMA cell_size_check = ON",
 		/* Secrets that were deleted are gone from the file. */
 		"PRAGMA secure_delete = ON",
 	};
+	struct schema is = { 0 };
 
 	(void)sqlite3_extended_result_codes(s->db, 1);
 	(void)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
 	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	for (size_t i = 0; i < ARRAY_LEN(pragmas); i++)
-		if (db_exec(s, pragmas[i], e) < 0)
-			return -1;
-	if (check_content(s, e) < 0)
+	if (run_all(s, before, ARRAY_LEN(before), e) < 0 ||
+	    check_content(s, e) < 0 || schema_check(s, &is, e) < 0 ||
+	    run_all(s, after, ARRAY_LEN(after), e) < 0)
 		return -1;
-	return schema_run(s, e);
+	return schema_run(s, &is, e);
 }
 
 int

@@ -77,6 +77,11 @@ int store_object_list(struct store *s, const char *type, uint32_t limit,
 /* *existed (may be NULL) says whether a row went. */
 int store_object_delete(struct store *s, const char *type, const char *id,
     bool *existed, struct err *e) MUST_USE;
+/* A new sandbox whole, or nothing of it: row, first revision (pending), token.
+ */
+int store_sandbox_insert(struct store *s, const char *id, const char *name,
+    struct view payload, const char *hash, struct view policy,
+    const char *token_sha256, int64_t now_ms, struct err *e) MUST_USE;
 /* A sandbox with its revisions, chunks, settings and token. */
 int store_sandbox_delete(
     struct store *s, const char *id, bool *existed, struct err *e) MUST_USE;

@@ -49,7 +49,7 @@ TEST(lock, is_held_while_open_and_names_the_holder)
 	CHECK_INT(stat(t.path, &st), ==, 0);
 	CHECK_INT(st.st_mode & 07777, ==, 0600);
 	CHECK_INT(fcntl(fd, F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
-	(void)snprintf(want, sizeof(want), "process %d ", (int)getpid());
+	(void)snprintf(want, sizeof(want), "process %d as", (int)getpid());
 	CHECK_INT(lock_take(t.path, &second, &e), ==, -1);
 	CHECK_INT(e.code, ==, ERR_EXISTS);
 	CHECK_HAS(e.text, want);

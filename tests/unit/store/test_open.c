@@ -138,6 +138,9 @@ TEST(store_open, refuses_a_newer_or_foreign_database)
 	sql(&t, "INSERT INTO schema_steps VALUES (99, 0)");
 	refused(&t, ERR_DENIED, "newer openshell");
 	sql(&t, "DELETE FROM schema_steps WHERE step = 99");
+	sql(&t, "PRAGMA user_version = 9999");
+	refused(&t, ERR_DENIED, "9999");
+	sql(&t, "PRAGMA user_version = 1");
 	shelf_open(&t);
 	store_close(take_ptr(t.s));
 	CHECK_INT(unlink(t.path), ==, 0);

@@ -1,0 +1,186 @@
+/*
+ * gw: the state of a gateway, shared by the files of this folder and by nobody
+ * else.
+ *
+ * A sandbox is one struct sbx from its create to the end of its delete; the
+ * store has what must survive, the struct what is observed: its session, its
+ * watchers, its last log lines.
+ */
+#ifndef GATEWAY_GW_H
+#define GATEWAY_GW_H
+
+#include <uthash.h>
+
+#include "datamodel.pb-c.h"
+#include "drivers/driver.h"
+#include "gateway/access.h"
+#include "gateway/health.h"
+#include "gateway/gateway.h"
+#include "gateway/logbus.h"
+#include "openshell.pb-c.h"
+#include "rpc/policy_wire.h"
+#include "supervisor.pb-c.h"
+
+typedef Openshell__Datamodel__V1__Sandbox sandbox_msg;
+typedef Openshell__Datamodel__V1__SandboxPhase sandbox_phase;
+
+#define PHASE(name) \
+	OPENSHELL__DATAMODEL__V1__SANDBOX_PHASE__SANDBOX_PHASE_##name
+
+enum {
+	GW_ID = 40,
+	GW_NAME_MAX = 63, /* a DNS label */
+	GW_CREATES_MAX = 8, /* driver creates under way at a time */
+	GW_EXECS_MAX = 64, /* commands of one sandbox */
+	GW_SWEEP_MS = 5000,
+	GW_PROVISION_MS = 300000,
+	GW_RECONNECT_MS = 30000,
+	GW_STOP_MS = 2000, /* for a sandbox to end by itself */
+	GW_OPEN_MS = 10000 /* for a supervisor to open a relay */
+};
+
+/* What a call that lives on keeps; its first member, so that one set of
+ * trampolines serves every method. */
+struct call_ops {
+	void (*message)(struct rpc_call *c, const ProtobufCMessage *m);
+	void (*half_closed)(struct rpc_call *c);
+	void (*drained)(struct rpc_call *c);
+	void (*closed)(struct rpc_call *c, enum rpc_code why);
+};
+struct call_data {
+	const struct call_ops *ops;
+};
+
+struct waiter { /* a DeleteSandbox that waits for the end */
+	struct call_data data;
+	struct rpc_call *call;
+	struct sbx *sbx;
+	struct waiter *next;
+};
+
+struct sbx {
+	struct gateway *g;
+	char id[GW_ID];
+	char name[GW_NAME_MAX + 1];
+	sandbox_msg *msg;
+	uint64_t version; /* of the row */
+	struct logbus log;
+	struct watch *watchers;
+	struct exec *execs;
+	unsigned n_execs;
+	struct waiter *waiters;
+	struct rpc_call *attend; /* its session, or NULL */
+	bool isolated; /* the session says that it stands */
+	bool queued, creating; /* wants, or has, a place among the creates */
+	bool removing; /* the driver is at it */
+	char token[65]; /* until the driver has it */
+	uint64_t since_ms; /* when the present phase began, loop time */
+	UT_hash_handle by_id, by_name;
+};
+
+struct gateway {
+	uv_loop_t *loop;
+	struct gateway_config config;
+	char *name, *state_dir, *endpoint, *image;
+	struct store *store;
+	const struct driver_ops *driver;
+	struct driver *drv;
+	struct sbx *ids, *names; /* uthash heads */
+	unsigned creating;
+	uv_timer_t sweep;
+	bool closing;
+	struct health health;
+};
+
+/* The gateway of a call. */
+static inline struct gateway *
+gw_of(struct rpc_call *c)
+{
+	return rpc_call_context(c);
+}
+/* Who asks, as far as it was proved; for what is of one sandbox only. */
+void gw_caller(struct rpc_call *c, struct caller *out);
+
+/* --- gateway.c --- */
+struct sbx *gw_by_id(struct gateway *g, const char *id);
+struct sbx *gw_by_name(struct gateway *g, const char *name);
+/* Finishes the call with NOT_FOUND, or INVALID_ARGUMENT for an empty key. */
+struct sbx *gw_need_id(struct rpc_call *c, const char *id, const char *field);
+struct sbx *gw_need_name(struct rpc_call *c, const char *name);
+/* A page size: 0 is the default, more than 1000 is 1000. */
+uint32_t gw_page(uint32_t asked, uint32_t normal);
+
+/* --- sandbox.c: what a sandbox is --- */
+struct sbx *sbx_add(struct gateway *g, sandbox_msg *msg, uint64_t version);
+/* Everything of it that is in memory. */
+void sbx_drop(struct sbx *s);
+/*
+ * Observed: stores phase and condition, tells watchers.  A sandbox that is
+ * being deleted stays DELETING.
+ */
+void sbx_set(struct sbx *s, sandbox_phase phase, const char *reason,
+    const char *message);
+/* The store has it as `msg`; watchers get a snapshot. */
+int sbx_save(struct sbx *s, struct err *e) MUST_USE;
+void sbx_notify(struct sbx *s);
+void sbx_event(
+    struct sbx *s, bool warning, const char *reason, const char *message);
+/* A line of the gateway's own in the sandbox's log. */
+void sbx_log(struct sbx *s, const char *level, const char *fmt, ...)
+    PRINTF(3, 4);
+/* Asks the driver for it, when its turn comes. */
+void sbx_provision(struct sbx *s);
+/* Leaves its place among the creates. */
+void sbx_settled(struct sbx *s);
+/* Deletes it; `w` (may be NULL, taken over) is answered at the end. */
+void sbx_delete(struct sbx *s, struct waiter *w);
+void sbx_sweep(struct gateway *g);
+void sbx_driver_event(void *ctx, const char *id, bool warning,
+    const char *reason, const char *message);
+void sbx_driver_gone(void *ctx, const char *id, const char *why);
+int sbx_reconcile(struct gateway *g, struct err *e) MUST_USE;
+
+/* --- watch.c --- */
+void watch_sandbox(struct sbx *s); /* a snapshot to whoever follows */
+void watch_log(struct sbx *s, const Openshell__V1__SandboxLogLine *line);
+void watch_event(struct sbx *s, const Openshell__V1__PlatformEvent *ev);
+void watch_end(struct sbx *s);
+
+/* --- attend.c --- */
+/* The revision that should be in force goes down the stream. */
+void attend_push(struct sbx *s);
+bool attend_open(struct sbx *s, const char *relay_id,
+    const Openshell__V1__ExecSandboxRequest *exec);
+void attend_stop(struct sbx *s);
+void attend_end(struct sbx *s, enum rpc_code code, const char *text);
+
+/* --- exec.c --- */
+/* The supervisor's side came, or will not. */
+void exec_refused(struct sbx *s, const char *relay_id, const char *reason);
+void exec_end_all(struct sbx *s, const char *why);
+
+/* --- policy.c: what is accepted, and its form in the store --- */
+/*
+ * A copy with identity filled in, checked; all reasons in *e.  `baseline` (may
+ * be NULL) is what a live sandbox cannot lose.
+ */
+int gw_policy_accept(const policy_wire_msg *in, const policy_wire_msg *baseline,
+    policy_wire_msg **out, struct buf *why);
+policy_wire_msg *gw_policy_default(void) MUST_USE;
+policy_wire_msg *gw_policy_unpack(const char *p, size_t n) MUST_USE;
+/* A report about a revision: stores it and tells watchers. */
+int gw_policy_report(struct sbx *s, uint32_t version, bool loaded,
+    const char *error, struct err *e) MUST_USE;
+/* gateway-api 4.7 */
+uint64_t gw_config_revision(const policy_wire_msg *policy, const char *hash,
+    int32_t source, const char *setting, const char *value);
+
+/* --- every METHOD row of methods.def: rpc_<Name> --- */
+#define METHOD(service, name, kind, access, max, ms, in, out) \
+	void rpc_##name(struct rpc_call *c, const ProtobufCMessage *m);
+#define LATER(service, name, kind, access, max, ms, in, out)
+#include "gateway/methods.def"
+#undef METHOD
+#undef LATER
+
+#endif

@@ -1,0 +1,364 @@
+/* rpc_policy: configuration of sandboxes: policies and (no) settings. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "gateway/gw.h"
+
+typedef Openshell__V1__SandboxPolicyRevision revision_msg;
+
+enum { REVISIONS = 50 };
+
+static bool
+is_blank(const char *s)
+{
+	return view_trim(view_of(s)).n == 0;
+}
+
+/* --- UpdateConfig (gateway-api 4.8) -------------------------------------- */
+
+struct update {
+	const Openshell__V1__UpdateConfigRequest *m;
+	struct rpc_call *c;
+	struct sbx *s;
+	struct view key;
+};
+
+/* The registry of settings is empty: what can be said of a key. */
+static void
+refuse_setting(const struct update *u)
+{
+	bool policy = view_eq(u->key, VIEW("policy"));
+
+	if (policy)
+		rpc_finish(u->c, RPC_INVALID_ARGUMENT,
+		    u->m->global ? "reserved key 'policy' must be set via the "
+				   "policy field"
+				 : "reserved key 'policy' must be set via "
+				   "policy commands");
+	else
+		rpc_finish(u->c, RPC_INVALID_ARGUMENT,
+		    "unknown setting key '%.*s'. Allowed keys: ",
+		    (int)MIN(u->key.n, 200), u->key.p);
+}
+
+static void
+answer_version(struct rpc_call *c, uint32_t version, char *hash)
+{
+	Openshell__V1__UpdateConfigResponse r =
+	    OPENSHELL__V1__UPDATE_CONFIG_RESPONSE__INIT;
+
+	r.version = version;
+	r.policy_hash = hash;
+	rpc_answer(c, &r.base);
+}
+
+/*
+ * A sandbox may write its own policy only while its network policies stay as
+ * they are (gateway-api 6.4): else it could allow itself everything.
+ */
+static bool
+same_network(const policy_wire_msg *a, const policy_wire_msg *b)
+{
+	policy_wire_msg x = *a, y = *b;
+	char hx[65], hy[65];
+
+	x.filesystem = y.filesystem = NULL;
+	x.landlock = y.landlock = NULL;
+	x.process = y.process = NULL;
+	policy_wire_hash(&x, hx);
+	policy_wire_hash(&y, hy);
+	return strcmp(hx, hy) == 0;
+}
+
+static int
+caller_may(const struct update *u, const policy_wire_msg *next)
+{
+	struct caller who;
+
+	gw_caller(u->c, &who);
+	if (who.kind == CALLER_USER)
+		return 0;
+	if (who.kind != CALLER_SANDBOX || strcmp(who.sandbox, u->s->id) != 0 ||
+	    u->s->msg->spec == NULL ||
+	    !same_network(u->s->msg->spec->policy, next)) {
+		rpc_finish(u->c, RPC_PERMISSION_DENIED,
+		    "a sandbox may only add to its own file system policy");
+		return -1;
+	}
+	return 0;
+}
+
+static void
+add_revision(const struct update *u, const policy_wire_msg *policy)
+{
+	struct gateway *g = gw_of(u->c);
+	AUTO_BUF struct buf packed = BUF_INIT(1 << 20);
+	struct store_revision newest = { 0 };
+	uint32_t version = 0;
+	char hash[65];
+	struct err e;
+
+	policy_wire_hash(policy, hash);
+	if (store_revision_get(g->store, u->s->id, 0, &newest, &e) == 0) {
+		bool same = strcmp(newest.hash, hash) == 0 &&
+			    newest.status != STORE_FAILED;
+
+		version = newest.version;
+		store_revision_fini(&newest);
+		if (same) {
+			answer_version(u->c, version, hash);
+			return;
+		}
+	}
+	policy_wire_pack(policy, &packed);
+	if (store_revision_add(g->store, u->s->id, hash, buf_view(&packed),
+		STORE_PENDING, clock_wall_ms(), &version, &e) < 0) {
+		rpc_finish_err(u->c, &e);
+		return;
+	}
+	answer_version(u->c, version, hash);
+	attend_push(u->s);
+	sbx_notify(u->s);
+}
+
+static void
+set_policy(const struct update *u)
+{
+	AUTO_BUF struct buf why = BUF_INIT(4096);
+	policy_wire_msg *next = NULL;
+	const policy_wire_msg *baseline = u->s->msg->spec->policy;
+
+	if (gw_policy_accept(u->m->policy, baseline, &next, &why) < 0) {
+		rpc_finish(u->c, RPC_INVALID_ARGUMENT, "%s", buf_str(&why));
+		return;
+	}
+	if (caller_may(u, next) == 0)
+		add_revision(u, next);
+	policy_wire_free(next);
+}
+
+void
+rpc_UpdateConfig(struct rpc_call *c, const ProtobufCMessage *msg)
+{
+	struct update u = { .m = (const void *)msg, .c = c };
+	bool key;
+
+	u.key = view_trim(view_of(u.m->setting_key));
+	key = u.key.n > 0;
+	if (u.m->policy != NULL && key)
+		rpc_finish(c, RPC_INVALID_ARGUMENT,
+		    "policy and setting_key cannot be set in the same "
+		    "request");
+	else if (u.m->policy == NULL && !key)
+		rpc_finish(c, RPC_INVALID_ARGUMENT,
+		    "either policy or setting_key must be provided");
+	else if (u.m->global && key)
+		refuse_setting(&u);
+	else if (u.m->global)
+		rpc_finish(c, RPC_UNIMPLEMENTED,
+		    "global policies are not implemented yet; set the policy "
+		    "of each sandbox");
+	else if (is_blank(u.m->name))
+		rpc_finish(c, RPC_INVALID_ARGUMENT,
+		    "name is required for sandbox-scoped updates");
+	else if ((u.s = gw_need_name(c, u.m->name)) == NULL)
+		return;
+	else if (key)
+		refuse_setting(&u);
+	else
+		set_policy(&u);
+}
+
+/* --- reading ------------------------------------------------------------- */
+
+void
+rpc_GetSandboxConfig(struct rpc_call *c, const ProtobufCMessage *msg)
+{
+	const Openshell__Sandbox__V1__GetSandboxConfigRequest *m =
+	    (const void *)msg;
+	Openshell__Sandbox__V1__GetSandboxConfigResponse r =
+	    OPENSHELL__SANDBOX__V1__GET_SANDBOX_CONFIG_RESPONSE__INIT;
+	struct gateway *g = gw_of(c);
+	struct store_revision rev = { 0 };
+	policy_wire_msg *policy = NULL;
+	struct caller who;
+	struct sbx *s;
+	struct err e;
+
+	gw_caller(c, &who);
+	if (who.kind != CALLER_USER &&
+	    strcmp(who.sandbox, m->sandbox_id) != 0) {
+		rpc_finish(c, RPC_PERMISSION_DENIED,
+		    "cannot read another sandbox's configuration");
+		return;
+	}
+	s = gw_need_id(c, m->sandbox_id, "sandbox_id");
+	if (s == NULL)
+		return;
+	if (store_revision_wanted(g->store, s->id, &rev, &e) == 0)
+		policy = gw_policy_unpack(rev.payload, rev.n);
+	r.policy = policy;
+	r.version = rev.version;
+	r.policy_hash = rev.hash;
+	r.policy_source =
+	    OPENSHELL__SANDBOX__V1__POLICY_SOURCE__POLICY_SOURCE_SANDBOX;
+	r.config_revision = gw_config_revision(
+	    policy, rev.hash, (int32_t)r.policy_source, NULL, NULL);
+	rpc_answer(c, &r.base);
+	policy_wire_free(policy);
+	store_revision_fini(&rev);
+}
+
+void
+rpc_GetGatewayConfig(struct rpc_call *c, const ProtobufCMessage *m UNUSED)
+{
+	Openshell__Sandbox__V1__GetGatewayConfigResponse r =
+	    OPENSHELL__SANDBOX__V1__GET_GATEWAY_CONFIG_RESPONSE__INIT;
+
+	rpc_answer(c, &r.base);
+}
+
+static void
+fill(revision_msg *out, const struct store_revision *r)
+{
+	out->version = r->version;
+	out->policy_hash = (char *)(uintptr_t)r->hash;
+	out->status = (Openshell__V1__PolicyStatus)r->status;
+	if (r->load_error != NULL)
+		out->load_error = r->load_error;
+	out->created_at_ms = r->created_ms;
+	out->loaded_at_ms = r->loaded_ms;
+}
+
+void
+rpc_GetSandboxPolicyStatus(struct rpc_call *c, const ProtobufCMessage *msg)
+{
+	const Openshell__V1__GetSandboxPolicyStatusRequest *m =
+	    (const void *)msg;
+	Openshell__V1__GetSandboxPolicyStatusResponse r =
+	    OPENSHELL__V1__GET_SANDBOX_POLICY_STATUS_RESPONSE__INIT;
+	revision_msg rev = OPENSHELL__V1__SANDBOX_POLICY_REVISION__INIT;
+	struct store_revision row = { 0 };
+	struct sbx *s;
+	struct err e;
+
+	if (m->global) {
+		rpc_finish(c, RPC_NOT_FOUND, "no global policy revision found");
+		return;
+	}
+	s = gw_need_name(c, m->name);
+	if (s == NULL)
+		return;
+	if (store_revision_get(s->g->store, s->id, m->version, &row, &e) < 0) {
+		if (e.code == ERR_NOT_FOUND)
+			rpc_finish(c, RPC_NOT_FOUND,
+			    "no policy revision found for this sandbox");
+		else
+			rpc_finish_err(c, &e);
+		return;
+	}
+	fill(&rev, &row);
+	rev.policy = gw_policy_unpack(row.payload, row.n);
+	r.revision = &rev;
+	r.active_version = s->msg->current_policy_version;
+	rpc_answer(c, &r.base);
+	policy_wire_free(rev.policy);
+	store_revision_fini(&row);
+}
+
+struct list {
+	revision_msg **v;
+	size_t n;
+};
+
+static int
+on_revision(void *ctx, const struct store_revision *r)
+{
+	struct list *l = ctx;
+	revision_msg *m = NEW(revision_msg);
+
+	openshell__v1__sandbox_policy_revision__init(m);
+	fill(m, r);
+	m->policy_hash = mem_strdup(r->hash);
+	if (r->load_error != NULL)
+		m->load_error = mem_strdup(r->load_error);
+	l->v = mem_realloc(l->v, l->n + 1, sizeof(*l->v));
+	l->v[l->n++] = m;
+	return 0;
+}
+
+void
+rpc_ListSandboxPolicies(struct rpc_call *c, const ProtobufCMessage *msg)
+{
+	const Openshell__V1__ListSandboxPoliciesRequest *m = (const void *)msg;
+	Openshell__V1__ListSandboxPoliciesResponse r =
+	    OPENSHELL__V1__LIST_SANDBOX_POLICIES_RESPONSE__INIT;
+	struct list l = { 0 };
+	struct sbx *s = NULL;
+	struct err e;
+	int rc = 0;
+
+	if (!m->global && (s = gw_need_name(c, m->name)) == NULL)
+		return;
+	if (s != NULL)
+		rc = store_revision_list(s->g->store, s->id,
+		    gw_page(m->limit, REVISIONS), m->offset, on_revision, &l,
+		    &e);
+	if (rc < 0)
+		rpc_finish_err(c, &e);
+	r.n_revisions = l.n;
+	r.revisions = l.v;
+	rpc_answer(c, &r.base);
+	for (size_t i = 0; i < l.n; i++)
+		openshell__v1__sandbox_policy_revision__free_unpacked(
+		    l.v[i], NULL);
+	free(l.v);
+}
+
+/* --- reports of sandboxes without a session ------------------------------ */
+
+void
+rpc_ReportPolicyStatus(struct rpc_call *c, const ProtobufCMessage *msg)
+{
+	const Openshell__V1__ReportPolicyStatusRequest *m = (const void *)msg;
+	Openshell__V1__ReportPolicyStatusResponse r =
+	    OPENSHELL__V1__REPORT_POLICY_STATUS_RESPONSE__INIT;
+	bool loaded =
+	    m->status == OPENSHELL__V1__POLICY_STATUS__POLICY_STATUS_LOADED;
+	struct caller who;
+	struct sbx *s;
+	struct err e;
+
+	gw_caller(c, &who);
+	if (m->sandbox_id[0] == '\0') {
+		rpc_finish(c, RPC_INVALID_ARGUMENT, "sandbox_id is required");
+		return;
+	}
+	if (strcmp(who.sandbox, m->sandbox_id) != 0) {
+		rpc_finish(c, RPC_PERMISSION_DENIED,
+		    "cannot report for another sandbox");
+		return;
+	}
+	if (m->version == 0) {
+		rpc_finish(c, RPC_INVALID_ARGUMENT, "version is required");
+		return;
+	}
+	if (!loaded &&
+	    m->status != OPENSHELL__V1__POLICY_STATUS__POLICY_STATUS_FAILED) {
+		rpc_finish(
+		    c, RPC_INVALID_ARGUMENT, "status must be LOADED or FAILED");
+		return;
+	}
+	s = gw_need_id(c, m->sandbox_id, "sandbox_id");
+	if (s == NULL)
+		return;
+	/* A late word about what was replaced is no fault of its sender. */
+	if (gw_policy_report(s, m->version, loaded, m->load_error, &e) < 0 &&
+	    e.code != ERR_AGAIN) {
+		rpc_finish_err(c, &e);
+		return;
+	}
+	rpc_answer(c, &r.base);
+}
