@@ -4,8 +4,9 @@
 #include "base/bytes.h"
 #include "gateway/serve.h"
 
+/* What was asked is wrong (2), or it could not be done (1). */
 static int
-fail(const struct err *e)
+fail(const struct err *e, int status)
 {
 	AUTO_BUF struct buf b = BUF_INIT(4 * sizeof(e->text));
 	struct view rest = view_of(e->text), line;
@@ -19,7 +20,7 @@ fail(const struct err *e)
 		buf_puts(&b, "\n  ");
 	}
 	(void)fprintf(stderr, "%s\n", buf_str(&b));
-	return e->code == ERR_INVALID ? 2 : 1;
+	return status;
 }
 
 int
@@ -31,7 +32,7 @@ main(int argc, char *argv[])
 	int status = 0;
 
 	if (options_parse(&o, argc, argv, &e) < 0) {
-		status = fail(&e);
+		status = fail(&e, 2);
 	} else if (o.help) {
 		options_usage(&say);
 		status = fputs(buf_str(&say), stdout) < 0;
@@ -43,7 +44,7 @@ main(int argc, char *argv[])
 		(void)fputs(buf_str(&say), stderr);
 		status = !go;
 		if (go && serve_run(&o, &e) < 0)
-			status = fail(&e);
+			status = fail(&e, 1);
 	}
 	options_fini(&o);
 	return status;
