@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/program.h"
 #include "sandbox/ctl.h"
 #include "sandbox/session.h"
 
@@ -24,37 +25,7 @@ const char *const ctl_environment[] = { "OPENSHELL_LOG_LEVEL",
 	"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "ASAN_OPTIONS",
 	"UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", NULL };
 
-static const char *const places[] = { "", "../libexec/openshell/",
-	"../lib/openshell/" };
-
 enum { ENV_MAX = 16 };
-
-static int
-find_program(char out[PATH_MAX], struct err *e)
-{
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	if (n < 0)
-		return err_sys(e, "read /proc/self/exe");
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	if (slash == NULL)
-		return err_set(e, ERR_INTERNAL, "own path has no directory");
-	slash[1] = '\0';
-	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		int len = snprintf(
-		    out, PATH_MAX, "%s%sopenshell-sandbox", self, places[i]);
-
-		if (len > 0 && len < PATH_MAX && access(out, X_OK) == 0)
-			return 0;
-	}
-	return err_set(e, ERR_NOT_FOUND,
-	    "openshell-sandbox not found in %s, %s../libexec/openshell or "
-	    "%s../lib/openshell: install it beside openshell (script/install)",
-	    self, self, self);
-}
 
 static int
 run(const char *path, int sock, pid_t *pid, struct err *e)
@@ -114,7 +85,7 @@ session_spawn(int *sock, pid_t *pid, struct err *e)
 	char path[PATH_MAX];
 	int pair[2];
 
-	if (find_program(path, e) < 0)
+	if (program_find("openshell-sandbox", path, e) < 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "socketpair");

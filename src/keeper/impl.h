@@ -1,0 +1,113 @@
+/* impl: the state of a keeper, shared by the files of this folder alone. */
+#ifndef KEEPER_IMPL_H
+#define KEEPER_IMPL_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "datamodel.pb-c.h"
+#include "keeper/ring.h"
+#include "rpc/policy_wire.h"
+#include "rpc/rpc.h"
+#include "sandbox/session.h"
+#include "supervisor.pb-c.h"
+
+typedef Openshell__Datamodel__V1__Sandbox keeper_sandbox;
+typedef Openshell__Supervisor__V1__Up up_msg;
+typedef Openshell__Supervisor__V1__Down down_msg;
+
+enum {
+	KEEPER_COMMANDS_MAX = 60, /* ctl takes 64 */
+	KEEPER_POLICIES_MAX = 8, /* sent, not answered */
+	KEEPER_BACKOFF_MIN_MS = 50,
+	KEEPER_BACKOFF_MAX_MS = 1000,
+	KEEPER_DISOWNED_MS = 60000,
+	KEEPER_FLUSH_MS = 100, /* records wait at most this long */
+	KEEPER_KILL_MS = 2000,
+	KEEPER_DRAIN_MS = 100, /* silence of an ended command's output */
+	KEEPER_FAREWELL_MS = 1000
+};
+
+struct command;
+
+struct keeper_policy {
+	uint64_t revision; /* of the session with ctl */
+	uint32_t version; /* of the gateway */
+	char hash[65];
+};
+
+struct keeper {
+	uv_loop_t loop;
+	const char *dir;
+	int dirfd, lock;
+	keeper_sandbox *msg;
+	char *token, *endpoint;
+	int status;
+
+	/* ctl */
+	int sock;
+	pid_t ctl;
+	uv_poll_t sock_poll;
+	bool sock_on, stopping, gone;
+	union session_msg m, got;
+	struct session_state state;
+	bool isolated, failed;
+	char why[SESSION_TEXT];
+
+	/* policy */
+	struct keeper_policy now; /* in force */
+	struct keeper_policy sent[KEEPER_POLICIES_MAX];
+	size_t n_sent;
+	uint64_t revision;
+
+	/* gateway */
+	struct rpc_client *client;
+	struct rpc_out *attend;
+	bool welcomed;
+	uv_timer_t dial, flush, farewell;
+	unsigned backoff_ms;
+	uint64_t disowned_ms; /* since when it says that it does not know us */
+
+	struct ring ring;
+	struct command *commands;
+	unsigned n_commands;
+	uint32_t next_id;
+	uv_signal_t signals[2];
+};
+
+/* keeper.c */
+/* Everything ends; the reason is told and kept. */
+void keeper_stop(struct keeper *k);
+void keeper_send(struct keeper *k, enum session_type type, const int *fds,
+    unsigned nfds); /* sends k->m */
+
+/* link.c: the gateway's side */
+void link_dial(struct keeper *k);
+void link_state(struct keeper *k);
+void link_policy_status(
+    struct keeper *k, uint32_t version, bool loaded, const char *error);
+/* Lines that wait go out; `now`: at once. */
+void link_logs(struct keeper *k, bool now);
+void link_farewell(struct keeper *k);
+void link_close(struct keeper *k);
+
+/* policy.c */
+void keeper_policy_wanted(
+    struct keeper *k, const Openshell__Supervisor__V1__Policy *p);
+void keeper_policy_answer(
+    struct keeper *k, const struct session_policy_status *m);
+
+/* command.c */
+void command_open(struct keeper *k, const Openshell__Supervisor__V1__Open *o);
+void command_started(
+    struct keeper *k, const struct session_started *m, int *fds, unsigned nfds);
+void command_exited(struct keeper *k, const struct session_exited *m);
+void command_end_all(struct keeper *k);
+
+/* spec.c */
+int keeper_spec(struct keeper *k, struct err *e) MUST_USE;
+
+/* record.c: a line of ctl's as one of the log */
+void record_add(struct keeper *k, struct view line);
+
+#endif

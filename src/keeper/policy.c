@@ -1,0 +1,83 @@
+/*
+ * policy: revisions of the gateway and of the session with ctl, which count
+ * separately: the session's begin with the policy of SPEC and only grow.
+ */
+#include <string.h>
+
+#include "base/fd.h"
+#include "keeper/impl.h"
+
+static int
+send_policy(
+    struct keeper *k, const Openshell__Supervisor__V1__Policy *p, struct err *e)
+{
+	AUTO_BUF struct buf yaml = BUF_INIT(POLICY_TEXT_MAX);
+	AUTO_CLOSE int fd = -1;
+
+	if (k->n_sent == KEEPER_POLICIES_MAX)
+		return err_set(e, ERR_LIMIT,
+		    "too many policy changes at once; send it again");
+	policy_wire_yaml(p->policy, &yaml);
+	if (yaml.full)
+		return err_set(e, ERR_LIMIT, "the policy is too large");
+	if (memfd_seal(buf_view(&yaml), &fd, e) < 0)
+		return -1;
+	memset(&k->m.policy, 0, sizeof(k->m.policy));
+	k->m.policy.revision = ++k->revision;
+	k->sent[k->n_sent] =
+	    (struct keeper_policy) { k->revision, p->version, "" };
+	policy_wire_hash(p->policy, k->sent[k->n_sent].hash);
+	k->n_sent++;
+	keeper_send(k, SESSION_POLICY, &fd, 1);
+	return 0;
+}
+
+static bool
+is_under_way(const struct keeper *k, uint32_t version)
+{
+	for (size_t i = 0; i < k->n_sent; i++)
+		if (k->sent[i].version == version)
+			return true;
+	return false;
+}
+
+void
+keeper_policy_wanted(
+    struct keeper *k, const Openshell__Supervisor__V1__Policy *p)
+{
+	char hash[65];
+	struct err e;
+
+	if (p->policy == NULL || k->stopping || is_under_way(k, p->version))
+		return;
+	policy_wire_hash(p->policy, hash);
+	/* In force already, and nothing else is on its way. */
+	if (k->n_sent == 0 && strcmp(hash, k->now.hash) == 0) {
+		k->now.version = p->version;
+		/* Not before it is true: see keeper.c, on isolated. */
+		if (k->isolated)
+			link_policy_status(k, p->version, true, "");
+		return;
+	}
+	if (send_policy(k, p, &e) < 0)
+		link_policy_status(k, p->version, false, e.text);
+}
+
+void
+keeper_policy_answer(struct keeper *k, const struct session_policy_status *m)
+{
+	struct keeper_policy p;
+	size_t i = 0;
+
+	while (i < k->n_sent && k->sent[i].revision != m->revision)
+		i++;
+	if (i == k->n_sent)
+		return; /* the one of SPEC */
+	p = k->sent[i];
+	memmove(&k->sent[i], &k->sent[i + 1],
+	    (k->n_sent - i - 1) * sizeof(k->sent[0]));
+	k->n_sent--;
+	if (m->loaded)
+		k->now = p;
+	link_policy_status(k, p.version, m->loaded != 0, m->text);
+}
