@@ -1,0 +1,63 @@
+/*
+ * policy_remote: the policy of a sandbox that a gateway keeps, or of all of
+ * them (global): set and waited for, shown, listed.
+ */
+#ifndef CLI_POLICY_REMOTE_H
+#define CLI_POLICY_REMOTE_H
+
+#include "cli/cli.h"
+#include "openshell.pb-c.h"
+#include "policy/policy.h"
+#include "rpc/policy_wire.h"
+#include "rpc/rpc.h"
+
+/* A policy file as it goes to a gateway. */
+struct policy_upload {
+	policy_wire_msg *m;
+	/* Static sections the file says nothing about: */
+	bool no_filesystem, no_landlock, no_process;
+};
+
+/*
+ * Reads and checks FILE ("-": standard input); every finding goes to stderr.
+ * 0; 1 when it has errors (all printed); -1 when it cannot be read.
+ */
+int policy_upload_read(struct cli *c, const char *file, struct policy_upload *u,
+    struct err *e) MUST_USE;
+void policy_upload_fini(struct policy_upload *u);
+#define AUTO_UPLOAD CLEANUP(policy_upload_fini)
+
+/* Where the policy is set. */
+struct policy_place {
+	struct rpc_client *rpc;
+	const char *sandbox; /* its name; NULL: global */
+	/*
+	 * A new connection when the first one was lost while waiting (owned by
+	 * who made it); NULL when there is none now.
+	 */
+	struct rpc_client *(*again)(void *ctx);
+	void *ctx;
+};
+
+/*
+ * Sets the policy of a sandbox; with `wait` until the sandbox acknowledged or
+ * refused it.  CLI_OK, CLI_FAILED (refused, told), CLI_TIMEOUT (told); -1.
+ */
+int policy_push(struct cli *c, struct policy_place *p, struct policy_upload *u,
+    bool wait, unsigned timeout_s, struct err *e) MUST_USE;
+int policy_push_global(struct cli *c, struct policy_place *p,
+    struct policy_upload *u, struct err *e) MUST_USE;
+int policy_delete_global(
+    struct cli *c, struct policy_place *p, struct err *e) MUST_USE;
+/* Asks on the terminal; -1 when there is none or the answer is no. */
+int policy_confirm_global(
+    struct cli *c, const char *what, struct err *e) MUST_USE;
+
+enum policy_show { POLICY_AUTO, POLICY_TABLE, POLICY_JSON, POLICY_YAML };
+extern const char *const policy_shows[];
+int policy_show_revision(struct cli *c, struct policy_place *p, unsigned rev,
+    bool full, enum policy_show how, struct err *e) MUST_USE;
+int policy_show_list(struct cli *c, struct policy_place *p, unsigned limit,
+    unsigned format, struct err *e) MUST_USE;
+
+#endif
