@@ -34,6 +34,7 @@ struct rpc_out {
 	struct buf in;
 	bool held, busy, over; /* over: the stream is gone, bytes may be left */
 	bool has_status, detached;
+	bool broken; /* what came is no gRPC: nothing more is read */
 	enum rpc_code code;
 	char text[RPC_STATUS_MAX];
 };
@@ -352,11 +353,12 @@ feed(struct rpc_out *o, struct view v)
 	struct view rest = v, message;
 	struct err e;
 
-	while (!o->held && !o->detached && !o->has_status && rest.n > 0) {
+	while (!o->held && !o->detached && !o->broken && rest.n > 0) {
 		ProtobufCMessage *m;
 
 		if (rpc_frames_feed(&o->frames, &rest, &e) < 0) {
 			set_status(o, RPC_INTERNAL, e.text);
+			o->broken = true;
 			reset(o, NGHTTP2_CANCEL);
 			break;
 		}
@@ -366,6 +368,7 @@ feed(struct rpc_out *o, struct view v)
 		rpc_frames_taken(&o->frames);
 		if (m == NULL) {
 			set_status(o, RPC_INTERNAL, e.text);
+			o->broken = true;
 			reset(o, NGHTTP2_CANCEL);
 			break;
 		}
@@ -390,7 +393,7 @@ pump(struct rpc_out *o)
 	o->busy = false;
 	if (o->detached && !o->over)
 		reset(o, NGHTTP2_CANCEL);
-	if (o->over && (o->in.n == 0 || o->detached))
+	if (o->over && (o->in.n == 0 || o->detached || o->broken))
 		out_end(o);
 }
 
@@ -510,7 +513,7 @@ on_close(nghttp2_session *h2, int32_t id, uint32_t error, void *user UNUSED)
 	    error == NGHTTP2_REFUSED_STREAM ? RPC_UNAVAILABLE : RPC_INTERNAL,
 	    text);
 	o->over = true;
-	if (o->in.n == 0 || o->detached)
+	if (o->in.n == 0 || o->detached || o->broken)
 		out_end(o);
 	return 0;
 }
