@@ -51,7 +51,14 @@ enum cli_kind {
 };
 
 /* What completes a value. */
-enum cli_hint { HINT_NONE, HINT_FILE, HINT_DIR, HINT_COMMAND };
+enum cli_hint {
+	HINT_NONE,
+	HINT_FILE,
+	HINT_DIR,
+	HINT_COMMAND,
+	HINT_SANDBOX, /* what the gateway has */
+	HINT_GATEWAY /* what is registered here */
+};
 
 struct cli_list {
 	const char **v; /* borrowed strings; NULL-terminated when n > 0 */
@@ -80,6 +87,7 @@ struct cli_pos {
 	size_t off;
 	bool optional;
 	bool trailing; /* the first word and all after it, options too */
+	bool before_dashes; /* optional, and passed over after "--" */
 	const char *help;
 	enum cli_hint hint;
 };

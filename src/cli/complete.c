@@ -6,7 +6,7 @@
  * option completes in every shell without a new script.  They call the program
  * by its bare name, so a moved binary keeps completing.
  */
-#include "cli/cli.h"
+#include "cli/reach.h"
 
 struct walk {
 	char path[64];
@@ -82,6 +82,8 @@ take(struct walk *w, const char *word, size_t at)
 	row = w->cmd != NULL ? w->cmd->pos : NULL;
 	if (row == NULL || row[w->pos].name == NULL)
 		return;
+	while (row[w->pos].before_dashes && w->only_words)
+		w->pos++;
 	if (row[w->pos].trailing)
 		w->command_at = at;
 	else if (row[w->pos].kind != OPT_LIST)
@@ -100,9 +102,15 @@ offer(struct buf *out, const char *prefix, const char *name, const char *word,
 }
 
 static void
-offer_hint(struct buf *out, enum cli_hint hint, size_t at)
+offer_hint(struct buf *out, enum cli_hint hint, size_t at, const char *word)
 {
 	switch (hint) {
+	case HINT_SANDBOX:
+		reach_offer_sandboxes(word, out);
+		break;
+	case HINT_GATEWAY:
+		reach_offer_gateways(word, out);
+		break;
 	case HINT_NONE:
 		break;
 	case HINT_FILE:
@@ -125,7 +133,7 @@ offer_value(struct buf *out, const struct cli_opt *o, const char *prefix,
 		for (size_t i = 0; o->choices[i] != NULL; i++)
 			offer(out, prefix, o->choices[i], word, o->help);
 	else
-		offer_hint(out, o->hint, 0);
+		offer_hint(out, o->hint, 0, word);
 }
 
 static void
@@ -168,7 +176,7 @@ cli_complete(size_t index, const char *const *words, size_t n, struct buf *out)
 		take(&w, words[i], i);
 	row = w.cmd != NULL ? w.cmd->pos : NULL;
 	if (w.command_at > 0) {
-		offer_hint(out, HINT_COMMAND, w.command_at);
+		offer_hint(out, HINT_COMMAND, w.command_at, word);
 		return;
 	}
 	if (w.value_of != NULL) {
@@ -187,8 +195,10 @@ cli_complete(size_t index, const char *const *words, size_t n, struct buf *out)
 		if (w.pos == 0)
 			offer_words(out, w.path, word);
 	}
+	while (row != NULL && row[w.pos].before_dashes && w.only_words)
+		w.pos++;
 	if (row != NULL && row[w.pos].name != NULL)
-		offer_hint(out, row[w.pos].hint, index);
+		offer_hint(out, row[w.pos].hint, index, word);
 }
 
 static const char bash_script[] =

@@ -340,6 +340,8 @@ take_positional(struct parser *p, const char *word, struct err *e)
 	if (row == NULL || row[p->pos].name == NULL)
 		return err_set(
 		    e, ERR_INVALID, "unexpected argument '%.200s' found", word);
+	while (row[p->pos].before_dashes && p->only_words)
+		p->pos++;
 	row += p->pos;
 	field = (char *)p->out->args + row->off;
 	p->pos_given[p->pos]++;

@@ -124,25 +124,31 @@ TEST(help, man_pages_escape_what_roff_reads)
 	CHECK(strstr(buf_str(&b), " --policy FILE is") == NULL);
 }
 
+static void
+take_page(const char *dir, const char *command)
+{
+	AUTO_BUF struct buf path = BUF_INIT(256);
+
+	buf_printf(&path, "%s/", dir);
+	cli_man_name(command, &path);
+	buf_puts(&path, ".1");
+	CHECK_INT(unlink(buf_str(&path)), ==, 0);
+}
+
 TEST(help, man_pages_are_written_to_a_directory)
 {
 	char dir[] = "/tmp/openshell-test-XXXXXX";
-	static const char *const pages[] = { "openshell.1", "openshell-run.1",
-		"openshell-policy.1", "openshell-policy-check.1",
-		"openshell-policy-test.1", "openshell-policy-show.1",
-		"openshell-doctor.1", "openshell-completions.1",
-		"openshell-help.1" };
 	struct captured c;
 
 	CHECK(mkdtemp(dir) != NULL);
 	CAPTURE(&c, NULL, "help", "--man", dir);
 	CHECK_INT(c.status, ==, 0);
-	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
-		AUTO_BUF struct buf path = BUF_INIT(256);
-
-		buf_printf(&path, "%s/%s", dir, pages[i]);
-		CHECK_INT(unlink(buf_str(&path)), ==, 0);
-	}
+	take_page(dir, "");
+	for (const struct cli_cmd *const *p = cli_cmds; *p != NULL; p++)
+		if (!(*p)->hidden)
+			take_page(dir, (*p)->path);
+	for (const struct cli_group *g = cli_groups; g->path != NULL; g++)
+		take_page(dir, g->path);
 	/* Nothing else was written. */
 	CHECK_INT(rmdir(dir), ==, 0);
 }

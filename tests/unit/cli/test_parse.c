@@ -229,3 +229,58 @@ TEST(parse, control_bytes_in_words_do_not_reach_the_terminal)
 	CHECK_INT(c.status, ==, CLI_USAGE);
 	CHECK(strchr(c.err, '\033') == NULL);
 }
+
+/* exec [NAME] -- COMMAND: how many words went where. */
+TEST(parse, exec_takes_a_name_only_before_the_dashes)
+{
+	static const struct {
+		const char *argv[9];
+		const char *name; /* or NULL */
+		const char *command;
+	} rows[] = {
+		{ { "sandbox", "exec", "demo", "--", "sh", "-c", "x" }, "demo",
+		    "sh" },
+		{ { "sandbox", "exec", "-n", "demo", "--", "sh" }, NULL, "sh" },
+		{ { "sandbox", "exec", "--", "sh", "-c" }, NULL, "sh" },
+		{ { "sb", "exec", "demo", "-e", "A=1", "--", "sh" }, "demo",
+		    "sh" },
+		{ { "sandbox", "exec", "demo", "ls" }, "demo", "ls" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *argv[10] = { (char[]) { "openshell" } };
+		const struct cli_pos *pos;
+		struct cli_parsed p;
+		struct err e;
+		int n = 1;
+
+		for (; rows[i].argv[n - 1] != NULL; n++)
+			argv[n] = (char *)(uintptr_t)rows[i].argv[n - 1];
+		CHECK_INT(cli_parse(n, argv, &p, &e), ==, 0);
+		CHECK_STR(p.cmd->path, "sandbox exec");
+		pos = p.cmd->pos;
+		const char *name =
+		    *(const char **)(void *)((char *)p.args + pos[0].off);
+		const struct cli_list *l =
+		    (const struct cli_list *)(void *)((char *)p.args +
+						      pos[1].off);
+
+		CHECK((name == NULL) == (rows[i].name == NULL));
+		if (name != NULL)
+			CHECK_STR(name, rows[i].name);
+		CHECK_STR(l->v[0], rows[i].command);
+		cli_parsed_fini(&p);
+	}
+}
+
+TEST(parse, exec_without_a_command_is_a_usage_error)
+{
+	char *argv[] = { (char[]) { "openshell" }, (char[]) { "sandbox" },
+		(char[]) { "exec" }, (char[]) { "demo" } };
+	struct cli_parsed p;
+	struct err e;
+
+	CHECK_INT(cli_parse(4, argv, &p, &e), ==, -1);
+	CHECK_HAS(e.text, "COMMAND");
+	cli_parsed_fini(&p);
+}

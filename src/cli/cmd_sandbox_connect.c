@@ -1,0 +1,58 @@
+/* openshell sandbox connect [NAME] */
+#include "base/mem.h"
+#include "cli/reach.h"
+#include "cli/session.h"
+
+struct args {
+	const char *sandbox;
+};
+
+enum { CONNECT_FAILED = 255 }; /* as ssh(1) has it */
+
+static const struct cli_pos pos[] = {
+	{ .name = "NAME",
+	    .kind = OPT_STR,
+	    OPT(sandbox),
+	    .optional = true,
+	    .hint = HINT_SANDBOX,
+	    .help = "The sandbox; the last used one when left out" },
+	{ 0 }
+};
+
+static int
+run(struct cli *c, const void *argp, struct err *e)
+{
+	const struct args *a = argp;
+	struct attach_options o = { .tty = ATTACH_TTY_YES,
+		.detach_keys = true };
+	AUTO_REACH struct reach *r = NULL;
+	AUTO_FREE char *id = NULL;
+
+	if (reach_open(&r, e) < 0)
+		return -1;
+	o.sandbox = reach_sandbox(c, r, a->sandbox, e);
+	if (o.sandbox == NULL)
+		return -1;
+	id = reach_sandbox_id(r, o.sandbox, e);
+	if (id == NULL)
+		return -1;
+	/* Before the session: it may end with this process. */
+	reach_remember(r, o.sandbox);
+	return session_attach(c, reach_rpc(r), id, &o, e);
+}
+
+const struct cli_cmd cmd_sandbox_connect = {
+	.path = "sandbox connect",
+	.summary = "Open a shell in a sandbox",
+	.about = "Opens the login shell of the sandbox in the user's terminal. "
+		 "Ctrl-P Ctrl-Q leaves the session; the sandbox keeps running "
+		 "in any case.",
+	.status = "That of the shell; 255 when the sandbox or the gateway "
+		  "cannot be reached or went away; 2 for a wrong command "
+		  "line.",
+	.examples = "openshell sandbox connect demo",
+	.pos = pos,
+	.args_size = sizeof(struct args),
+	.fail_status = CONNECT_FAILED,
+	.run = run,
+};
