@@ -10,7 +10,7 @@
 #include "cli/policy_remote.h"
 #include "codec/ydoc.h"
 
-enum { CALL_MS = 30000, NOTES_MAX = 1 << 20, AGAIN_MS = 250 };
+enum { CALL_MS = 30000, NOTES_MAX = 1 << 20, FIRST_MS = 4, AGAIN_MS = 250 };
 
 #define PATH(name) "/openshell.v1.OpenShell/" name
 
@@ -208,6 +208,7 @@ struct waiting {
 	bool dirty; /* something changed: ask again */
 	uv_timer_t timer;
 	bool timer_on;
+	unsigned tick_ms; /* of the next look, told or not; doubles */
 };
 
 static void
@@ -322,10 +323,9 @@ wait_change(struct waiting *w, uint64_t end)
 {
 	uv_loop_t *loop = rpc_client_loop(w->place->rpc);
 	uint64_t now = clock_mono_ms();
-	uint64_t ms = now < end ? MIN(end - now, (uint64_t)AGAIN_MS) : 0;
+	uint64_t ms = now < end ? MIN(end - now, (uint64_t)w->tick_ms) : 0;
 
-	if (w->watch == NULL && w->place->again == NULL)
-		ms = MIN(ms, 50);
+	w->tick_ms = MIN(2 * w->tick_ms, (unsigned)AGAIN_MS);
 	w->dirty = false;
 	(void)uv_timer_start(&w->timer, on_tick, ms, 0);
 	while (!w->dirty)
@@ -381,7 +381,9 @@ static int
 wait_for(struct cli *c, struct policy_place *p, unsigned version,
     unsigned timeout_s, struct err *e)
 {
-	struct waiting w = { .place = p, .timer_on = true };
+	struct waiting w = {
+		.place = p, .timer_on = true, .tick_ms = FIRST_MS
+	};
 	uint64_t end = clock_mono_ms() + (uint64_t)timeout_s * 1000;
 	uv_loop_t *loop = rpc_client_loop(p->rpc);
 	AUTO_FREE char *id = sandbox_id(p);
