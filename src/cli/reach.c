@@ -22,6 +22,9 @@ struct reach {
 	uv_loop_t loop;
 	bool loop_on;
 	struct rpc_client *rpc;
+	bool ready, lost;
+	unsigned connect_ms; /* 0: as long as the client thinks right */
+	struct err why; /* of lost */
 	char *config, *name, *dir, *url, *ca, *cert, *key, *sandbox;
 };
 
@@ -125,24 +128,59 @@ read_metadata(struct reach *r, struct err *e)
 	return 0;
 }
 
+static void
+on_ready(void *ctx)
+{
+	((struct reach *)ctx)->ready = true;
+}
+
+static void
+on_lost(void *ctx, const struct err *e)
+{
+	struct reach *r = ctx;
+
+	r->lost = true;
+	r->why = *e;
+}
+
 static int
 connect_now(struct reach *r, struct err *e)
 {
-	static const struct rpc_client_hooks none = { 0 };
+	const struct rpc_client_hooks hooks = {
+		.ready = on_ready, .lost = on_lost, .ctx = r
+	};
 	bool tls = strncmp(r->url, "https:", 6) == 0;
 	const struct rpc_target t = { .url = r->url,
 		.ca = tls ? r->ca : NULL,
 		.cert = tls ? r->cert : NULL,
-		.key = tls ? r->key : NULL };
+		.key = tls ? r->key : NULL,
+		.connect_ms = r->connect_ms };
 
-	return rpc_client_new(&r->loop, &t, &none, &r->rpc, e);
+	r->ready = r->lost = false;
+	return rpc_client_new(&r->loop, &t, &hooks, &r->rpc, e);
 }
 
-int
-reach_open(struct reach **out, struct err *e)
+/* The first answer, so that what is wrong is said once and with its fix. */
+static int
+wait_ready(struct reach *r, struct err *e)
+{
+	while (!r->ready && !r->lost)
+		(void)uv_run(&r->loop, UV_RUN_ONCE);
+	if (r->ready)
+		return 0;
+	return err_set(e, r->why.code,
+	    "gateway '%.100s' cannot be reached\n%.200s\n"
+	    "see what it does: openshell gateway status; start it: openshell "
+	    "gateway start",
+	    r->name, r->why.text);
+}
+
+static int
+open_within(unsigned ms, struct reach **out, struct err *e)
 {
 	AUTO_REACH struct reach *r = NEW(struct reach);
 
+	r->connect_ms = ms;
 	if (find_config(r, e) < 0 || find_name(r, e) < 0 ||
 	    read_metadata(r, e) < 0)
 		return -1;
@@ -151,8 +189,16 @@ reach_open(struct reach **out, struct err *e)
 	r->loop_on = true;
 	if (connect_now(r, e) < 0)
 		return err_wrap(e, "reach gateway '%.100s'", r->name);
+	if (wait_ready(r, e) < 0)
+		return -1;
 	*out = take_ptr(r);
 	return 0;
+}
+
+int
+reach_open(struct reach **out, struct err *e)
+{
+	return open_within(0, out, e);
 }
 
 void
@@ -290,7 +336,7 @@ reach_offer_sandboxes(const char *word, struct buf *out)
 	ProtobufCMessage *m;
 	struct err ignored;
 
-	if (reach_open(&r, &ignored) < 0)
+	if (open_within(OFFER_MS, &r, &ignored) < 0)
 		return;
 	q.limit = OFFER_MAX;
 	if (rpc_unary(r->rpc, "/openshell.v1.OpenShell/ListSandboxes", &q.base,
