@@ -169,13 +169,13 @@ def canary_lines():
 
 
 class Terminal:
-    """A real terminal around openshell run."""
+    """A real terminal around openshell."""
 
-    def __init__(self, argv, cwd, rows=24, cols=80):
+    def __init__(self, argv, cwd, rows=24, cols=80, env=None):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(cwd)
-            os.execv(argv[0], argv)
+            os.execve(argv[0], argv, {**os.environ} if env is None else env)
         self.resize(rows, cols)
         self.seen = b""
 
