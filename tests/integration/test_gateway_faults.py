@@ -1,0 +1,956 @@
+"""Bad input and faults of gateway and command line: a clear error with the fix, not zero, and nothing left."""
+import contextlib
+import datetime
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import ssl
+import struct
+import subprocess
+import time
+
+import pytest
+
+from gateway import READ_GITHUB
+from grpcapi import Code, fails, local, secure, sup, token, v1
+from harness import MODE, alive, until
+
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+
+
+def refused(out, *said):
+    """Exit 1 with every one of these words, and nothing of a crash."""
+    assert out.code not in (0, 2) and out.code < 128, out
+    assert out.stderr.startswith("Error:") or "\nError:" in out.stderr, out
+    for word in said:
+        assert word in out.stderr, (word, out)
+    return out
+
+
+# --- names
+
+def test_unknown_sandbox_everywhere(shared):
+    g = shared
+    for args in (["sandbox", "get", "nosuch"], ["sandbox", "connect", "nosuch"], ["sandbox", "exec", "nosuch", "--", "true"],
+                 ["logs", "nosuch"], ["policy", "get", "nosuch"], ["policy", "list", "nosuch"],
+                 ["policy", "set", "nosuch", "--policy", g.policy(READ_GITHUB)]):
+        refused(g.cli(*args), "not found")
+
+
+def test_name_taken(shared):
+    g = shared
+    g.create("demo")
+    identity = g.id_of("demo")
+    refused(g.cli("sandbox", "create", "--name", "demo", "--", "true"), "sandbox 'demo' already exists")
+    assert g.id_of("demo") == identity and g.exec("demo", "true").code == 0
+
+
+@pytest.mark.parametrize("name", ["Upper", "../up", "a b", "a;b", "-x", "x-", "a" * 64, "a/b", "ü", "a.b", "a\nb", "$(id)"])
+def test_invalid_name(shared, name):
+    out = shared.cli("sandbox", "create", f"--name={name}", "--", "true")
+    assert out.code in (1, 2) and "name" in out.stderr, out
+    assert "\n" not in name or "a\nb" not in out.stderr, out
+    assert shared.list() == {}
+
+
+def test_no_last_used_sandbox(shared):
+    with contextlib.suppress(FileNotFoundError):
+        (shared.config / "gateways/openshell/last_sandbox").unlink()
+    refused(shared.cli("sandbox", "get"), "No sandbox name provided", "openshell sandbox connect")
+
+
+def test_bad_policy_leaves_nothing_behind(shared):
+    g = shared
+    for text, said in (("version: 1\nbogus: 1\n", "bogus"), ("version: 2\n", "version"), ("version: 1\nversion: 1\n", "duplicate"),
+                       ("", "version")):
+        out = g.cli("sandbox", "create", "--name", "demo", "--policy", g.policy(text), "--", "true")
+        assert out.code == 1 and said in out.stderr, out
+    out = g.cli("sandbox", "create", "--name", "demo", "--policy", g.home / "nosuch.yaml", "--", "true")
+    assert out.code == 1 and "nosuch.yaml" in out.stderr, out
+    assert g.list() == {}
+
+
+# --- many and interrupted
+
+@pytest.mark.slow
+def test_a_hundred_creates_at_once(shared):
+    g = shared
+    many = [g.spawn("sandbox", "create", "--name", f"n{i}", "--", "sh", "-c", f"echo out{i}", stdin=subprocess.DEVNULL)
+            for i in range(100)]
+    for i, process in enumerate(many):
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == 0 and f"out{i}\n".encode() in out, (i, out, err)
+    rows = g.json("sandbox", "list", "--limit", "1000")
+    assert len(rows) == 100 and {r["phase"].lower() for r in rows} == {"ready"}
+    assert len({r["id"] for r in rows}) == 100
+    g.clean(60)
+
+
+def test_twenty_creates_of_one_name_make_one(shared):
+    g = shared
+    many = [g.spawn("sandbox", "create", "--name", "same", "--", "true", stdin=subprocess.DEVNULL) for _ in range(20)]
+    codes = [p.communicate(timeout=60) and p.returncode for p in many]
+    assert codes.count(0) == 1 and set(codes) == {0, 1}, codes
+    assert list(g.list()) == ["same"] and g.phase("same") == "ready"
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_create_interrupted_at_any_moment(shared, sig):
+    g = shared
+    for n in range(8):
+        name = f"n{n}"
+        process = g.spawn("sandbox", "create", "--name", name, "--", "sleep", "1000", stdin=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(n * 0.012)
+        process.send_signal(sig)
+        assert process.wait(20) in (128 + sig, -sig, 1)
+        # Either it was never made, or it is whole: usable and deletable.
+        if g.wait_phase(name, "ready", "gone", "error") == "ready":
+            assert g.exec(name, "true").code == 0
+            g.delete(name)
+        elif g.phase(name) == "error":
+            g.delete(name)
+
+
+def test_no_keep_interrupted_deletes(shared):
+    g = shared
+    process = g.spawn("sandbox", "create", "--name", "demo", "--no-keep", "--", "sh", "-c", "echo up; sleep 1000",
+                      stdin=subprocess.DEVNULL)
+    while b"up" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)
+    g.wait_phase("demo", "gone")
+
+
+# --- the port, the lock
+
+def test_port_in_use_is_named_with_who_has_it(no_gateway):
+    g = no_gateway
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", g.port))
+        s.listen()
+        out = refused(g.cli("gateway", "start", "--port", g.port), str(g.port))
+        assert "in use" in out.stderr or "held by" in out.stderr, out
+        assert not g.up() and g.mine() == set()
+    g.start()
+    assert g.ok("status").stdout
+
+
+def test_a_stale_lock_is_no_obstacle(no_gateway):
+    g = no_gateway
+    g.state.mkdir(parents=True, mode=0o700)
+    for place in (g.home / ".openshell", g.home / ".openshell/gateways"):
+        place.chmod(0o700)
+    (g.state / "gateway.pid").write_text(f"{os.getpid()}\n")
+    g.start()
+    assert g.pid() != os.getpid() and g.up()
+    g.kill_gateway()
+    assert g.sock.exists()  # what a killed one leaves
+    g.start()
+    assert g.up() and g.ok("sandbox", "list")
+
+
+def test_stop_does_not_signal_a_pid_that_is_not_its_gateway(no_gateway):
+    g = no_gateway
+    g.start()
+    g.stop()
+    bystander = subprocess.Popen(["sleep", "1000"])
+    try:
+        (g.state / "gateway.pid").write_text(f"{bystander.pid}\n")
+        g.cli("gateway", "stop")
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_two_starts_at_once_make_one(no_gateway):
+    g = no_gateway
+    many = [g.spawn("gateway", "start", "--port", g.port, stdin=subprocess.DEVNULL) for _ in range(6)]
+    for process in many:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    gateways = [p for p in g.mine() if open(f"/proc/{p}/comm").read().startswith("openshell-gatew")]
+    assert gateways == [g.pid()], gateways
+
+
+def test_a_lock_that_another_holds(no_gateway):
+    """Held by another process, under root that of another user: refused, and that process untouched."""
+    g = no_gateway
+    g.start()
+    g.stop()
+    path = g.state / "gateway.pid"
+    user = []
+    if MODE == "root":
+        for place in (g.home, g.home / ".openshell", g.home / ".openshell/gateways", g.state):
+            place.chmod(0o755)
+        path.chmod(0o666)
+        user = ["setpriv", "--reuid=20002", "--regid=20002", "--clear-groups", "--"]
+    holder = subprocess.Popen([*user, "flock", str(path), "sh", "-c", "echo held; exec sleep 1000"], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        if MODE == "root":
+            for place in (g.state, g.home):
+                place.chmod(0o700)
+        out = g.cli("gateway", "start", "--port", g.port)
+        # It is no gateway: whatever is said, nothing may claim that one runs.
+        assert out.code == 1 and "gateway.pid" in out.stderr, out
+        g.cli("gateway", "stop", timeout=60)
+        assert holder.poll() is None
+    finally:
+        subprocess.run(["kill", "-9", *map(str, [holder.pid, *children_of(holder.pid)])])
+        holder.wait()
+        holder.stdout.close()
+    path.chmod(0o600)
+    g.start()
+
+
+def children_of(pid):
+    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+# --- the database
+
+def stopped(g):
+    g.start()
+    g.create("demo", policy=READ_GITHUB)
+    g.stop()
+    return g.state / "data/openshell.db"
+
+
+def test_corrupt_database_is_refused_and_kept(no_gateway):
+    g = no_gateway
+    db = stopped(g)
+    for extra in ("-wal", "-shm"):
+        pathlib.Path(f"{db}{extra}").unlink(missing_ok=True)
+    whole = db.read_bytes()
+    for bad in (b"this is no database" * 400, whole[:100] + os.urandom(len(whole) - 100), whole[: len(whole) // 2]):
+        db.write_bytes(bad)
+        out = g.cli("gateway", "start", "--port", g.port)
+        if out.code == 0:  # a fault that only shows later may not lose what was there
+            assert g.phase("demo") in ("ready", "provisioning"), out
+            g.stop()
+        else:
+            refused(out, "openshell.db")
+            assert db.read_bytes()[: len(bad)] == bad, "changed what a person might still save"
+            assert not g.up()
+    db.write_bytes(whole)
+    g.start()
+    g.wait_phase("demo", "ready")
+
+
+def test_database_of_a_newer_version(no_gateway):
+    g = no_gateway
+    db = stopped(g)
+    with contextlib.closing(sqlite3.connect(db)) as c:
+        version = c.execute("PRAGMA user_version").fetchone()[0]
+        tables = {r[0] for r in c.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+        assert {"objects", "sandbox_policies"} <= tables, tables
+        assert version > 0
+        c.execute("PRAGMA user_version = 9999")
+        c.commit()
+    out = refused(g.cli("gateway", "start", "--port", g.port), "openshell.db", "newer")
+    assert "9999" in out.stderr, out
+    with contextlib.closing(sqlite3.connect(db)) as c:
+        c.execute(f"PRAGMA user_version = {version}")
+        c.commit()
+    g.start()
+    g.wait_phase("demo", "ready")
+
+
+@pytest.mark.slow
+def test_full_disk(no_gateway):
+    """The state lies on a file system of some megabytes that fills: errors, not lies; then all goes on."""
+    g = no_gateway
+    place = g.home / ".openshell"
+    place.mkdir(mode=0o700)
+    enter = ["unshare", "-m"] if MODE == "root" else ["unshare", "-Urm"]
+    script = r"""
+        set -e
+        mount -t tmpfs -o size=8m,mode=0700 none "$1"
+        "$OPENSHELL" gateway start --port "$2"
+        state=$1/gateways/openshell
+        "$OPENSHELL" sandbox create --name one -- true || echo "one-$?"
+        head -c 100m /dev/zero > "$1/fill" 2>/dev/null || :
+        "$OPENSHELL" sandbox create --name two -- true 2>"$3/err" && echo made || echo "refused-$?"
+        "$OPENSHELL" sandbox list --names
+        rm "$1/fill"
+        "$OPENSHELL" sandbox create --name three -- true || echo "three-$?"
+        "$OPENSHELL" sandbox list --names
+        "$OPENSHELL" sandbox delete --all
+        "$OPENSHELL" gateway stop
+    """
+    if MODE != "root":
+        # A user namespace of one's own maps one id only; sandboxes need more of it.  The gateway does not.
+        script = script.replace('-- true || echo "one-$?"', '-- true || :').replace('-- true || echo "three-$?"', '-- true || :')
+    done = subprocess.run([*enter, "sh", "-c", script, "sh", str(place), str(g.port), str(g.home)], cwd=g.work, env=g.env,
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done
+    err = (g.home / "err").read_text()
+    assert "refused-1" in done.stdout, (done, err)
+    assert "space" in err.lower() or "full" in err.lower(), (err, done)
+    assert g.mine() == set()
+
+
+# --- certificates
+
+def certificate(where, name, subject, ca=None, days=30, start=None, extra=""):
+    """where/name.{crt,key} made by openssl, by `ca` (crt, key) or itself."""
+    key, crt, csr, ext = (where / f"{name}.{s}" for s in ("key", "crt", "csr", "ext"))
+    run = lambda *a: subprocess.run(["openssl", *map(str, a)], check=True, capture_output=True)  # noqa: E731
+    run("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
+    key.chmod(0o600)
+    run("req", "-new", "-key", key, "-subj", subject, "-out", csr)
+    ext.write_text(extra)
+    signer = ["-CA", ca[0], "-CAkey", ca[1], "-CAcreateserial"] if ca else ["-signkey", key]
+    if start is None:
+        run("x509", "-req", "-in", csr, *signer, "-days", days, "-extfile", ext, "-out", crt)
+    else:
+        db = where / f"{name}.d"
+        db.mkdir()
+        (db / "index").write_text("")
+        (db / "serial").write_text("4242\n")
+        (db / "conf").write_text(f"[ca]\ndefault_ca=d\n[d]\ndatabase={db}/index\nserial={db}/serial\nnew_certs_dir={db}\n"
+                                 "default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\norganizationName=optional\n")
+        fmt = lambda t: t.strftime("%Y%m%d%H%M%SZ")  # noqa: E731
+        run("ca", "-batch", "-config", db / "conf", "-in", csr, "-cert", ca[0], "-keyfile", ca[1], "-startdate", fmt(start),
+            "-enddate", fmt(start + datetime.timedelta(days=days)), "-extfile", ext, "-out", crt, "-notext")
+    return crt, key
+
+
+USER = "subjectAltName=URI:openshell://user/x\nextendedKeyUsage=clientAuth\n"
+NOW = datetime.datetime.now(datetime.timezone.utc)
+
+
+@pytest.fixture
+def pki(shared):
+    where = shared.home / "pki-test"
+    where.mkdir(exist_ok=True)
+    yield where, (shared.state / "pki/ca.crt", shared.state / "pki/ca.key")
+    shutil.rmtree(where)
+
+
+def test_certificates_of_the_pki_are_as_specified(shared):
+    def text(path):
+        return subprocess.run(["openssl", "x509", "-in", path, "-noout", "-text"], check=True, capture_output=True, text=True).stdout
+    ca, server, client = (text(p) for p in (shared.state / "pki/ca.crt", shared.state / "pki/tls.crt", shared.bundle / "tls.crt"))
+    assert "CA:TRUE, pathlen:0" in ca and "O = openshell" in ca and "CN = openshell-ca" in ca
+    assert "CA:TRUE" not in server + client
+    for san in ("DNS:openshell", "DNS:localhost", "IP Address:127.0.0.1", "IP Address:0:0:0:0:0:0:0:1"):
+        assert san in server, san
+    assert "TLS Web Server Authentication" in server and "TLS Web Client Authentication" not in server
+    assert "TLS Web Client Authentication" in client and "URI:openshell://user/" in client
+    for t in (ca, server, client):
+        assert "prime256v1" in t and "ecdsa-with-SHA256" in t
+    assert (shared.state / "pki/ca.crt").read_bytes() == (shared.bundle / "ca.crt").read_bytes()
+    for path in (shared.state / "pki/tls.crt", shared.bundle / "tls.crt"):
+        subprocess.run(["openssl", "verify", "-CAfile", shared.state / "pki/ca.crt", path], check=True, capture_output=True)
+
+
+def connects(g, crt, key, ca=None):
+    client = secure(g, crt=crt, key=key, ca=ca)
+    try:
+        client.ListSandboxes(timeout=5)
+        return True
+    except Exception as e:
+        assert e.code() in (Code.UNAVAILABLE, Code.UNAUTHENTICATED, Code.PERMISSION_DENIED), e
+        return e.code()
+    finally:
+        client.close()
+
+
+def test_foreign_expired_and_roleless_certificates_are_refused(shared, pki):
+    where, ca = pki
+    # Two-sided: one that we make ourselves, of that CA and with that role, is let in.
+    assert connects(shared, *certificate(where, "good", "/CN=test", ca, extra=USER)) is True
+    own_ca = certificate(where, "foreign-ca", "/O=openshell/CN=openshell-ca", extra="basicConstraints=critical,CA:TRUE,pathlen:0\n")
+    wrong = {
+        "foreign": dict(ca=own_ca, extra=USER),
+        "expired": dict(ca=ca, extra=USER, start=NOW - datetime.timedelta(days=60)),
+        "future": dict(ca=ca, extra=USER, start=NOW + datetime.timedelta(days=60)),
+        "self": dict(extra=USER),
+        "server-use": dict(ca=ca, extra=USER.replace("clientAuth", "serverAuth")),
+    }
+    for name, how in wrong.items():
+        got = connects(shared, *certificate(where, name, "/CN=openshell-client", **how))
+        assert got == Code.UNAVAILABLE, (name, got)
+    for name, extra in (("no-role", "extendedKeyUsage=clientAuth\n"),
+                        ("other-role", "subjectAltName=URI:openshell://admin/x\nextendedKeyUsage=clientAuth\n"),
+                        ("near", "subjectAltName=URI:openshell://users/x\nextendedKeyUsage=clientAuth\n"),
+                        ("dns", "subjectAltName=DNS:openshell\nextendedKeyUsage=clientAuth\n"),
+                        ("two", "subjectAltName=URI:openshell://sandbox/x,URI:openshell://user/x\nextendedKeyUsage=clientAuth\n"),
+                        ("sandbox", "subjectAltName=URI:openshell://sandbox/nosuch\nextendedKeyUsage=clientAuth\n")):
+        got = connects(shared, *certificate(where, name, "/CN=openshell-client", ca, extra=extra))
+        assert got in (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED), (name, got)
+    # The server's own certificate is no client's.
+    assert connects(shared, shared.state / "pki/tls.crt", shared.state / "pki/tls.key") is not True
+
+
+def test_command_line_says_what_is_wrong_with_its_certificates(gateway):
+    g = gateway
+    keep = g.home / "keep"
+    shutil.copytree(g.bundle, keep)
+
+    def restore():
+        shutil.rmtree(g.bundle)
+        shutil.copytree(keep, g.bundle)
+        g.bundle.chmod(0o700)
+        (g.bundle / "tls.key").chmod(0o600)
+
+    for name in ("ca.crt", "tls.crt", "tls.key"):
+        (g.bundle / name).unlink()
+        refused(g.cli("sandbox", "list"), f"mtls/{name}", "No such file")
+        restore()
+        (g.bundle / name).write_text("no certificate")
+        (g.bundle / name).chmod(0o600)
+        refused(g.cli("sandbox", "list"), name)
+        restore()
+    # Of another gateway: its server is not ours, and we are not its user.
+    ca = certificate(g.home, "other-ca", "/O=openshell/CN=openshell-ca", extra="basicConstraints=critical,CA:TRUE,pathlen:0\n")
+    crt, key = certificate(g.home, "other", "/CN=openshell-client", ca, extra=USER)
+    shutil.copy(ca[0], g.bundle / "ca.crt")
+    refused(g.cli("sandbox", "list"), "certificate")
+    restore()
+    shutil.copy(crt, g.bundle / "tls.crt")
+    shutil.copy(key, g.bundle / "tls.key")
+    refused(g.cli("sandbox", "list"), "certificate")
+    restore()
+    mine = (g.state / "pki/ca.crt", g.state / "pki/ca.key")
+    crt, key = certificate(g.home, "old", "/CN=openshell-client", mine, extra=USER, start=NOW - datetime.timedelta(days=60))
+    shutil.copy(crt, g.bundle / "tls.crt")
+    shutil.copy(key, g.bundle / "tls.key")
+    out = refused(g.cli("sandbox", "list"), "expired")
+    assert "openshell gateway start" in out.stderr or "openshell gateway restart" in out.stderr, out
+    restore()
+    g.ok("sandbox", "list")
+
+
+def test_certificates_are_renewed_before_they_end(gateway):
+    """Nearly over, over, or not yet begun: a start makes new ones of the same CA, and sandboxes stay."""
+    g = gateway
+    g.create("demo")
+    ca = (g.state / "pki/ca.crt", g.state / "pki/ca.key")
+    before = ca[0].read_bytes()
+    san = "subjectAltName=DNS:openshell,DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n"
+    for n, (start, days) in enumerate(((NOW - datetime.timedelta(days=364), 365), (NOW - datetime.timedelta(days=60), 30))):
+        g.stop()
+        for name, extra, place in (("srv", san, g.state / "pki"), ("cli", USER, g.bundle)):
+            crt, key = certificate(g.home, f"{name}{n}", f"/CN=openshell-{name}", ca, extra=extra, days=days, start=start)
+            shutil.copy(crt, place / "tls.crt")
+            shutil.copy(key, place / "tls.key")
+        g.start()
+        for place in (g.state / "pki/tls.crt", g.bundle / "tls.crt"):
+            subprocess.run(["openssl", "x509", "-in", place, "-noout", "-checkend", str(30 * 86400)], check=True, capture_output=True)
+        g.wait_phase("demo", "ready")
+    assert ca[0].read_bytes() == before
+
+
+@pytest.mark.parametrize("jump", ["-3d", "+3d", "-400d"])
+def test_clock_of_the_gateway_jumps(gateway, jump):
+    """Set back, set forward, or before its certificates began: it says so or works; sandboxes stay."""
+    assert os.path.exists(FAKETIME), "faketime is missing: script/bootstrap --tests installs it"
+    g = gateway
+    g.create("demo")
+    before = g.json("policy", "list", "demo")
+    g.stop()
+    out = g.cli("gateway", "start", "--port", g.port, env={"LD_PRELOAD": FAKETIME, "FAKETIME": jump, "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+    if out.code:
+        refused(out, "certificate")
+        g.start()
+    g.wait_phase("demo", "ready", seconds=30)
+    assert g.exec("demo", "echo", "here").stdout == "here\n"
+    assert g.json("policy", "list", "demo") == before
+    g.create("second")
+    assert [s["name"] for s in g.json("sandbox", "list")] in (["demo", "second"], ["second", "demo"])
+    g.stop()
+    g.start()
+    g.wait_phase("demo", "ready")
+
+
+# --- modes and places
+
+def test_wrong_modes_are_refused_with_the_remedy(gateway):
+    g = gateway
+    g.stop()
+    for path, mode in ((g.state / "pki/ca.key", 0o644), (g.state / "pki/tls.key", 0o640), (g.state / "data/openshell.db", 0o666),
+                       (g.state, 0o777)):
+        right = path.stat().st_mode & 0o777
+        path.chmod(mode)
+        out = refused(g.cli("gateway", "start", "--port", g.port), path.name, "chmod")
+        assert not g.up(), out
+        path.chmod(right)
+    g.start()
+    (g.bundle / "tls.key").chmod(0o644)
+    refused(g.cli("sandbox", "list"), "tls.key", "chmod 600")
+    (g.bundle / "tls.key").chmod(0o600)
+    g.ok("sandbox", "list")
+
+
+def test_symbolic_links_in_the_state_are_refused(gateway):
+    g = gateway
+    g.stop()
+    key = g.state / "pki/ca.key"
+    key.rename(g.home / "elsewhere")
+    key.symlink_to(g.home / "elsewhere")
+    refused(g.cli("gateway", "start", "--port", g.port), "ca.key")
+    key.unlink()
+    (g.home / "elsewhere").rename(key)
+    g.start()
+
+
+def test_a_home_that_cannot_be_written(no_gateway):
+    g = no_gateway
+    if MODE == "root":
+        script = ('mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && cd / && "$OPENSHELL" gateway start --port "$2"')
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", str(g.home), str(g.port)], env=g.env,
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "Read-only file system" in done.stderr and str(g.home) in done.stderr, done
+    else:
+        g.home.chmod(0o500)
+        refused(g.cli("gateway", "start", "--port", g.port), str(g.home), "Permission denied")
+        g.home.chmod(0o700)
+    assert g.mine() == set()
+
+
+def test_no_home_at_all(no_gateway):
+    g = no_gateway
+    env = {k: v for k, v in g.env.items() if k not in ("HOME", "XDG_CONFIG_HOME")}
+    done = subprocess.run(g.argv("gateway", "start", "--port", g.port), env=env, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "HOME" in done.stderr, done
+
+
+def test_a_home_whose_path_is_too_long_for_a_socket(no_gateway):
+    """Works, or says why not and what to do."""
+    g = no_gateway
+    deep = g.home / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    env = {"HOME": str(deep)}
+    out = g.cli("gateway", "start", "--port", g.port, env=env)
+    if out.code == 0:
+        assert g.cli("sandbox", "create", "--name", "x", "--", "true", env=env).code == 0
+        g.cli("sandbox", "delete", "--all", env=env)
+        g.cli("gateway", "stop", env=env)
+    else:
+        refused(out, "HOME")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name":1}', '{"name":"openshell"}', "\0\xff", "{" * 10000, '{"name":"../x","gateway_endpoint":"","is_remote":false,"gateway_port":0}'],
+                         ids=range(8))
+def test_malformed_metadata_is_named(gateway, text):
+    path = gateway.config / "gateways/openshell/metadata.json"
+    keep = path.read_text()
+    path.write_text(text)
+    out = refused(gateway.cli("sandbox", "list"))
+    assert "metadata.json" in out.stderr, out
+    path.write_text(keep)
+    gateway.ok("sandbox", "list")
+
+
+def test_gateway_names_that_are_paths(gateway):
+    g = gateway
+    for bad in ("../../x", "a/b", ".", "..", "-x", "a b", "x" * 254):
+        for args in (["gateway", "start", f"--name={bad}"], ["sandbox", "list", f"--gateway={bad}"], ["gateway", "stop", f"--name={bad}"]):
+            out = g.cli(*args)
+            assert out.code in (1, 2) and out.stderr, (args, out)
+    (g.config / "active_gateway").write_text("../../../etc")
+    assert g.cli("sandbox", "list").code == 1
+    (g.config / "active_gateway").write_text("openshell\n")
+    g.ok("sandbox", "list")
+    refused(g.cli("sandbox", "list", "-g", "nosuch"), "Unknown gateway 'nosuch'.", "openshell gateway start")
+    g.ok("sandbox", "list", env={"OPENSHELL_GATEWAY": "  "})
+    g.ok("sandbox", "list", "--gateway-endpoint", f"https://127.0.0.1:{g.port}/")
+
+
+# --- hostile clients on the wire
+
+def tls(g, alpn="h2", cert=True):
+    context = ssl.create_default_context(cafile=g.bundle / "ca.crt")
+    if cert:
+        context.load_cert_chain(g.bundle / "tls.crt", g.bundle / "tls.key")
+    context.set_alpn_protocols([alpn])
+    raw = socket.create_connection(("127.0.0.1", g.port), 10)
+    return context.wrap_socket(raw, server_hostname="127.0.0.1")
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def literal(name, value):
+    assert len(name) < 127 and len(value) < 127
+    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+def head(path=b"/openshell.v1.OpenShell/ListSandboxes"):
+    return b"".join(literal(*h) for h in ((b":method", b"POST"), (b":scheme", b"https"), (b":path", path),
+                                          (b":authority", b"x"), (b"content-type", b"application/grpc"), (b"te", b"trailers")))
+
+
+def serves(g):
+    """The gateway answers others, and is the same process."""
+    client = local(g)
+    assert client.Health(timeout=5).status == v1.SERVICE_STATUS_HEALTHY
+    client.close()
+    assert g.ok("sandbox", "list", timeout=20)
+
+
+def closed(s, seconds):
+    """Has the other side ended this connection within that time?"""
+    s.settimeout(seconds)
+    try:
+        while s.recv(65536):
+            pass
+        return True
+    except (ConnectionError, ssl.SSLError):
+        return True
+    except TimeoutError:
+        return False
+
+
+def memory(g):
+    return int(pathlib.Path(f"/proc/{g.pid()}/statm").read_text().split()[1]) * 4096
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n", os.urandom(4000), b"PRI * HTTP/2.0\r\n\r\n", b"\0" * 70000],
+                         ids=["nothing", "half-hello", "plain-http", "noise", "plain-h2", "zeros"])
+def test_bytes_that_are_no_handshake(shared, sent):
+    pid = shared.pid()
+    many = [socket.create_connection(("127.0.0.1", shared.port), 5) for _ in range(20)]
+    for s in many:
+        with contextlib.suppress(ConnectionError):
+            s.sendall(sent)
+    serves(shared)
+    assert closed(many[0], 15), "a handshake has 10 s"
+    for s in many:
+        s.close()
+    assert shared.pid() == pid
+
+
+FRAMES = {
+    "half a frame": PREFACE + frame(1, 4, 1, head())[:20],
+    "half a message": PREFACE + frame(1, 4, 1, head()) + frame(0, 0, 1, b"\0\0\0\0\x10abc"),
+    "nothing after the preface": PREFACE,
+    "settings flood": PREFACE + frame(4, 0, 0) * 20000,
+    "ping flood": PREFACE + frame(6, 0, 0, b"x" * 8) * 20000,
+    "reset flood": PREFACE + b"".join(frame(1, 4, i, head()) + frame(3, 0, i, struct.pack(">I", 8)) for i in range(1, 6001, 2)),
+    "endless continuation": PREFACE + frame(1, 0, 1, head()) + frame(9, 0, 1, literal(b"x", b"y" * 100) * 100) * 500,
+    "data on no stream": PREFACE + frame(0, 0, 7, b"x"),
+    "even stream": PREFACE + frame(1, 4, 2, head()),
+    "frame too large": PREFACE + frame(0, 0, 1, b"x" * 70000),
+    "bad padding": PREFACE + frame(1, 12, 1, b"\xff" + head()),
+    "window overflow": PREFACE + frame(8, 0, 0, struct.pack(">I", 0x7fffffff)) * 2,
+    "hpack index": PREFACE + frame(1, 5, 1, b"\xff\xff\xff\xff\xff\x0f"),
+    "hpack table size": PREFACE + frame(1, 5, 1, b"\x3f\xff\xff\xff\xff\x0f"),
+    "no method": PREFACE + frame(1, 5, 1, literal(b":path", b"/x")),
+    "upper case": PREFACE + frame(1, 5, 1, head() + literal(b"X-Upper", b"x")),
+    "zero window": PREFACE + frame(4, 0, 0, struct.pack(">HI", 4, 0)) + frame(1, 4, 1, head()) + frame(0, 1, 1, b"\0\0\0\0\0"),
+    "compressed flag": PREFACE + frame(1, 4, 1, head()) + frame(0, 1, 1, b"\1\0\0\0\0"),
+    "push": PREFACE + frame(5, 4, 1, struct.pack(">I", 2) + head()),
+}
+
+
+@pytest.mark.parametrize("how", FRAMES)
+def test_frames_that_break_the_rules_hurt_nobody_else(shared, how):
+    pid, before = shared.pid(), memory(shared)
+    with tls(shared) as s:
+        with contextlib.suppress(OSError):
+            s.sendall(FRAMES[how])
+        serves(shared)
+        with contextlib.suppress(OSError):
+            s.settimeout(0.2)
+            s.recv(65536)
+    serves(shared)
+    assert shared.pid() == pid
+    assert memory(shared) - before < 64 << 20
+
+
+def test_a_message_of_a_gigabyte_is_refused_before_it_is_kept(shared):
+    before = memory(shared)
+    with tls(shared) as s:
+        s.sendall(PREFACE + frame(1, 4, 1, head()) + frame(0, 0, 1, b"\0" + (1 << 30).to_bytes(4, "big")))
+        sent = 0
+        s.settimeout(3)
+        with contextlib.suppress(OSError):
+            while sent < 16 << 20:
+                s.sendall(frame(0, 0, 1, b"x" * 16000))
+                sent += 16000
+    assert memory(shared) - before < 16 << 20
+    serves(shared)
+    # By a client that keeps the rules: it is told.
+    client = secure(shared)
+    fails(Code.OUT_OF_RANGE, lambda: client.ListSandboxes(b"\x1a\xff\xff\x7f" + b"x" * (2 << 20)))
+    client.close()
+
+
+def test_ten_thousand_streams(shared):
+    pid, before = shared.pid(), memory(shared)
+    with tls(shared) as s:
+        with contextlib.suppress(OSError):
+            s.sendall(PREFACE)
+            for i in range(1, 20001, 2):
+                s.sendall(frame(1, 4, i, head(b"/openshell.v1.OpenShell/ListSandboxes")))
+        serves(shared)
+        assert memory(shared) - before < 64 << 20
+    assert shared.pid() == pid
+
+
+def test_many_connections_that_say_nothing_leave_room_for_others(shared):
+    """A82: half-open and byte by byte, on both listeners."""
+    pid = shared.pid()
+    held = []
+    with contextlib.suppress(OSError):
+        for _ in range(900):
+            s = socket.socket()
+            s.settimeout(1)
+            s.connect(("127.0.0.1", shared.port))
+            held.append(s)
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(1)
+            s.connect(str(shared.sock))
+            held.append(s)
+    for s in held[::10]:
+        with contextlib.suppress(OSError):
+            s.sendall(b"\x16")
+    began = time.monotonic()
+    serves(shared)
+    assert time.monotonic() - began < 10
+    assert memory(shared) < 200 << 20
+    assert closed(held[0], 20), "a handshake that never comes ends"
+    for s in held:
+        s.close()
+    assert shared.pid() == pid
+    serves(shared)
+
+
+def test_a_slow_request_head_over_http_ends(shared):
+    """A82: one byte now and then does not hold a connection for ever."""
+    with tls(shared, alpn="http/1.1") as s:
+        end = time.monotonic() + 25
+        s.settimeout(1)
+        over = False
+        for byte in b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 60:
+            try:
+                s.send(bytes([byte]))
+                over = s.recv(4096) == b""
+            except TimeoutError:
+                pass
+            except OSError:
+                over = True
+            if over or time.monotonic() > end:
+                break
+        assert over, "still reading a head that takes for ever"
+    serves(shared)
+
+
+@pytest.mark.parametrize("request_line", [b"GET /healthz HTTP/1.1\r\n\r\n", b"GET  /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n\r\n\r\n",
+                                          b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+                                          b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 20000 + b"\r\n",
+                                          b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"], ids=range(6))
+def test_strange_http_requests(shared, request_line):
+    with tls(shared, alpn="http/1.1") as s:
+        s.settimeout(15)
+        with contextlib.suppress(OSError):
+            s.sendall(request_line)
+            answer = s.recv(4096)
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
+    serves(shared)
+
+
+# --- sandboxes that lie
+
+def test_a_supervisor_that_claims_anothers_id_is_refused_and_recorded(shared):
+    g = shared
+    g.create("mine")
+    g.create("other")
+    mine, other = g.id_of("mine"), g.id_of("other")
+    keeper = g.keeper(other)
+    me = local(g, bearer=token(g, mine))
+    hello = sup.Up(hello=sup.Hello(sandbox_id=other, protocol=1, state=sup.State(phase=sup.PHASE_FAILED, reason="lie")))
+    fails(Code.PERMISSION_DENIED, lambda: me.Attend(iter([hello])))
+    me.close()
+    assert g.phase("other") == "ready" and g.keeper(other) == keeper
+    assert g.exec("other", "true").code == 0
+    log = (g.state / "logs/server.log").read_text()
+    assert any(mine in line and other in line for line in log.splitlines()), log[-3000:]
+    text = g.ok("logs", "mine").stdout + g.ok("logs", "other").stdout
+    assert "claim" in text.lower() or "refused" in text.lower() or "denied" in text.lower(), text
+    assert token(g, mine) not in log
+
+
+LIES = {
+    "no hello": [sup.Up(logs=sup.Logs(first_seq=1))],
+    "hello twice": None,
+    "unknown protocol": "protocol",
+    "acknowledges what was never sent": [sup.Up(policy_status=sup.PolicyStatus(version=4000000000, loaded=True))],
+    "a log line of a megabyte": [sup.Up(logs=sup.Logs(first_seq=1, lines=[v1.SandboxLogLine(message="x" * 900000)]))],
+    "no UTF-8": b"\x0a\x02\x0a\x00\x22\x08\x08\x01\x12\x04\x2a\x02\xff\xfe",
+    "noise": b"\xff" * 100,
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_supervisor_that_breaks_the_protocol(shared, lie):
+    g = shared
+    g.create("demo")
+    g.create("other")
+    identity = g.id_of("demo")
+    me = local(g, bearer=token(g, identity))
+    hello = sup.Up(hello=sup.Hello(sandbox_id=identity, protocol=1, state=sup.State(phase=sup.PHASE_ISOLATED)))
+    what = LIES[lie]
+    asks = {"hello twice": [hello, hello], "no hello": what,
+            "unknown protocol": [sup.Up(hello=sup.Hello(sandbox_id=identity, protocol=77))]}.get(lie)
+    if asks is None:
+        asks = [hello, *([what] if isinstance(what, bytes) else what)]
+    try:
+        for _ in me.Attend(iter(asks), timeout=2):
+            pass
+    except Exception as e:
+        assert e.code() != Code.UNKNOWN, e
+    me.close()
+    serves(g)
+    # The real one comes back, and the neighbour saw nothing.
+    g.wait_phase("demo", "ready", seconds=40)
+    assert g.exec("demo", "echo", "true").stdout == "true\n"
+    assert g.phase("other") == "ready"
+    assert max(r["version"] for r in g.json("policy", "list", "demo") or [{"version": 1}]) < 10
+
+
+def test_a_relay_that_was_never_asked_for(shared):
+    g = shared
+    g.create("demo")
+    me = local(g, bearer=token(g, g.id_of("demo")))
+    for relay in ("", "0" * 32, "x" * 100000):
+        with pytest.raises(Exception) as e:
+            list(me.Relay(iter([sup.RelayUp(relay_id=relay)]), timeout=5))
+        assert e.value.code() in (Code.NOT_FOUND, Code.INVALID_ARGUMENT, Code.PERMISSION_DENIED), e.value
+    me.close()
+    assert g.exec("demo", "true").code == 0
+
+
+def test_a_keeper_that_dies_is_told_with_its_reason_and_deleted(shared):
+    g = shared
+    for role in ("keeper", "ctl", "spawn", "init"):
+        g.create("demo")
+        pids = g.roles(g.id_of("demo"))
+        os.kill(pids[role], signal.SIGKILL)
+        assert g.wait_phase("demo", "error", seconds=20) == "error", role
+        assert g.exec("demo", "true").code not in (0, 127)
+        shown = g.ok("sandbox", "get", "demo").stdout
+        assert re.search("ended|killed|gone|died|lost|exit|signal", shown, re.I), (role, shown)
+        g.delete("demo")
+        until(lambda pids=pids: not any(map(alive, pids.values())), 10, "every process gone")
+
+
+def test_a_proxy_that_dies_fails_closed_and_is_told(shared):
+    g = shared
+    g.create("demo", policy=READ_GITHUB)
+    assert g.exec("demo", "curl", "-sSf", "https://api.github.com/zen").code == 0
+    net = g.roles(g.id_of("demo"))["net"]
+    os.kill(net, signal.SIGKILL)
+    state = g.wait_phase("demo", "ready", "error")
+    out = g.exec("demo", "curl", "-sS", "-m", "10", "-X", "POST", "-d", "x", "https://api.github.com/forbidden")
+    assert "policy_denied" in out.stdout or out.code != 0, (state, out)
+
+
+# --- A80: what a sandbox makes of its log
+
+EVIL = "x\x1b]0;pwned\x07\x1b[31mred\r\nfake: [1.000] [gateway] [INFO ] all is well\x9b31m\u202e\u2028{\"a\":1}"
+
+
+def test_a80_log_text_of_a_sandbox_cannot_forge_lines_or_reach_the_terminal(shared):
+    g = shared
+    g.create("demo", policy=READ_GITHUB)
+    identity = g.id_of("demo")
+    me = local(g, bearer=token(g, identity))
+    me.PushSandboxLogs(iter([v1.PushSandboxLogsRequest(sandbox_id=identity, logs=[
+        v1.SandboxLogLine(level=EVIL, target=EVIL, message=EVIL + "-evil-line", fields={EVIL: EVIL, "plain": "value"}, source="gateway")])]))
+    me.close()
+    # And by the way a program has: a URL and headers with such bytes.
+    g.exec("demo", "curl", "-s", "https://api.github.com/%1b%5b31m%0afake?x=%00", "-H", "X-Tool: \x1b[31m")
+    g.exec("demo", "curl", "-s", "-X", "POST", "https://api.github.com/%1b%5b31m%0afake")
+    out = g.ok("logs", "demo")
+    lines = out.stdout.splitlines()
+    assert len([x for x in lines if "-evil-line" in x]) == 1, out
+    assert "plain=value" in out.stdout  # two-sided: it is shown, escaped
+    for bad in ("\x1b", "\x07", "\x9b", "\u202e", "\u2028", "\r"):
+        assert bad not in out.stdout, repr(bad)
+    assert not any(line.startswith("fake:") for line in out.out.decode().split("\n"))
+    assert not any("[gateway" in x for x in lines if "-evil-line" in x)
+    raw = (g.state / "logs/server.log").read_bytes()
+    assert b"\x1b" not in raw
+
+
+def test_a80_names_and_reasons_from_the_wire_are_escaped(shared):
+    out = shared.cli("sandbox", "get", "x\x1b[31mred\nError: fake")
+    assert out.code == 1 and "\x1b" not in out.stderr and "\nError: fake" not in out.stderr, out
+
+
+# --- A76, A77: policy files
+
+def test_a76_policy_files_that_are_not_what_they_seem(shared):
+    g = shared
+    good = g.policy(READ_GITHUB)
+    g.ok("sandbox", "create", "--name", "demo", "--policy", good, "--", "true")
+    link, half, deep, large = (g.home / n for n in ("link.yaml", "half.yaml", "deep.yaml", "large.yaml"))
+    link.symlink_to(good)
+    half.write_text(good.read_text()[:-20])
+    deep.write_text("version: 1\nnetwork_policies: " + "[" * (10 << 20))
+    large.write_text("version: 1\n" + "# comment\n" * (1 << 20))
+    for path, said in ((link, "symbolic link"), (half, "half.yaml"), (deep, "deep.yaml"), (large, "large.yaml"), (g.home, "directory")):
+        out = g.cli("policy", "set", "demo", "--policy", path, "--wait")
+        assert out.code == 1 and said in out.stderr, (path, out)
+    assert [r["version"] for r in g.json("policy", "list", "demo")] == [1]
+    assert g.exec("demo", "curl", "-sSf", "https://api.github.com/zen").code == 0
+    # Two-sided: the same words in a plain file apply.
+    fresh = g.policy(READ_GITHUB | {"network_policies": {}})
+    g.ok("policy", "set", "demo", "--policy", fresh, "--wait")
+    assert g.exec("demo", "curl", "-sS", "https://api.github.com/zen").code == 56
+
+
+BOMB = "version: 1\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9) if i else 'x'}]\n" for i in range(9))
+CONFLICT = """version: 1
+network_policies:
+  one:
+    endpoints: [{host: api.github.com, port: 443, protocol: rest, access: full, %s}]
+    binaries: [{path: /usr/bin/curl}]
+  two:
+    endpoints: [{host: api.github.com, port: 443, protocol: rest, access: read-only, %s}]
+    binaries: [{path: /usr/bin/curl}]
+"""
+
+
+@pytest.mark.parametrize("text,said", [(BOMB, "anchor"), (CONFLICT % ("tls: skip", "enforcement: enforce"), "one"),
+                                       ("version: 1\nnetwork_policies:\n  a: {}\n  a: {}\n", "duplicate")],
+                         ids=["anchor bomb", "conflicting", "duplicate key"])
+def test_a77_ambiguous_policies_are_rejected_at_load(shared, text, said):
+    g = shared
+    g.create("demo", policy=READ_GITHUB)
+    out = g.cli("policy", "set", "demo", "--policy", g.policy(text), "--wait")
+    assert out.code == 1 and said in out.stderr, out
+    assert [r["version"] for r in g.json("policy", "list", "demo")] == [1]
+    g.ok("policy", "set", "demo", "--policy", g.policy(READ_GITHUB), "--wait")
+
+
+def test_two_writers_of_one_policy_both_get_an_answer(shared):
+    g = shared
+    g.create("demo", policy=READ_GITHUB)
+    files = [g.policy({**READ_GITHUB, "network_policies": {**READ_GITHUB["network_policies"], f"p{i}": {
+        "endpoints": [{"host": f"h{i}.example.test", "port": 443}], "binaries": [{"path": "/usr/bin/curl"}]}}}) for i in range(10)]
+    many = [g.spawn("policy", "set", "demo", "--policy", f, "--wait", stdin=subprocess.DEVNULL) for f in files]
+    for process in many:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    rows = g.json("policy", "list", "demo")
+    assert [r["version"] for r in rows] == list(range(11, 0, -1))
+    until(lambda: [r["status"].lower() for r in g.json("policy", "list", "demo")][0] == "loaded", 10, "the last one loaded")
+    assert {r["status"].lower() for r in g.json("policy", "list", "demo")[1:]} == {"superseded"}
