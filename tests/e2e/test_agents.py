@@ -13,9 +13,17 @@ CLAUDE = (["claude", "-p", "hi"], "api.anthropic.com", "claude-code",
 CODEX = (["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "hi"],
          "api.openai.com", "codex", ["CODEX_API_KEY=test"])
 
+OPENCODE = (["opencode", "run", "--model", "anthropic/claude-sonnet-4-5", "hi"], "api.anthropic.com", "opencode",
+            ["ANTHROPIC_API_KEY=test"])
+COPILOT = (["copilot", "-p", "hi"], "api.anthropic.com", "copilot",
+           ["COPILOT_OFFLINE=true", "COPILOT_PROVIDER_TYPE=anthropic", "COPILOT_PROVIDER_API_KEY=test",
+            "COPILOT_PROVIDER_BASE_URL=https://api.anthropic.com", "COPILOT_MODEL=claude-sonnet-4-5"])
+AGENTS_THAT_RUN = dict(argnames="command,host,example,env", argvalues=[CLAUDE, CODEX, OPENCODE, COPILOT],
+                       ids=["claude", "codex", "opencode", "copilot"])
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command,host,example,env", [CLAUDE, CODEX], ids=["claude", "codex"])
+@pytest.mark.parametrize(**AGENTS_THAT_RUN)
 def test_agent_gets_its_answer_and_reaches_nothing_else(sandbox, command, host, example, env):
     policy = (STAGE / "examples" / example / "policy.yaml").read_text()
     options = [word for item in env for word in ("--env", item)]
@@ -50,3 +58,26 @@ def test_the_agents_installation_is_read_only_and_the_rest_of_its_folder_absent(
     out = box.run("sh", "-c", f"touch {AGENTS}/node_modules/x; ls {AGENTS.parent}", env={"PATH": PATH})
     assert out.code != 0, out
     assert not (AGENTS / "node_modules/x").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(**AGENTS_THAT_RUN)
+def test_agent_in_a_sandbox_that_stays(shared, command, host, example, env):
+    """Row 7 of the quickstart: sandbox create -- AGENT, confined, with its own status."""
+    g = shared
+    policy = STAGE / "examples" / example / "policy.yaml"
+    before = len(upstream_requests(host))
+    options = [word for item in env for word in ("--env", item)]
+    out = g.cli("sandbox", "create", "--name", "agent", "--no-auto-providers", "--policy", policy, *options, "--", *command,
+                env={"PATH": PATH}, timeout=120)
+    assert out.code == 0 and out.stdout.strip(), out
+    assert [r for r in upstream_requests(host)[before:] if r["method"] == "POST"], out
+    # Confined: its host and no other, and the sandbox stays.
+    assert g.phase("agent") == "ready"
+    log = g.ok("logs", "agent", "--since", "5m").stdout
+    for other in ("chatgpt.com", "github.com", "registry"):
+        assert not [x for x in log.splitlines() if other in x and "action=allow" in x], log
+    # Once more in the same sandbox, and with a status of its own.
+    again = g.cli("sandbox", "exec", *options, "agent", "--", *command, env={"PATH": PATH}, timeout=120)
+    assert again.code == 0 and again.stdout.strip(), again
+    assert g.cli("sandbox", "exec", "agent", "--", command[0], "--no-such-option-at-all", env={"PATH": PATH}, timeout=60).code not in (0, 127)
