@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from . import peers, procs
+from . import gateway, peers, procs
 from .client import Error
 from .figures import OPENSHELL
 
@@ -304,6 +304,7 @@ def everything(world, plan, programs, quiet=False):
     os.mkdir(world.path("work"), 0o755)
     start(world, plan, programs, out)
     idle(world, plan, programs, out)
+    gateway.everything(world, plan, programs, out)
     decision(world, plan, programs, out)
     proxied(world, plan, programs, out)
     return out
