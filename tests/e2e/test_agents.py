@@ -14,7 +14,7 @@ CODEX = (["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approv
          "api.openai.com", "codex", ["CODEX_API_KEY=test"])
 
 OPENCODE = (["opencode", "run", "--model", "anthropic/claude-sonnet-4-5", "hi"], "api.anthropic.com", "opencode",
-            ["ANTHROPIC_API_KEY=test"])
+            ["ANTHROPIC_API_KEY=test", "OPENCODE_DISABLE_PROJECT_CONFIG=1", "OPENCODE_DISABLE_MODELS_FETCH=1"])
 COPILOT = (["copilot", "-p", "hi"], "api.anthropic.com", "copilot",
            ["COPILOT_OFFLINE=true", "COPILOT_PROVIDER_TYPE=anthropic", "COPILOT_PROVIDER_API_KEY=test",
             "COPILOT_PROVIDER_BASE_URL=https://api.anthropic.com", "COPILOT_MODEL=claude-sonnet-4-5"])
@@ -29,6 +29,7 @@ def test_agent_gets_its_answer_and_reaches_nothing_else(sandbox, command, host, 
     options = [word for item in env for word in ("--env", item)]
     box = sandbox(policy=policy, options=options)
     (box.work / "README").write_text("a project\n")
+    (box.work / "opencode.json").write_text("{}\n")  # what keeps its place is no file that OpenCode can read
     before = len(upstream_requests(host))
     out = box.run(*command, env={"PATH": PATH}, timeout=120)
     assert out.code == 0, out
