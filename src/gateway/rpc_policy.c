@@ -54,10 +54,7 @@ answer_version(struct rpc_call *c, uint32_t version, char *hash)
 	rpc_answer(c, &r.base);
 }
 
-/*
- * A sandbox may write its own policy only while its network policies stay as
- * they are (gateway-api 6.4): else it could allow itself everything.
- */
+/* Equal but for the parts that only the file system is told by. */
 static bool
 same_network(const policy_wire_msg *a, const policy_wire_msg *b)
 {
@@ -72,6 +69,33 @@ same_network(const policy_wire_msg *a, const policy_wire_msg *b)
 	return strcmp(hx, hy) == 0;
 }
 
+/*
+ * A sandbox may write its own policy only while its network policies stay as
+ * they are wanted now (gateway-api 6.4): else it could allow itself
+ * everything, or again what its owner has taken back since it was made.
+ */
+static bool
+sandbox_may(const struct update *u, const policy_wire_msg *next)
+{
+	const Openshell__Datamodel__V1__SandboxSpec *spec = u->s->msg->spec;
+	struct store_revision newest = { 0 };
+	policy_wire_msg *now = NULL;
+	struct err e;
+	bool may;
+
+	if (store_revision_get(gw_of(u->c)->store, u->s->id, 0, &newest, &e) ==
+	    0) {
+		now = openshell__sandbox__v1__sandbox_policy__unpack(
+		    NULL, newest.n, (const uint8_t *)newest.payload);
+		may = now != NULL && same_network(now, next);
+		policy_wire_free(now);
+		store_revision_fini(&newest);
+		return may;
+	}
+	return e.code == ERR_NOT_FOUND && spec != NULL &&
+	       (spec->policy == NULL || same_network(spec->policy, next));
+}
+
 static int
 caller_may(const struct update *u, const policy_wire_msg *next)
 {
@@ -80,14 +104,24 @@ caller_may(const struct update *u, const policy_wire_msg *next)
 	gw_caller(u->c, &who);
 	if (who.kind == CALLER_USER)
 		return 0;
-	if (who.kind != CALLER_SANDBOX || strcmp(who.sandbox, u->s->id) != 0 ||
-	    u->s->msg->spec == NULL ||
-	    !same_network(u->s->msg->spec->policy, next)) {
-		rpc_finish(u->c, RPC_PERMISSION_DENIED,
-		    "a sandbox may only add to its own file system policy");
-		return -1;
-	}
-	return 0;
+	if (who.kind == CALLER_SANDBOX && strcmp(who.sandbox, u->s->id) == 0 &&
+	    sandbox_may(u, next))
+		return 0;
+	rpc_finish(u->c, RPC_PERMISSION_DENIED,
+	    "a sandbox may only add to its own file system policy");
+	return -1;
+}
+
+/* What is not its own policy is not a sandbox's to ask for. */
+static bool
+is_own_policy(const struct update *u)
+{
+	struct caller who;
+
+	gw_caller(u->c, &who);
+	return who.kind == CALLER_USER ||
+	       (u->m->policy != NULL && u->key.n == 0 && !u->m->global &&
+		   !u->m->delete_setting);
 }
 
 static void
@@ -147,7 +181,10 @@ rpc_UpdateConfig(struct rpc_call *c, const ProtobufCMessage *msg)
 
 	u.key = view_trim(view_of(u.m->setting_key));
 	key = u.key.n > 0;
-	if (u.m->policy != NULL && key)
+	if (!is_own_policy(&u))
+		rpc_finish(c, RPC_PERMISSION_DENIED,
+		    "a sandbox may only add to its own file system policy");
+	else if (u.m->policy != NULL && key)
 		rpc_finish(c, RPC_INVALID_ARGUMENT,
 		    "policy and setting_key cannot be set in the same "
 		    "request");

@@ -297,6 +297,8 @@ static void
 serve_fini(struct serve *s)
 {
 	close_loop(s);
+	if (s->server != NULL)
+		(void)unlink(s->socket); /* ours: the lock is still held */
 	store_close(s->store);
 	free(s->pki);
 	free(s->socket);

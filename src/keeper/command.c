@@ -41,6 +41,7 @@ struct command {
 	struct command *next, *prev;
 	uint32_t id;
 	bool tty, running; /* running: ctl has it and has not told its end */
+	bool waiting; /* input waits for the start: a terminal comes with it */
 	bool held, dead; /* dead: nobody listens any more */
 	bool ended; /* exit was told, or cannot be */
 	struct rpc_out *relay;
@@ -54,6 +55,7 @@ struct command {
 };
 
 static void try_finish(struct command *c);
+static void take_input(struct command *c);
 
 /* --- life ---------------------------------------------------------------- */
 
@@ -284,9 +286,21 @@ try_finish(struct command *c)
 	if (c->relay != NULL) {
 		send_exit(c);
 		rpc_out_end(c->relay);
+		take_input(c);
 		return; /* released when the relay is closed */
 	}
 	release(c);
+}
+
+/* From here on there is where input goes. */
+static void
+take_input(struct command *c)
+{
+	bool waited = c->waiting;
+
+	c->waiting = false;
+	if (waited && c->relay != NULL)
+		rpc_out_resume(c->relay); /* may be its end */
 }
 
 /*
@@ -626,6 +640,8 @@ command_open(struct keeper *k, const Openshell__Supervisor__V1__Open *o)
 	up.payload_case = OPENSHELL__SUPERVISOR__V1__RELAY_UP__PAYLOAD_RELAY_ID;
 	up.relay_id = o->relay_id;
 	rpc_out_send(c->relay, &up.base);
+	c->waiting = true;
+	rpc_out_hold(c->relay);
 	if (start(c, o->exec, &e) < 0) {
 		c->has_exit = true;
 		c->exit.end = SESSION_END_NOT_EXECUTABLE;
@@ -669,6 +685,7 @@ command_started(
 	ev.started = &started;
 	send_event(c, &ev);
 	read_more(c);
+	take_input(c);
 	/* Its client went while it started. */
 	if (c->dead)
 		put_down(c, SIGHUP);

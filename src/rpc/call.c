@@ -29,7 +29,7 @@ struct rpc_call {
 	const struct rpc_method *method;
 	void *data;
 	char path[PATH_TEXT];
-	bool post, grpc, too_large;
+	bool post, get, grpc, too_large;
 	int64_t timeout_ms; /* -1: none given */
 	struct pair *meta;
 	size_t n_meta, head_bytes;
@@ -505,14 +505,45 @@ set_deadline(struct rpc_call *c)
 		    c->conn->server->turn->deadlines, &c->deadline, ms);
 }
 
-static void
-plain_answer(struct rpc_call *c, const char *status)
+static ssize_t
+on_body(nghttp2_session *h2 UNUSED, int32_t id UNUSED, uint8_t *to, size_t max,
+    uint32_t *flags, nghttp2_data_source *src, void *user UNUSED)
 {
-	const nghttp2_nv nv[] = { NV(":status", status, 3) };
+	struct rpc_call *c = src->ptr;
+	size_t n = MIN(max, c->out.n - c->at);
 
+	if (n > 0)
+		memcpy(to, c->out.p + c->at, n);
+	c->at += n;
+	if (c->at == c->out.n)
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+	return (ssize_t)n;
+}
+
+/* What is not gRPC is asked of the same hook as HTTP/1.1. */
+static void
+plain_answer(struct rpc_call *c)
+{
+	const struct rpc_server_hooks *hooks = &c->conn->server->hooks;
+	struct view method = c->get ? VIEW("GET") : VIEW("POST");
+	const char *type = NULL;
+	char code[8];
+	unsigned status = c->get || c->post ? 404 : 405;
+	nghttp2_data_provider body = { { .ptr = c }, on_body };
+	nghttp2_nv nv[2];
+	size_t k = 0;
+	int n;
+
+	if (status == 404 && hooks->http != NULL)
+		hooks->http(hooks->ctx, method, view_of(c->path), &status,
+		    &type, &c->out);
+	n = snprintf(code, sizeof(code), "%u", status);
+	nv[k++] = (nghttp2_nv)NV(":status", code, (size_t)n);
+	if (type != NULL)
+		nv[k++] = (nghttp2_nv)NV("content-type", type, strlen(type));
 	c->finished = c->headed = c->trailed = true;
 	(void)nghttp2_submit_response(
-	    c->conn->c.h2, c->id, nv, ARRAY_LEN(nv), NULL);
+	    c->conn->c.h2, c->id, nv, k, c->out.n > 0 ? &body : NULL);
 }
 
 /* The head is whole: may this be called at all? */
@@ -524,7 +555,7 @@ begin(struct rpc_call *c)
 	enum rpc_code code = RPC_OK;
 
 	if (!c->post || !c->grpc) {
-		plain_answer(c, c->post ? "415" : "405");
+		plain_answer(c);
 		return;
 	}
 	fill_peer(c);
@@ -592,9 +623,10 @@ on_header(nghttp2_session *h2, const nghttp2_frame *f, const uint8_t *name,
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	if (view_eq(k, VIEW(":path")))
 		(void)snprintf(c->path, sizeof(c->path), "%.*s", (int)v.n, v.p);
-	else if (view_eq(k, VIEW(":method")))
+	else if (view_eq(k, VIEW(":method"))) {
 		c->post = view_eq(v, VIEW("POST"));
-	else if (view_eq(k, VIEW("content-type")))
+		c->get = view_eq(v, VIEW("GET"));
+	} else if (view_eq(k, VIEW("content-type")))
 		c->grpc = view_starts(v, VIEW("application/grpc"));
 	else if (view_eq(k, VIEW("grpc-timeout")))
 		c->timeout_ms = MAX(rpc_timeout_ms(v), 0);

@@ -58,19 +58,21 @@ class Client:
         self.channel = channel
         self.metadata = [("authorization", f"Bearer {bearer}")] if bearer else []
 
-    def __getattr__(self, name):
-        return lambda request=None, timeout=20, metadata=(), **fields: self.call(name, request, timeout, metadata, **fields)
+    def __getattr__(self, method):
+        return lambda request=None, /, timeout=20, metadata=(), **fields: self.call(
+            method, request, timeout, metadata, None, **fields)
 
-    def call(self, name, request=None, timeout=20, metadata=(), service=None, **fields):
-        path = next(p for p in METHODS if p.endswith("/" + name) and (service is None or service in p))
+    def call(self, method, request=None, timeout=20, metadata=(), service=None, /, **fields):
+        """Fields make the request when none is given."""
+        path = next(p for p in METHODS if p.endswith("/" + method) and (service is None or service in p))
         (ins, outs), ask, answer = METHODS[path]
         make = {(False, False): self.channel.unary_unary, (False, True): self.channel.unary_stream,
                 (True, False): self.channel.stream_unary, (True, True): self.channel.stream_stream}[ins, outs]
-        method = make(path, request_serializer=lambda m: m if isinstance(m, bytes) else m.SerializeToString(),
-                      response_deserializer=answer.FromString)
+        send = make(path, request_serializer=lambda m: m if isinstance(m, bytes) else m.SerializeToString(),
+                    response_deserializer=answer.FromString)
         if request is None:
             request = ask(**fields)
-        return method(request, timeout=timeout, metadata=[*self.metadata, *metadata])
+        return send(request, timeout=timeout, metadata=[*self.metadata, *metadata])
 
     def close(self):
         self.channel.close()
