@@ -161,7 +161,10 @@ take_state(struct sbx *s, const state_msg *m)
 		exec_end_all(s, m->reason);
 		break;
 	default:
-		/* Starting is what PROVISIONING says already. */
+		/* Starting is what PROVISIONING says already; READY is over. */
+		if (s->msg->phase == PHASE(READY))
+			sbx_set(s, PHASE(UNKNOWN), "NotIsolated",
+			    "its supervisor does not say that it stands");
 		break;
 	}
 }
@@ -202,7 +205,7 @@ take_logs(struct sbx *s, const Openshell__Supervisor__V1__Logs *m)
  * about it may have been lost with the last gateway.
  */
 static void
-acknowledge(struct sbx *s, uint32_t version)
+acknowledge(struct sbx *s, uint32_t version, const char *hash)
 {
 	struct store_revision r = { 0 };
 	struct err e;
@@ -210,7 +213,8 @@ acknowledge(struct sbx *s, uint32_t version)
 	if (version == 0 ||
 	    store_revision_get(s->g->store, s->id, version, &r, &e) < 0)
 		return;
-	if (r.status == STORE_PENDING &&
+	/* A number alone does not say what is in force. */
+	if (r.status == STORE_PENDING && strcmp(r.hash, hash) == 0 &&
 	    gw_policy_report(s, version, true, "", &e) < 0)
 		LOG_WARN("POLICY_REPORT", KV_STR("sandbox", s->name),
 		    KV_STR("reason", e.text));
@@ -228,6 +232,7 @@ take_hello(struct attend *a, const Openshell__Supervisor__V1__Hello *m)
 {
 	struct gateway *g = gw_of(a->call);
 	struct sbx *claimed = gw_by_id(g, m->sandbox_id);
+	const state_msg none = OPENSHELL__SUPERVISOR__V1__STATE__INIT;
 
 	if (strcmp(m->sandbox_id, a->id) != 0) {
 		LOG_WARN("SUPERVISOR_REFUSED", KV_STR("claims", m->sandbox_id),
@@ -255,10 +260,9 @@ take_hello(struct attend *a, const Openshell__Supervisor__V1__Hello *m)
 		    "a newer session of this sandbox took over");
 	a->sbx = claimed;
 	claimed->attend = a->call;
-	acknowledge(claimed, m->policy_version);
+	acknowledge(claimed, m->policy_version, m->policy_hash);
 	welcome(claimed);
-	if (m->state != NULL)
-		take_state(claimed, m->state);
+	take_state(claimed, m->state != NULL ? m->state : &none);
 }
 
 static void

@@ -258,7 +258,7 @@ begin(struct exec *x, const request_msg *m)
 	s = gw_need_id(x->client, m->sandbox_id, "sandbox_id");
 	if (s == NULL)
 		return -1;
-	if (s->msg->phase != PHASE(READY) || s->attend == NULL) {
+	if (s->msg->phase != PHASE(READY) || !s->isolated) {
 		rpc_finish(
 		    x->client, RPC_FAILED_PRECONDITION, "sandbox is not ready");
 		return -1;

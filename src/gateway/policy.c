@@ -47,15 +47,14 @@ fill_identity(policy_wire_msg *m)
 	fill(&m->process->run_as_group);
 }
 
-/* All errors of `f` of that class (NULL: any), joined. */
+/* All errors of `f`, joined. */
 static void
-join(const struct policy_findings *f, const char *class, struct buf *why)
+join(const struct policy_findings *f, struct buf *why)
 {
 	bool first = true;
 
 	for (size_t i = 0; i < f->n; i++) {
-		if (f->v[i].warning ||
-		    (class != NULL && strcmp(f->v[i].class, class) != 0))
+		if (f->v[i].warning)
 			continue;
 		buf_puts(why, first ? "" : "; ");
 		buf_puts(why, f->v[i].text);
@@ -75,13 +74,11 @@ has_class(const struct policy_findings *f, const char *class)
 static void
 explain(const struct policy_findings *f, struct buf *why)
 {
-	if (has_class(f, "safety")) {
-		buf_puts(why, "policy contains unsafe content: ");
-		join(f, "safety", why);
-		return;
-	}
-	buf_puts(why, "policy is invalid: ");
-	join(f, NULL, why);
+	/* Every reason is told, whatever its class. */
+	buf_puts(why, has_class(f, "safety")
+			  ? "policy contains unsafe content: "
+			  : "policy is invalid: ");
+	join(f, why);
 }
 
 static policy_wire_msg *
@@ -112,7 +109,7 @@ check_static(
 	}
 	if (policy_static_check(now, next, &f) == 0)
 		return 0;
-	join(&f, NULL, why);
+	join(&f, why);
 	return -1;
 }
 
@@ -140,19 +137,41 @@ gw_policy_accept(const policy_wire_msg *in, const policy_wire_msg *baseline,
 	return 0;
 }
 
+/*
+ * Both rows or neither: a gateway killed between them would say for ever that
+ * an older version is the active one.
+ */
+static int
+store_report(struct sbx *s, uint32_t version, bool loaded, const char *error,
+    struct err *e)
+{
+	struct store *st = s->g->store;
+	uint32_t before = s->msg->current_policy_version;
+
+	if (store_begin(st, e) < 0)
+		return -1;
+	if (loaded && version > before)
+		s->msg->current_policy_version = version;
+	if (store_revision_report(st, s->id, version,
+		loaded ? STORE_LOADED : STORE_FAILED, error, clock_wall_ms(),
+		e) < 0 ||
+	    (s->msg->current_policy_version != before && sbx_save(s, e) < 0)) {
+		store_rollback(st);
+		s->msg->current_policy_version = before;
+		return -1;
+	}
+	if (store_commit(st, e) == 0)
+		return 0;
+	s->msg->current_policy_version = before;
+	return -1;
+}
+
 int
 gw_policy_report(struct sbx *s, uint32_t version, bool loaded,
     const char *error, struct err *e)
 {
-	if (store_revision_report(s->g->store, s->id, version,
-		loaded ? STORE_LOADED : STORE_FAILED, error, clock_wall_ms(),
-		e) < 0)
+	if (store_report(s, version, loaded, error, e) < 0)
 		return -1;
-	if (loaded && version > s->msg->current_policy_version) {
-		s->msg->current_policy_version = version;
-		if (sbx_save(s, e) < 0)
-			return -1;
-	}
 	if (loaded)
 		sbx_log(s, "INFO", "policy version %u is in force", version);
 	else

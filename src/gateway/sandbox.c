@@ -144,11 +144,17 @@ set_condition(sandbox_msg *m, bool ready, const char *reason, const char *text)
 	return true;
 }
 
+static bool
+is_up(sandbox_phase p)
+{
+	return p == PHASE(READY) || p == PHASE(UNKNOWN);
+}
+
 void
 sbx_set(
     struct sbx *s, sandbox_phase phase, const char *reason, const char *message)
 {
-	bool changed;
+	bool changed, stored = true;
 	struct err e;
 
 	/* Deletion wins over everything that is seen. */
@@ -158,13 +164,18 @@ sbx_set(
 	if (s->msg->phase != phase) {
 		LOG_INFO("SANDBOX_PHASE", KV_STR("sandbox", s->name),
 		    KV_STR("reason", reason), KV_INT("phase", (int)phase));
+		/*
+		 * Sessions come and go, and a restart treats both alike: no
+		 * write each, or thousands of them when a gateway stops.
+		 */
+		stored = !(is_up(phase) && is_up(s->msg->phase));
 		s->msg->phase = phase;
 		s->since_ms = uv_now(s->g->loop);
 		changed = true;
 	}
 	if (!changed || s->g->closing)
 		return;
-	if (sbx_save(s, &e) < 0)
+	if (stored && sbx_save(s, &e) < 0)
 		LOG_ERROR("SANDBOX_SAVE", KV_STR("sandbox", s->name),
 		    KV_STR("reason", e.text));
 	sbx_notify(s);
