@@ -471,9 +471,7 @@ on_instance(void *ctx, const struct driver_instance *i)
 	struct sbx *s = gw_by_id(f->g, i->id);
 
 	if (s != NULL) {
-		/* Marks that there is something; see settle_row. */
-		s->creating = true;
-		s->isolated = i->running;
+		s->isolated = i->running; /* until settle_row */
 		return 0;
 	}
 	f->orphans = mem_realloc(f->orphans, f->n + 1, GW_ID);
@@ -493,9 +491,9 @@ on_orphan_removed(
 static void
 settle_row(struct sbx *s)
 {
-	bool there = s->creating, runs = s->isolated;
+	bool runs = s->isolated;
 
-	s->creating = s->isolated = false;
+	s->isolated = false;
 	switch ((int)s->msg->phase) {
 	case PHASE(DELETING):
 		remove_now(s);
@@ -506,11 +504,10 @@ settle_row(struct sbx *s)
 			    "its supervisor runs and is waited for");
 		break;
 	case PHASE(PROVISIONING):
-		if (!there)
+		/* A create that was cut short is begun again, from whatever it
+		 * left: drivers take the same id twice. */
+		if (!runs)
 			sbx_provision(s);
-		else if (!runs)
-			sbx_set(s, PHASE(ERROR), "SupervisorGone",
-			    "its supervisor ended while the gateway was away");
 		break;
 	default:
 		if (runs)

@@ -20,7 +20,7 @@
 static struct fake {
 	unsigned creates, removes;
 	char id[GW_ID], token[80];
-	bool there;
+	bool there, dead; /* dead: what is there does not run */
 	const char *stuck; /* why a removal fails */
 	const char *refuse; /* why nothing can be made */
 } fake;
@@ -77,7 +77,7 @@ fake_list(struct driver *d UNUSED,
     int (*each)(void *ctx, const struct driver_instance *i), void *ctx,
     struct err *e UNUSED)
 {
-	struct driver_instance i = { .running = true };
+	struct driver_instance i = { .running = !fake.dead };
 
 	(void)snprintf(i.id, sizeof(i.id), "%s", fake.id);
 	return fake.there ? each(ctx, &i) : 0;
@@ -547,6 +547,21 @@ TEST(core, what_no_longer_runs_after_a_restart_is_an_error)
 	stop();
 	start();
 	CHECK_INT(phase("demo"), ==, PHASE(ERROR));
+	close_world();
+}
+
+TEST(core, a_create_that_was_cut_short_is_begun_again)
+{
+	open_world();
+	CHECK_INT(create("demo"), ==, RPC_OK);
+	fake.dead = true;
+	stop();
+	start();
+	CHECK_INT(fake.creates, ==, 2);
+	CHECK_INT(phase("demo"), ==, PHASE(PROVISIONING));
+	/* With the token that it was given now. */
+	attend(fake.id, isolated);
+	CHECK_INT(phase("demo"), ==, PHASE(READY));
 	close_world();
 }
 
