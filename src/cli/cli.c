@@ -243,6 +243,8 @@ cli_main(struct cli *c, int argc, char *const argv[])
 		status = CLI_USAGE;
 	} else {
 		c->verbose = p.verbose;
+		c->gateway = p.gateway;
+		c->endpoint = p.endpoint;
 		set_log_level(p.verbose);
 		status = dispatch(c, &p);
 	}

@@ -33,6 +33,8 @@ struct cli {
 	bool utf8; /* marks may be more than ASCII */
 	unsigned width; /* columns for help */
 	unsigned verbose; /* count of -v */
+	const char *gateway, *endpoint; /* --gateway, --gateway-endpoint, or
+					   NULL */
 };
 
 /* What an option or positional stores at its offset. */
@@ -130,7 +132,7 @@ struct cli_alias {
 extern const struct cli_cmd *const cli_cmds[]; /* NULL-terminated */
 extern const struct cli_group cli_groups[]; /* ends with path NULL */
 extern const struct cli_alias cli_aliases[]; /* ends with from NULL */
-extern const struct cli_opt cli_globals[]; /* -v, -h, -V */
+extern const struct cli_opt cli_globals[]; /* -g, -v, -h, -V */
 const struct cli_cmd *cli_find_cmd(const char *path);
 const struct cli_group *cli_find_group(const char *path);
 /* Is `path` the parent of a command or group ("" is the root)? */
@@ -144,6 +146,7 @@ struct cli_parsed {
 	const struct cli_cmd *cmd; /* NULL: a group, show its help */
 	void *args; /* of cmd->args_size, or NULL */
 	unsigned verbose;
+	const char *gateway, *endpoint; /* the options, or NULL */
 };
 
 /*

@@ -32,7 +32,7 @@ run(struct cli *c, const void *argp, struct err *e)
 		    "remove global policy lock");
 	if (!a->yes && policy_confirm_global(c, "deletes", e) < 0)
 		return -1;
-	if (reach_open(&r, e) < 0)
+	if (reach_open(c, &r, e) < 0)
 		return -1;
 	p.rpc = reach_rpc(r);
 	return policy_delete_global(c, &p, e);

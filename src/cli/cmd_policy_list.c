@@ -43,7 +43,7 @@ run(struct cli *c, const void *argp, struct err *e)
 	AUTO_REACH struct reach *r = NULL;
 	struct policy_place p = { .again = reach_again };
 
-	if (reach_open(&r, e) < 0)
+	if (reach_open(c, &r, e) < 0)
 		return -1;
 	if (!a->global) {
 		p.sandbox = reach_sandbox(c, r, a->sandbox, e);

@@ -68,7 +68,7 @@ run(struct cli *c, const void *argp, struct err *e)
 		return rc < 0 ? -1 : CLI_FAILED;
 	if (a->global && !a->yes && policy_confirm_global(c, "updates", e) < 0)
 		return -1;
-	if (reach_open(&r, e) < 0)
+	if (reach_open(c, &r, e) < 0)
 		return -1;
 	if (!a->global) {
 		p.sandbox = reach_sandbox(c, r, a->sandbox, e);

@@ -28,7 +28,7 @@ run(struct cli *c, const void *argp, struct err *e)
 	AUTO_REACH struct reach *r = NULL;
 	AUTO_FREE char *id = NULL;
 
-	if (reach_open(&r, e) < 0)
+	if (reach_open(c, &r, e) < 0)
 		return -1;
 	o.sandbox = reach_sandbox(c, r, a->sandbox, e);
 	if (o.sandbox == NULL)

@@ -90,7 +90,7 @@ run(struct cli *c, const void *argp, struct err *e)
 		    given, a->first);
 	if (given == NULL)
 		given = a->first;
-	if (reach_open(&r, e) < 0)
+	if (reach_open(c, &r, e) < 0)
 		return -1;
 	o.sandbox = reach_sandbox(c, r, given, e);
 	if (o.sandbox == NULL)

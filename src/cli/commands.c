@@ -43,10 +43,25 @@ const struct cli_alias cli_aliases[] = {
 };
 
 /*
- * Understood before and after every command word.  cli_parse handles them by
- * letter, so they have no place in any args struct.
+ * Understood before and after every command word.  Those with a value are
+ * fields of struct cli_parsed; cli_parse handles the others by letter.
  */
+#define GLOBAL(field) .off = offsetof(struct cli_parsed, field)
 const struct cli_opt cli_globals[] = {
+	{ .name = "gateway",
+	    .letter = 'g',
+	    .kind = OPT_STR,
+	    GLOBAL(gateway),
+	    .value = "NAME",
+	    .env = "OPENSHELL_GATEWAY",
+	    .hint = HINT_GATEWAY,
+	    .help = "Use the gateway registered under this name" },
+	{ .name = "gateway-endpoint",
+	    .kind = OPT_STR,
+	    GLOBAL(endpoint),
+	    .value = "URL",
+	    .env = "OPENSHELL_GATEWAY_ENDPOINT",
+	    .help = "Connect straight to URL (https://, http://, unix:)" },
 	{ .name = "verbose",
 	    .letter = 'v',
 	    .kind = OPT_COUNT,

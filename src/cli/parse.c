@@ -240,7 +240,7 @@ take_option(
 		    "a value is required for '%s' but none was supplied",
 		    buf_str(&label));
 	if (seen >= p->globals_seen && seen < p->globals_seen + OPTS_MAX)
-		return 0;
+		return takes_value(o) ? store(o, p->out, value, e) : 0;
 	if (store(o, p->out->args, value, e) < 0)
 		return bad_value(value, buf_str(&label), e);
 	return 0;
@@ -419,6 +419,19 @@ from_environment(struct parser *p, struct err *e)
 	return 0;
 }
 
+static void
+globals_from_environment(struct parser *p)
+{
+	for (size_t i = 0; cli_globals[i].kind != OPT_KIND_END; i++) {
+		const struct cli_opt *o = &cli_globals[i];
+		const char *v = o->env != NULL ? getenv(o->env) : NULL;
+
+		if (v != NULL && p->globals_seen[i] == 0 &&
+		    view_trim(view_of(v)).n > 0)
+			*(const char **)(void *)((char *)p->out + o->off) = v;
+	}
+}
+
 static int
 check_complete(const struct parser *p, struct err *e)
 {
@@ -464,6 +477,7 @@ cli_parse(int argc, char *const argv[], struct cli_parsed *out, struct err *e)
 		if (out->asks != CLI_RUN)
 			return 0;
 	}
+	globals_from_environment(&p);
 	if (out->cmd == NULL)
 		return 0;
 	if (from_environment(&p, e) < 0)

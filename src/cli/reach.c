@@ -1,138 +1,131 @@
 #include "cli/reach.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <jansson.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
-#include "openshell.pb-c.h"
+#include "cli/state.h"
 
-enum {
-	STATE_MAX = 65536,
-	NAME_MAX_BYTES = 253,
-	CALL_MS = 30000,
-	OFFER_MS = 2000,
-	OFFER_MAX = 200
-};
+enum { CALL_MS = 60000, OFFER_MS = 2000, OFFER_MAX = 200 };
 
 struct reach {
 	uv_loop_t loop;
-	bool loop_on;
+	bool loop_on, lost;
+	struct err why; /* when lost */
 	struct rpc_client *rpc;
-	bool ready, lost;
-	unsigned connect_ms; /* 0: as long as the client thinks right */
-	struct err why; /* of lost */
-	char *config, *name, *dir, *url, *ca, *cert, *key, *sandbox;
+	char *name, *url, *ca, *cert, *key, *sandbox;
 };
 
-/* One rule for what becomes part of a path. */
-static bool
-is_name(const char *s)
-{
-	size_t n = strlen(s);
+/* --- which gateway ------------------------------------------------------- */
 
-	if (n == 0 || n > NAME_MAX_BYTES || s[0] == '-' ||
-	    strcmp(s, ".") == 0 || strcmp(s, "..") == 0)
+static char *
+without_slash(const char *url)
+{
+	size_t n = strlen(url);
+
+	while (n > 0 && url[n - 1] == '/')
+		n--;
+	return mem_strndup(url, n);
+}
+
+static bool
+is_endpoint_of(const char *name, const char *wanted)
+{
+	AUTO_FREE char *have = NULL;
+	AUTO_GATEWAY g = { 0 };
+	struct err ignored;
+
+	if (state_gateway_load(name, &g, &ignored) < 0)
 		return false;
-	return strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-			 "0123456789._-") == n;
+	have = without_slash(g.endpoint);
+	return strcmp(have, wanted) == 0;
+}
+
+/* The registered name of an endpoint; the active one is tried first. */
+static char *
+name_of_endpoint(const char *url)
+{
+	AUTO_FREE char *wanted = without_slash(url), *active = state_active();
+	char **names = NULL, *found = NULL;
+	struct err ignored;
+	size_t n = 0;
+
+	if (active != NULL && state_is_name(active) &&
+	    is_endpoint_of(active, wanted))
+		return mem_strdup(active);
+	if (state_gateways(&names, &n, &ignored) == 0)
+		for (size_t i = 0; i < n && found == NULL; i++)
+			if (is_endpoint_of(names[i], wanted))
+				found = mem_strdup(names[i]);
+	state_names_free(names);
+	return found;
 }
 
 static int
-find_config(struct reach *r, struct err *e)
+by_endpoint(struct reach *r, const struct cli *c)
 {
-	const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	AUTO_GATEWAY g = { 0 };
+	struct err ignored;
 
-	if (xdg != NULL && xdg[0] == '/')
-		r->config = mem_printf("%s/openshell", xdg);
-	else if (home != NULL && home[0] == '/')
-		r->config = mem_printf("%s/.config/openshell", home);
+	r->url = mem_strdup(c->endpoint);
+	if (c->gateway != NULL && state_is_name(c->gateway) &&
+	    state_gateway_load(c->gateway, &g, &ignored) == 0)
+		r->name = mem_strdup(c->gateway);
 	else
-		return err_set(e, ERR_INVALID, "HOME is not set");
+		r->name = name_of_endpoint(c->endpoint);
 	return 0;
 }
 
-/* A small state file without the white space around; NULL: none. */
-static char *
-read_word(const char *path)
-{
-	AUTO_FREE char *text = NULL;
-	struct err ignored;
-	size_t n, from = 0;
-
-	if (file_read_path(path, false, STATE_MAX, &text, &n, &ignored) < 0)
-		return NULL;
-	while (from < n && strchr(" \t\r\n", text[from]) != NULL)
-		from++;
-	while (n > from && strchr(" \t\r\n", text[n - 1]) != NULL)
-		n--;
-	return n > from ? mem_strndup(text + from, n - from) : NULL;
-}
-
 static int
-find_name(struct reach *r, struct err *e)
+by_name(struct reach *r, const struct cli *c, struct err *e)
 {
-	const char *env = getenv("OPENSHELL_GATEWAY");
-	AUTO_FREE char *path = mem_printf("%s/active_gateway", r->config);
+	AUTO_GATEWAY g = { 0 };
 
-	if (env != NULL && view_trim(view_of(env)).n > 0)
-		r->name = view_dup(view_trim(view_of(env)));
+	if (c->gateway != NULL)
+		r->name = view_dup(view_trim(view_of(c->gateway)));
 	else
-		r->name = read_word(path);
+		r->name = state_active();
 	if (r->name == NULL)
 		return err_set(e, ERR_NOT_FOUND,
 		    "No active gateway.\n"
-		    "choose one: openshell gateway select <name>\n"
-		    "or start one: openshell gateway start");
-	if (!is_name(r->name))
-		return err_set(e, ERR_INVALID,
-		    "'%.100s' is no name of a gateway\nletters, digits, '.', "
-		    "'_' and '-' make one",
-		    r->name);
-	r->dir = mem_printf("%s/gateways/%s", r->config, r->name);
+		    "Choose one: openshell gateway select <name>\n"
+		    "Or start one: openshell gateway start");
+	if (state_gateway_load(r->name, &g, e) < 0) {
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+		return err_set(e, ERR_NOT_FOUND,
+		    "Unknown gateway '%.100s'.\n"
+		    "Start it: openshell gateway start --name %.100s\n"
+		    "Or choose another: openshell gateway select",
+		    r->name, r->name);
+	}
+	r->url = mem_strdup(g.endpoint);
 	return 0;
 }
 
 static int
-read_metadata(struct reach *r, struct err *e)
+find_certificates(struct reach *r, struct err *e)
 {
-	AUTO_FREE char *path = mem_printf("%s/metadata.json", r->dir);
-	AUTO_FREE char *text = NULL;
-	json_error_t why;
-	const char *url;
-	json_t *doc;
-	size_t n;
+	AUTO_FREE char *dir = NULL;
 
-	if (file_read_path(path, false, STATE_MAX, &text, &n, e) < 0)
+	if (strncmp(r->url, "https:", 6) != 0)
+		return 0;
+	if (r->name == NULL)
 		return err_set(e, ERR_NOT_FOUND,
-		    "Unknown gateway '%.100s'.\n"
-		    "start it: openshell gateway start --name %.100s\n"
-		    "or choose another: openshell gateway select",
-		    r->name, r->name);
-	doc = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
-	url = json_string_value(json_object_get(doc, "gateway_endpoint"));
-	if (url != NULL)
-		r->url = mem_strdup(url);
-	json_decref(doc);
-	if (r->url == NULL)
-		return err_set(e, ERR_INVALID,
-		    "%.200s is malformed\nstart the gateway again: openshell "
-		    "gateway start --name %.100s",
-		    path, r->name);
-	r->ca = mem_printf("%s/mtls/ca.crt", r->dir);
-	r->cert = mem_printf("%s/mtls/tls.crt", r->dir);
-	r->key = mem_printf("%s/mtls/tls.key", r->dir);
+		    "no gateway is registered for %.200s, so there are no "
+		    "certificates for it\nname the gateway with --gateway",
+		    r->url);
+	if (state_gateway_dir(r->name, &dir, e) < 0)
+		return -1;
+	r->ca = mem_printf("%s/mtls/ca.crt", dir);
+	r->cert = mem_printf("%s/mtls/tls.crt", dir);
+	r->key = mem_printf("%s/mtls/tls.key", dir);
 	return 0;
 }
 
-static void
-on_ready(void *ctx)
-{
-	((struct reach *)ctx)->ready = true;
-}
+/* --- the connection ------------------------------------------------------ */
 
 static void
 on_lost(void *ctx, const struct err *e)
@@ -146,59 +139,31 @@ on_lost(void *ctx, const struct err *e)
 static int
 connect_now(struct reach *r, struct err *e)
 {
-	const struct rpc_client_hooks hooks = {
-		.ready = on_ready, .lost = on_lost, .ctx = r
+	const struct rpc_client_hooks hooks = { .lost = on_lost, .ctx = r };
+	const struct rpc_target t = {
+		.url = r->url, .ca = r->ca, .cert = r->cert, .key = r->key
 	};
-	bool tls = strncmp(r->url, "https:", 6) == 0;
-	const struct rpc_target t = { .url = r->url,
-		.ca = tls ? r->ca : NULL,
-		.cert = tls ? r->cert : NULL,
-		.key = tls ? r->key : NULL,
-		.connect_ms = r->connect_ms };
 
-	r->ready = r->lost = false;
+	r->lost = false;
 	return rpc_client_new(&r->loop, &t, &hooks, &r->rpc, e);
 }
 
-/* The first answer, so that what is wrong is said once and with its fix. */
-static int
-wait_ready(struct reach *r, struct err *e)
-{
-	while (!r->ready && !r->lost)
-		(void)uv_run(&r->loop, UV_RUN_ONCE);
-	if (r->ready)
-		return 0;
-	return err_set(e, r->why.code,
-	    "gateway '%.100s' cannot be reached\n%.200s\n"
-	    "see what it does: openshell gateway status; start it: openshell "
-	    "gateway start",
-	    r->name, r->why.text);
-}
-
-static int
-open_within(unsigned ms, struct reach **out, struct err *e)
+int
+reach_open(const struct cli *c, struct reach **out, struct err *e)
 {
 	AUTO_REACH struct reach *r = NEW(struct reach);
 
-	r->connect_ms = ms;
-	if (find_config(r, e) < 0 || find_name(r, e) < 0 ||
-	    read_metadata(r, e) < 0)
+	if ((c->endpoint != NULL ? by_endpoint(r, c) : by_name(r, c, e)) < 0 ||
+	    find_certificates(r, e) < 0)
 		return -1;
 	if (uv_loop_init(&r->loop) != 0)
 		return err_set(e, ERR_IO, "no event loop");
 	r->loop_on = true;
 	if (connect_now(r, e) < 0)
-		return err_wrap(e, "reach gateway '%.100s'", r->name);
-	if (wait_ready(r, e) < 0)
-		return -1;
+		return err_wrap(
+		    e, "cannot reach gateway '%.100s'", reach_name(r));
 	*out = take_ptr(r);
 	return 0;
-}
-
-int
-reach_open(struct reach **out, struct err *e)
-{
-	return open_within(0, out, e);
 }
 
 void
@@ -206,15 +171,12 @@ reach_close(struct reach *r)
 {
 	if (r == NULL)
 		return;
-	if (r->rpc != NULL)
-		rpc_client_free(r->rpc);
+	rpc_client_free(r->rpc);
 	if (r->loop_on) {
 		(void)uv_run(&r->loop, UV_RUN_DEFAULT);
 		(void)uv_loop_close(&r->loop);
 	}
-	free(r->config);
 	free(r->name);
-	free(r->dir);
 	free(r->url);
 	free(r->ca);
 	free(r->cert);
@@ -235,6 +197,24 @@ reach_rpc(struct reach *r)
 	return r->rpc;
 }
 
+uv_loop_t *
+reach_loop(struct reach *r)
+{
+	return &r->loop;
+}
+
+const char *
+reach_name(const struct reach *r)
+{
+	return r->name != NULL ? r->name : "";
+}
+
+const char *
+reach_url(const struct reach *r)
+{
+	return r->url;
+}
+
 struct rpc_client *
 reach_again(void *ctx)
 {
@@ -245,20 +225,82 @@ reach_again(void *ctx)
 	return connect_now(r, &ignored) == 0 ? r->rpc : NULL;
 }
 
+/* --- calls --------------------------------------------------------------- */
+
+/* What the connection says about its end tells more than UNAVAILABLE. */
+static int
+explain(const struct reach *r, struct err *e)
+{
+	if (!r->lost)
+		return -1;
+	if (r->why.code == ERR_NOT_FOUND)
+		return err_set(e, ERR_NOT_FOUND,
+		    "Gateway '%.100s' is not reachable: %.200s\n"
+		    "Start it: openshell gateway start%s%.100s",
+		    reach_name(r), r->why.text,
+		    r->name != NULL ? " --name " : "", reach_name(r));
+	*e = r->why;
+	return err_wrap(e, "Gateway '%.100s' is not reachable.", reach_name(r));
+}
+
+int
+reach_call(struct reach *r, const char *method, const ProtobufCMessage *m,
+    const ProtobufCMessageDescriptor *type, void *answer, enum rpc_code *code,
+    struct err *e)
+{
+	AUTO_FREE char *path = mem_printf("/openshell.v1.OpenShell/%s", method);
+	ProtobufCMessage *a = NULL;
+	enum rpc_code mine;
+
+	if (rpc_unary(r->rpc, path, m, type, &a, CALL_MS, &mine, e) == 0) {
+		*(void **)answer = a;
+		return 0;
+	}
+	if (code != NULL)
+		*code = mine;
+	return mine == RPC_UNAVAILABLE ? explain(r, e) : -1;
+}
+
+int
+reach_find(struct reach *r, const char *name,
+    Openshell__Datamodel__V1__Sandbox **out, struct err *e)
+{
+	Openshell__V1__GetSandboxRequest q =
+	    OPENSHELL__V1__GET_SANDBOX_REQUEST__INIT;
+	AUTO_FREE char *copy = mem_strdup(name);
+	Openshell__V1__SandboxResponse *s = NULL;
+	enum rpc_code code = RPC_OK;
+
+	q.name = copy;
+	if (reach_call(r, "GetSandbox", &q.base,
+		&openshell__v1__sandbox_response__descriptor, &s, &code, e) < 0)
+		return code == RPC_NOT_FOUND
+			   ? err_set(e, ERR_NOT_FOUND,
+				 "sandbox not found: %.100s\nSee what there "
+				 "is: openshell sandbox list",
+				 name)
+			   : -1;
+	*out = take_ptr(s->sandbox);
+	openshell__v1__sandbox_response__free_unpacked(s, NULL);
+	if (*out == NULL)
+		return err_set(
+		    e, ERR_PROTO, "the gateway's answer has no sandbox");
+	return 0;
+}
+
 const char *
 reach_sandbox(struct cli *c, struct reach *r, const char *given, struct err *e)
 {
-	AUTO_FREE char *path = mem_printf("%s/last_sandbox", r->dir);
 	AUTO_BUF struct buf b = BUF_INIT(1024);
 
 	if (given != NULL)
 		return given;
 	free(r->sandbox);
-	r->sandbox = read_word(path);
+	r->sandbox = r->name != NULL ? state_last_sandbox(r->name) : NULL;
 	if (r->sandbox == NULL) {
 		(void)err_set(e, ERR_NOT_FOUND,
 		    "No sandbox name provided and no last-used sandbox.\n"
-		    "name one: openshell sandbox connect <name>");
+		    "Name one: openshell sandbox connect <name>");
 		return NULL;
 	}
 	buf_printf(&b, "%s Using sandbox '", c->utf8 ? "→" : "-");
@@ -271,58 +313,30 @@ reach_sandbox(struct cli *c, struct reach *r, const char *given, struct err *e)
 char *
 reach_sandbox_id(struct reach *r, const char *name, struct err *e)
 {
-	Openshell__V1__GetSandboxRequest q =
-	    OPENSHELL__V1__GET_SANDBOX_REQUEST__INIT;
-	AUTO_FREE char *copy = mem_strdup(name);
-	const Openshell__V1__SandboxResponse *s;
-	ProtobufCMessage *m;
-	enum rpc_code code;
+	Openshell__Datamodel__V1__Sandbox *s = NULL;
 	char *id;
 
-	q.name = copy;
-	if (rpc_unary(r->rpc, "/openshell.v1.OpenShell/GetSandbox", &q.base,
-		&openshell__v1__sandbox_response__descriptor, &m, CALL_MS,
-		&code, e) < 0) {
-		(void)(code == RPC_NOT_FOUND
-			   ? err_set(e, ERR_NOT_FOUND,
-				 "sandbox not found: %.100s\nsee what there "
-				 "is: openshell sandbox list",
-				 name)
-			   : err_wrap(e, "reach gateway '%.100s'", r->name));
+	if (reach_find(r, name, &s, e) < 0)
 		return NULL;
-	}
-	s = (const Openshell__V1__SandboxResponse *)(const void *)m;
-	id = s->sandbox != NULL ? mem_strdup(s->sandbox->id) : NULL;
-	protobuf_c_message_free_unpacked(m, NULL);
-	if (id == NULL)
-		(void)err_set(
-		    e, ERR_PROTO, "the gateway's answer has no sandbox");
+	id = mem_strdup(s->id);
+	openshell__datamodel__v1__sandbox__free_unpacked(s, NULL);
 	return id;
 }
 
-/* Written whole or not at all; a failure costs only the convenience. */
 void
 reach_remember(struct reach *r, const char *sandbox)
 {
-	AUTO_FREE char *path = mem_printf("%s/last_sandbox", r->dir);
-	AUTO_FREE char *temp = mem_printf("%s/last_sandbox.XXXXXX", r->dir);
-	AUTO_CLOSE int fd = mkostemp(temp, O_CLOEXEC);
-	struct err ignored;
-
-	if (fd < 0)
-		return;
-	if (fd_write_all(fd, sandbox, strlen(sandbox), &ignored) < 0 ||
-	    rename(temp, path) < 0)
-		(void)unlink(temp);
+	if (r->name != NULL)
+		state_set_last_sandbox(r->name, sandbox);
 }
 
-/* --- completion --- */
+/* --- completion ---------------------------------------------------------- */
 
 static void
 offer(const char *name, const char *word, const char *text, struct buf *out)
 {
 	/* A name of the gateway's own making could be a directive. */
-	if (is_name(name) && strncmp(name, word, strlen(word)) == 0)
+	if (state_is_name(name) && strncmp(name, word, strlen(word)) == 0)
 		buf_printf(out, "%s\t%s\n", name, text);
 }
 
@@ -331,12 +345,13 @@ reach_offer_sandboxes(const char *word, struct buf *out)
 {
 	Openshell__V1__ListSandboxesRequest q =
 	    OPENSHELL__V1__LIST_SANDBOXES_REQUEST__INIT;
-	AUTO_REACH struct reach *r = NULL;
+	const struct cli c = { .gateway = getenv("OPENSHELL_GATEWAY") };
 	const Openshell__V1__ListSandboxesResponse *l;
+	AUTO_REACH struct reach *r = NULL;
 	ProtobufCMessage *m;
 	struct err ignored;
 
-	if (open_within(OFFER_MS, &r, &ignored) < 0)
+	if (reach_open(&c, &r, &ignored) < 0)
 		return;
 	q.limit = OFFER_MAX;
 	if (rpc_unary(r->rpc, "/openshell.v1.OpenShell/ListSandboxes", &q.base,
@@ -352,25 +367,12 @@ reach_offer_sandboxes(const char *word, struct buf *out)
 void
 reach_offer_gateways(const char *word, struct buf *out)
 {
-	struct reach r = { 0 };
-	AUTO_FREE char *path = NULL;
+	char **names = NULL;
 	struct err ignored;
-	struct dirent *d;
-	DIR *dir;
+	size_t n = 0;
 
-	if (find_config(&r, &ignored) < 0)
-		return;
-	path = mem_printf("%s/gateways", r.config);
-	free(r.config);
-	dir = opendir(path);
-	if (dir == NULL)
-		return;
-	while ((d = readdir(dir)) != NULL) {
-		AUTO_FREE char *meta =
-		    mem_printf("%s/%s/metadata.json", path, d->d_name);
-
-		if (access(meta, R_OK) == 0)
-			offer(d->d_name, word, "gateway", out);
-	}
-	(void)closedir(dir);
+	if (state_gateways(&names, &n, &ignored) == 0)
+		for (size_t i = 0; i < n; i++)
+			offer(names[i], word, "gateway", out);
+	state_names_free(names);
 }

@@ -1,8 +1,9 @@
 /*
- * reach: the gateway a command talks to, and the sandbox it means.
+ * reach: the gateway a command talks to, and the sandbox it means (cli spec
+ * section 4).
  *
- * OPENSHELL_GATEWAY, else `active_gateway`, names a directory of client state
- * whose metadata.json has the endpoint and whose mtls/ the certificates.
+ * --gateway-endpoint, else --gateway or OPENSHELL_GATEWAY, else the active
+ * gateway.  The name selects metadata.json and the certificates in mtls/.
  */
 #ifndef CLI_REACH_H
 #define CLI_REACH_H
@@ -10,12 +11,30 @@
 #include <uv.h>
 
 #include "cli/cli.h"
+#include "openshell.pb-c.h"
 #include "rpc/rpc.h"
 
 struct reach;
 
-/* Loop, connection being made.  Errors name the fix. */
-int reach_open(struct reach **out, struct err *e) MUST_USE;
+/*
+ * Loop, connection being made.  Errors name the fix; ERR_NOT_FOUND: there is
+ * no gateway to talk to.
+ */
+int reach_open(const struct cli *c, struct reach **out, struct err *e) MUST_USE;
+/* The gateway's name, or "" for an endpoint that is not registered. */
+const char *reach_name(const struct reach *r);
+const char *reach_url(const struct reach *r);
+/*
+ * A unary call of openshell.v1.OpenShell.  0 and *answer, the caller's; -1
+ * with a sentence that names the gateway and the fix when it is not there.
+ */
+int reach_call(struct reach *r, const char *method, const ProtobufCMessage *m,
+    const ProtobufCMessageDescriptor *type, void *answer, enum rpc_code *code,
+    struct err *e) MUST_USE;
+/* A sandbox by name, the caller's. */
+int reach_find(struct reach *r, const char *name,
+    Openshell__Datamodel__V1__Sandbox **out, struct err *e) MUST_USE;
+uv_loop_t *reach_loop(struct reach *r);
 void reach_close(struct reach *r);
 void reach_close_at(struct reach **r);
 #define AUTO_REACH CLEANUP(reach_close_at)
@@ -30,6 +49,7 @@ const char *reach_sandbox(
     struct cli *c, struct reach *r, const char *given, struct err *e);
 /* Its id, the caller's; NULL and *e. */
 char *reach_sandbox_id(struct reach *r, const char *name, struct err *e);
+/* NULL forgets. */
 void reach_remember(struct reach *r, const char *sandbox);
 
 /*
