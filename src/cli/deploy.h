@@ -1,0 +1,50 @@
+/*
+ * deploy: gateways of this machine, as processes: started, stopped, looked at.
+ *
+ * A gateway runs when somebody holds the lock on its gateway.pid; a number in
+ * a file proves nothing.
+ */
+#ifndef CLI_DEPLOY_H
+#define CLI_DEPLOY_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "cli/cli.h"
+
+struct deploy_state {
+	bool exists; /* it has a state directory with a lock file */
+	bool running;
+	pid_t pid; /* when running */
+	unsigned port; /* 0: not known */
+	size_t sandboxes; /* directories of sandboxes */
+};
+int deploy_look(
+    const char *name, struct deploy_state *out, struct err *e) MUST_USE;
+
+struct deploy_options {
+	const char *name;
+	unsigned port; /* 0: what it had, else 8080 */
+	bool port_given;
+	bool plaintext, no_auth;
+	const char *log_level; /* or NULL */
+};
+/*
+ * Starts it, or finds it running; registers it and makes it active.  Progress
+ * goes to stderr.  Two at once end with one gateway, and both succeed.
+ */
+int deploy_start(
+    struct cli *c, const struct deploy_options *o, struct err *e) MUST_USE;
+/* *was: it ran.  TERM, ten seconds, KILL. */
+int deploy_stop(const char *name, bool *was, struct err *e) MUST_USE;
+/*
+ * Stops it and removes all it kept; its sandboxes are deleted first (by the
+ * gateway, started for that if need be).
+ */
+int deploy_destroy(struct cli *c, const char *name, struct err *e) MUST_USE;
+
+/* "✓ TEXT" on stderr. */
+void deploy_say(struct cli *c, enum cli_color color, const char *mark,
+    const char *ascii, const char *fmt, ...) PRINTF(5, 6);
+
+#endif
