@@ -49,6 +49,39 @@ deploy_say(struct cli *c, enum cli_color color, const char *mark,
 	cli_note(c, &b);
 }
 
+char *
+deploy_name(const struct cli *c, const char *given)
+{
+	char *active;
+
+	if (given != NULL)
+		return mem_strdup(given);
+	if (c->gateway != NULL)
+		return mem_strdup(c->gateway);
+	active = state_active();
+	return active != NULL ? active : mem_strdup("openshell");
+}
+
+int
+deploy_check_local(const char *name, struct err *e)
+{
+	AUTO_GATEWAY g = { 0 };
+	struct err ignored;
+
+	if (!state_is_name(name))
+		return err_set(e, ERR_INVALID,
+		    "'%.100s' is no name of a gateway\nletters, digits, '.', "
+		    "'_' and '-' make one",
+		    name);
+	if (state_gateway_load(name, &g, &ignored) == 0 && g.is_remote)
+		return err_set(e, ERR_INVALID,
+		    "Gateway '%.100s' is an external registration, not a "
+		    "managed gateway.\nIt is started and stopped where it "
+		    "runs.",
+		    name);
+	return 0;
+}
+
 /* --- looking ------------------------------------------------------------- */
 
 static uint64_t

@@ -43,6 +43,14 @@ int deploy_stop(const char *name, bool *was, struct err *e) MUST_USE;
  */
 int deploy_destroy(struct cli *c, const char *name, struct err *e) MUST_USE;
 
+/*
+ * The gateway that a command about gateways means: `given`, else --gateway or
+ * OPENSHELL_GATEWAY, else the active one, else "openshell".  The caller's.
+ */
+char *deploy_name(const struct cli *c, const char *given) MUST_USE;
+/* -1 when that name is registered as a gateway of another machine. */
+int deploy_check_local(const char *name, struct err *e) MUST_USE;
+
 /* "✓ TEXT" on stderr. */
 void deploy_say(struct cli *c, enum cli_color color, const char *mark,
     const char *ascii, const char *fmt, ...) PRINTF(5, 6);

@@ -12,7 +12,8 @@ enum { CALL_MS = 60000, OFFER_MS = 2000, OFFER_MAX = 200 };
 
 struct reach {
 	uv_loop_t loop;
-	bool loop_on, lost;
+	bool loop_on, ready, lost;
+	unsigned connect_ms; /* 0: as long as the client thinks right */
 	struct err why; /* when lost */
 	struct rpc_client *rpc;
 	char *name, *url, *ca, *cert, *key, *sandbox;
@@ -128,6 +129,12 @@ find_certificates(struct reach *r, struct err *e)
 /* --- the connection ------------------------------------------------------ */
 
 static void
+on_ready(void *ctx)
+{
+	((struct reach *)ctx)->ready = true;
+}
+
+static void
 on_lost(void *ctx, const struct err *e)
 {
 	struct reach *r = ctx;
@@ -139,20 +146,39 @@ on_lost(void *ctx, const struct err *e)
 static int
 connect_now(struct reach *r, struct err *e)
 {
-	const struct rpc_client_hooks hooks = { .lost = on_lost, .ctx = r };
-	const struct rpc_target t = {
-		.url = r->url, .ca = r->ca, .cert = r->cert, .key = r->key
-	};
+	const struct rpc_client_hooks hooks = { on_ready, on_lost, r };
+	const struct rpc_target t = { .url = r->url,
+		.ca = r->ca,
+		.cert = r->cert,
+		.key = r->key,
+		.connect_ms = r->connect_ms };
 
-	r->lost = false;
+	r->ready = r->lost = false;
 	return rpc_client_new(&r->loop, &t, &hooks, &r->rpc, e);
 }
 
-int
-reach_open(const struct cli *c, struct reach **out, struct err *e)
+/* What the connection says about its end tells more than UNAVAILABLE. */
+static int
+explain(const struct reach *r, struct err *e)
+{
+	if (!r->lost)
+		return -1;
+	if (r->why.code == ERR_NOT_FOUND)
+		return err_set(e, ERR_NOT_FOUND,
+		    "Gateway '%.100s' is not reachable: %.200s\n"
+		    "Start it: openshell gateway start%s%.100s",
+		    reach_name(r), r->why.text,
+		    r->name != NULL ? " --name " : "", reach_name(r));
+	*e = r->why;
+	return err_wrap(e, "Gateway '%.100s' is not reachable.", reach_name(r));
+}
+
+static int
+open_within(const struct cli *c, unsigned ms, struct reach **out, struct err *e)
 {
 	AUTO_REACH struct reach *r = NEW(struct reach);
 
+	r->connect_ms = ms;
 	if ((c->endpoint != NULL ? by_endpoint(r, c) : by_name(r, c, e)) < 0 ||
 	    find_certificates(r, e) < 0)
 		return -1;
@@ -162,8 +188,36 @@ reach_open(const struct cli *c, struct reach **out, struct err *e)
 	if (connect_now(r, e) < 0)
 		return err_wrap(
 		    e, "cannot reach gateway '%.100s'", reach_name(r));
+	/* The first answer, so that what is wrong is said once, with its fix.
+	 */
+	while (!r->ready && !r->lost)
+		(void)uv_run(&r->loop, UV_RUN_ONCE);
+	if (!r->ready)
+		return explain(r, e);
 	*out = take_ptr(r);
 	return 0;
+}
+
+int
+reach_open(const struct cli *c, struct reach **out, struct err *e)
+{
+	return open_within(c, 0, out, e);
+}
+
+int
+reach_target(const struct cli *c, char **name, char **url, struct err *e)
+{
+	AUTO_REACH struct reach *r = NEW(struct reach);
+	int rc = c->endpoint != NULL ? by_endpoint(r, c) : by_name(r, c, e);
+
+	*name = mem_strdup(reach_name(r));
+	if (rc < 0 && (*name)[0] == '\0') {
+		free(*name);
+		*name = NULL;
+	}
+	if (rc == 0)
+		*url = take_ptr(r->url);
+	return rc;
 }
 
 void
@@ -226,22 +280,6 @@ reach_again(void *ctx)
 }
 
 /* --- calls --------------------------------------------------------------- */
-
-/* What the connection says about its end tells more than UNAVAILABLE. */
-static int
-explain(const struct reach *r, struct err *e)
-{
-	if (!r->lost)
-		return -1;
-	if (r->why.code == ERR_NOT_FOUND)
-		return err_set(e, ERR_NOT_FOUND,
-		    "Gateway '%.100s' is not reachable: %.200s\n"
-		    "Start it: openshell gateway start%s%.100s",
-		    reach_name(r), r->why.text,
-		    r->name != NULL ? " --name " : "", reach_name(r));
-	*e = r->why;
-	return err_wrap(e, "Gateway '%.100s' is not reachable.", reach_name(r));
-}
 
 int
 reach_call(struct reach *r, const char *method, const ProtobufCMessage *m,
@@ -351,7 +389,7 @@ reach_offer_sandboxes(const char *word, struct buf *out)
 	ProtobufCMessage *m;
 	struct err ignored;
 
-	if (reach_open(&c, &r, &ignored) < 0)
+	if (open_within(&c, OFFER_MS, &r, &ignored) < 0)
 		return;
 	q.limit = OFFER_MAX;
 	if (rpc_unary(r->rpc, "/openshell.v1.OpenShell/ListSandboxes", &q.base,

@@ -21,6 +21,12 @@ struct reach;
  * no gateway to talk to.
  */
 int reach_open(const struct cli *c, struct reach **out, struct err *e) MUST_USE;
+/*
+ * Which one that is, without connecting: name ("" when not registered) and
+ * URL, the caller's.
+ */
+int reach_target(
+    const struct cli *c, char **name, char **url, struct err *e) MUST_USE;
 /* The gateway's name, or "" for an endpoint that is not registered. */
 const char *reach_name(const struct reach *r);
 const char *reach_url(const struct reach *r);

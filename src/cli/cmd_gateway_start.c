@@ -1,0 +1,90 @@
+/* openshell gateway start */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "cli/deploy.h"
+#include "cli/state.h"
+
+struct args {
+	const char *name;
+	const char *port;
+	bool recreate, plaintext, no_auth;
+	const char *level;
+};
+
+static const struct cli_opt opts[] = {
+	{ .name = "name",
+	    .kind = OPT_STR,
+	    OPT(name),
+	    .value = "NAME",
+	    .hint = HINT_GATEWAY,
+	    .help = "The gateway; the active one when left out" },
+	{ .name = "port",
+	    .kind = OPT_STR,
+	    OPT(port),
+	    .value = "PORT",
+	    .help = "Port on 127.0.0.1 (8080, or what it had); 0: a free one" },
+	{ .name = "recreate",
+	    .kind = OPT_FLAG,
+	    OPT(recreate),
+	    .help = "Destroy it first, with its sandboxes and data" },
+	{ .name = "plaintext",
+	    .kind = OPT_FLAG,
+	    OPT(plaintext),
+	    .help = "No TLS: every program of this machine may use it" },
+	{ .name = "disable-gateway-auth",
+	    .kind = OPT_FLAG,
+	    OPT(no_auth),
+	    .help = "TLS without client certificates" },
+	{ .name = "log-level",
+	    .kind = OPT_STR,
+	    OPT(level),
+	    .value = "LEVEL",
+	    .help = "error, warn, info, debug or trace" },
+	OPT_END
+};
+
+static int
+run(struct cli *c, const void *argp, struct err *e)
+{
+	const struct args *a = argp;
+	AUTO_FREE char *name = a->name != NULL      ? mem_strdup(a->name)
+			       : c->gateway != NULL ? mem_strdup(c->gateway)
+						    : mem_strdup("openshell");
+	struct deploy_options o = { .name = name,
+		.port_given = a->port != NULL,
+		.plaintext = a->plaintext,
+		.no_auth = a->no_auth,
+		.log_level = a->level };
+	AUTO_GATEWAY g = { 0 };
+
+	if (a->port != NULL &&
+	    cli_value_uint(a->port, 0, 65535, &o.port, e) < 0)
+		return err_wrap(e, "--port %.40s", a->port);
+	if (deploy_check_local(name, e) < 0)
+		return -1;
+	if (a->recreate && deploy_destroy(c, name, e) < 0)
+		return -1;
+	if (deploy_start(c, &o, e) < 0)
+		return -1;
+	if (state_gateway_load(name, &g, e) < 0)
+		return -1;
+	deploy_say(c, COLOR_LABEL, " ", " ", "Name: %s", name);
+	deploy_say(c, COLOR_LABEL, " ", " ", "Endpoint: %s", g.endpoint);
+	deploy_say(c, COLOR_OK, "✓", "*", "Active gateway set to '%s'", name);
+	return 0;
+}
+
+const struct cli_cmd cmd_gateway_start = {
+	.path = "gateway start",
+	.summary = "Start a gateway",
+	.about =
+	    "Starts a gateway of this machine, registers it and makes it "
+	    "the active one. One that was stopped goes on with all it had; "
+	    "one that runs is left as it is.",
+	.examples = "openshell gateway start\nopenshell gateway start --name "
+		    "work --port 9090",
+	.opts = opts,
+	.args_size = sizeof(struct args),
+	.run = run,
+};

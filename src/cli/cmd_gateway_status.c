@@ -1,0 +1,81 @@
+/* openshell gateway status */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "cli/deploy.h"
+#include "cli/emit.h"
+#include "cli/state.h"
+
+struct args {
+	const char *name;
+	unsigned output;
+};
+
+static const struct cli_opt opts[] = {
+	{ .name = "name",
+	    .kind = OPT_STR,
+	    OPT(name),
+	    .value = "NAME",
+	    .hint = HINT_GATEWAY,
+	    .help = "The gateway; the active one when left out" },
+	EMIT_OPT(output), OPT_END
+};
+
+static const struct emit_col cols[] = {
+	{ "Gateway", "gateway", 0, 0, EMIT_NAME },
+	{ "Status", "status", 0, 0, EMIT_PLAIN },
+	{ "Pid", "pid", 0, 0, EMIT_PLAIN },
+	{ "Endpoint", "endpoint", 0, 0, EMIT_PLAIN },
+	{ "Sandboxes", "sandboxes", 0, 0, EMIT_PLAIN },
+	{ "State", "state_dir", 0, 0, EMIT_PLAIN },
+	{ 0 },
+};
+static const struct emit_table table = { cols, NULL, 11 };
+
+static int
+run(struct cli *c, const void *argp, struct err *e)
+{
+	const struct args *a = argp;
+	AUTO_FREE char *name = deploy_name(c, a->name), *dir = NULL;
+	AUTO_EMIT struct emit *m = emit_new(EMIT_OBJECT);
+	AUTO_GATEWAY g = { 0 };
+	struct deploy_state s;
+	struct err ignored;
+	bool known;
+
+	if (deploy_check_local(name, e) < 0 || deploy_look(name, &s, e) < 0 ||
+	    state_runtime_dir(name, &dir, e) < 0)
+		return -1;
+	known = state_gateway_load(name, &g, &ignored) == 0;
+	emit_text(emit_root(m), "gateway", name);
+	emit_text(emit_root(m), "status",
+	    s.running  ? "running"
+	    : s.exists ? "stopped"
+		       : "not found");
+	if (s.running)
+		emit_int(emit_root(m), "pid", s.pid);
+	else
+		emit_null(emit_root(m), "pid");
+	if (known)
+		emit_text(emit_root(m), "endpoint", g.endpoint);
+	else
+		emit_null(emit_root(m), "endpoint");
+	emit_uint(emit_root(m), "sandboxes", s.sandboxes);
+	emit_text(emit_root(m), "state_dir", dir);
+	if (emit_print(c, m, (enum emit_format)a->output, &table, e) < 0)
+		return -1;
+	return s.running ? CLI_OK : CLI_FAILED;
+}
+
+const struct cli_cmd cmd_gateway_status = {
+	.path = "gateway status",
+	.summary = "Show whether a gateway runs",
+	.about =
+	    "Shows the gateway as a process of this machine: whether it runs, "
+	    "where it listens, how many sandboxes it has.",
+	.status = "0 when it runs, else 1.",
+	.examples = "openshell gateway status -o json",
+	.opts = opts,
+	.args_size = sizeof(struct args),
+	.run = run,
+};

@@ -1,0 +1,216 @@
+/*
+ * create: the order of `sandbox create`.
+ *
+ * What can be wrong in the user's files and options is found before a gateway
+ * is started or a sandbox made.  With --no-keep the sandbox is deleted however
+ * this ends: session over, provisioning failed, interrupted.
+ */
+#include "cli/create.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "cli/deploy.h"
+#include "cli/reach.h"
+#include "cli/session.h"
+#include "cli/state.h"
+
+/* --- a gateway ----------------------------------------------------------- */
+
+static int
+bootstrap(struct cli *c, struct reach **r, struct err *e)
+{
+	const struct deploy_options o = {
+		.name = c->gateway != NULL ? c->gateway : "openshell"
+	};
+	struct cli with = *c;
+
+	deploy_say(c, COLOR_HINT, "•", "-",
+	    "No gateway found: starting one automatically (openshell status, "
+	    "openshell gateway stop).");
+	if (deploy_start(c, &o, e) < 0)
+		return -1;
+	with.gateway = o.name;
+	return reach_open(&with, r, e);
+}
+
+/*
+ * One that is registered and stopped is started again with all it has; one
+ * that was mistyped is not made.
+ */
+static int
+reach_or_start(struct cli *c, const struct create_options *o, struct reach **r,
+    struct err *e)
+{
+	AUTO_FREE char *active = state_active();
+	const char *name = c->gateway != NULL ? c->gateway : active;
+	AUTO_GATEWAY g = { 0 };
+	struct deploy_state s;
+	struct err why;
+
+	if (reach_open(c, r, e) == 0)
+		return 0;
+	if (e->code != ERR_NOT_FOUND || o->no_bootstrap || c->endpoint != NULL)
+		return -1;
+	if (name == NULL)
+		return bootstrap(c, r, e);
+	if (!state_is_name(name) || deploy_look(name, &s, &why) < 0)
+		return -1;
+	if (state_gateway_load(name, &g, &why) < 0 &&
+	    (c->gateway != NULL && !s.exists && strcmp(name, "openshell") != 0))
+		return -1; /* mistyped */
+	if (g.is_remote || s.running)
+		return -1;
+	{
+		const struct deploy_options d = { .name = name,
+			.plaintext = g.endpoint != NULL &&
+				     strncmp(g.endpoint, "http:", 5) == 0 };
+
+		if (deploy_start(c, &d, e) < 0)
+			return -1;
+	}
+	return reach_open(c, r, e);
+}
+
+/* --- a sandbox ----------------------------------------------------------- */
+
+static int
+ask(struct reach *r, const Openshell__V1__CreateSandboxRequest *q,
+    Openshell__Datamodel__V1__Sandbox **out, struct err *e)
+{
+	Openshell__V1__SandboxResponse *s = NULL;
+
+	if (reach_call(r, "CreateSandbox", &q->base,
+		&openshell__v1__sandbox_response__descriptor, &s, NULL, e) < 0)
+		return -1;
+	*out = take_ptr(s->sandbox);
+	openshell__v1__sandbox_response__free_unpacked(s, NULL);
+	return *out != NULL
+		   ? 0
+		   : err_set(e, ERR_PROTO, "sandbox missing from response");
+}
+
+static int
+remove_it(struct cli *c, struct reach *r, const char *name, struct err *e)
+{
+	Openshell__V1__DeleteSandboxRequest q =
+	    OPENSHELL__V1__DELETE_SANDBOX_REQUEST__INIT;
+	Openshell__V1__DeleteSandboxResponse *d = NULL;
+	AUTO_FREE char *copy = mem_strdup(name);
+	AUTO_REACH struct reach *again = NULL;
+	enum rpc_code code = RPC_OK;
+
+	q.name = copy;
+	if (reach_call(r, "DeleteSandbox", &q.base,
+		&openshell__v1__delete_sandbox_response__descriptor, &d, &code,
+		e) == 0) {
+		openshell__v1__delete_sandbox_response__free_unpacked(d, NULL);
+		return 0;
+	}
+	if (code == RPC_NOT_FOUND)
+		return 0;
+	(void)c;
+	return err_wrap(e, "sandbox %.100s was not deleted", name);
+}
+
+static void
+say_created(struct cli *c, const char *name)
+{
+	AUTO_BUF struct buf b = BUF_INIT(1024);
+
+	cli_paint(&b, c->color_err, COLOR_HEADING, "Created sandbox:");
+	buf_putc(&b, ' ');
+	buf_put_escaped(&b, view_of(name));
+	buf_putc(&b, '\n');
+	cli_note(c, &b);
+}
+
+static int
+print_name(struct cli *c, const char *name, struct err *e)
+{
+	AUTO_BUF struct buf b = BUF_INIT(256);
+
+	buf_put_escaped(&b, view_of(name));
+	buf_putc(&b, '\n');
+	return cli_out(c, &b, e);
+}
+
+static int
+session(struct cli *c, const struct create_options *o, struct reach *r,
+    const Openshell__Datamodel__V1__Sandbox *s, struct err *e)
+{
+	struct attach_options a = {
+		.sandbox = s->name, .command = o->command, .tty = o->tty
+	};
+
+	if (o->detach)
+		return print_name(c, s->name, e);
+	/* A shell wants a terminal when there is one. */
+	if (o->command.n == 0 && !isatty(c->in) && o->tty == ATTACH_TTY_AUTO)
+		a.tty = ATTACH_TTY_NO;
+	return session_attach(c, reach_rpc(r), s->id, &a, e);
+}
+
+static int
+wait_and_run(struct cli *c, const struct create_options *o, struct reach *r,
+    const Openshell__Datamodel__V1__Sandbox *s, struct err *e)
+{
+	int rc;
+
+	say_created(c, s->name);
+	rc = create_wait(c, r, s, e);
+	return rc != 0 ? rc : session(c, o, r, s, e);
+}
+
+static int
+make(struct cli *c, const struct create_options *o, struct reach *r,
+    const Openshell__V1__CreateSandboxRequest *q, struct err *e)
+{
+	Openshell__Datamodel__V1__Sandbox *s = NULL;
+	struct err why;
+	int status;
+
+	if (ask(r, q, &s, e) < 0)
+		return -1;
+	if (!o->no_keep)
+		reach_remember(r, s->name);
+	status = wait_and_run(c, o, r, s, e);
+	if (o->no_keep && remove_it(c, r, s->name, &why) < 0) {
+		if (status >= 0) {
+			*e = why;
+			status = -1;
+		} else
+			deploy_say(c, COLOR_WARN, "!", "!", "%s", why.text);
+	} else if (status < 0 && !o->no_keep)
+		deploy_say(c, COLOR_WARN, "!", "!",
+		    "sandbox %s stays: openshell sandbox get %s; openshell "
+		    "sandbox delete %s",
+		    s->name, s->name, s->name);
+	openshell__datamodel__v1__sandbox__free_unpacked(s, NULL);
+	return status;
+}
+
+int
+create_sandbox(struct cli *c, const struct create_options *o, struct err *e)
+{
+	Openshell__V1__CreateSandboxRequest *q = NULL;
+	AUTO_REACH struct reach *r = NULL;
+	int rc;
+
+	if (o->keep && o->no_keep)
+		return err_set(e, ERR_INVALID,
+		    "--keep and --no-keep cannot be used together");
+	if (o->detach && (o->no_keep || o->command.n > 0))
+		return err_set(e, ERR_INVALID,
+		    "--detach runs nothing: leave out %s",
+		    o->no_keep ? "--no-keep" : "the command");
+	rc = create_request(c, o, &q, e);
+	if (rc != 0)
+		return rc < 0 ? -1 : CLI_FAILED;
+	rc = reach_or_start(c, o, &r, e);
+	if (rc == 0)
+		rc = make(c, o, r, q, e);
+	openshell__v1__create_sandbox_request__free_unpacked(q, NULL);
+	return rc;
+}
