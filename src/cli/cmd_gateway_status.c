@@ -64,6 +64,9 @@ run(struct cli *c, const void *argp, struct err *e)
 	emit_text(emit_root(m), "state_dir", dir);
 	if (emit_print(c, m, (enum emit_format)a->output, &table, e) < 0)
 		return -1;
+	if (!s.running)
+		deploy_say(c, COLOR_HINT, "•", "-",
+		    "Start it: openshell gateway start --name %s", name);
 	return s.running ? CLI_OK : CLI_FAILED;
 }
 

@@ -84,6 +84,10 @@ run(struct cli *c, const void *argp, struct err *e)
 		emit_text(emit_root(m), "version", h->version);
 		emit_null(emit_root(m), "error");
 	} else {
+		/* Causes and fix in one line of a table. */
+		for (char *s = why.text; *s != '\0'; s++)
+			if (*s == '\n')
+				*s = ';';
 		emit_null(emit_root(m), "version");
 		emit_text(emit_root(m), "error", why.text);
 	}

@@ -7,12 +7,13 @@
 
 struct create_options {
 	const char *name, *policy, *workdir, *trust;
-	struct cli_list env, ro, rw, command;
+	const char *from;
+	struct cli_list env, ro, rw, command, providers;
 	uint64_t memory, disk;
 	unsigned pids;
 	int tty; /* enum attach_tty */
 	int no_bootstrap;
-	bool keep, no_keep, detach;
+	bool keep, no_keep, detach, gpu, no_auto_providers;
 };
 
 /* The exit status, or -1 when no sandbox could be made. */

@@ -154,6 +154,17 @@ create_request(struct cli *c, const struct create_options *o, request_msg **out,
 	openshell__datamodel__v1__native_spec__init(m->spec->native);
 	if (o->name != NULL)
 		m->name = mem_strdup(o->name);
+	m->spec->gpu = o->gpu;
+	for (size_t i = 0; i < o->providers.n; i++)
+		add(&m->spec->providers, &m->spec->n_providers,
+		    mem_strdup(o->providers.v[i]));
+	if (o->from != NULL) {
+		m->spec->template_ =
+		    NEW(Openshell__Datamodel__V1__SandboxTemplate);
+		openshell__datamodel__v1__sandbox_template__init(
+		    m->spec->template_);
+		m->spec->template_->image = mem_strdup(o->from);
+	}
 	rc = fill_policy(c, m->spec, o->policy, e);
 	if (rc == 0)
 		rc = add_env(m->spec, &o->env, e);

@@ -191,8 +191,8 @@ keep_sections(struct cli *c, struct policy_upload *u, policy_wire_msg *now)
 		buf_puts(&kept, ", landlock");
 	}
 	if (u->no_process && now->process != NULL) {
+		/* Whoever leaves it out means the only one there is. */
 		SWAP(u->m->process, now->process);
-		buf_puts(&kept, ", process");
 	}
 	if (kept.n > 0)
 		tell(c, MARK_SAME,
