@@ -72,7 +72,7 @@ struct cli_opt {
 	char letter; /* short name, or 0 */
 	enum cli_kind kind;
 	size_t off;
-	int set; /* of OPT_SET */
+	int set; /* of OPT_SET; of OPT_DURATION: 1 wants a unit */
 	uint64_t min, max; /* of numbers; max 0: none */
 	const char *value; /* name of the value in help: "FILE" */
 	const char *const *choices; /* of OPT_ENUM, NULL-terminated */
@@ -162,7 +162,9 @@ void cli_parsed_fini(struct cli_parsed *p);
 int cli_value_uint(const char *s, uint64_t min, uint64_t max, unsigned *out,
     struct err *e) MUST_USE;
 int cli_value_size(const char *s, uint64_t *out, struct err *e) MUST_USE;
-int cli_value_duration(const char *s, unsigned *out, struct err *e) MUST_USE;
+/* `unit`: a bare number is refused; else it counts seconds. */
+int cli_value_duration(
+    const char *s, bool unit, unsigned *out, struct err *e) MUST_USE;
 
 /* The candidate nearest to `word`, or NULL when none is near. */
 struct cli_nearest {

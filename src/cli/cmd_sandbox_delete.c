@@ -124,9 +124,12 @@ run(struct cli *c, const void *argp, struct err *e)
 	AUTO_REACH struct reach *r = NULL;
 	int status = CLI_OK;
 
-	if (a->all == (a->names.n > 0))
-		return err_set(e, ERR_INVALID,
-		    "name the sandboxes to delete, or give --all");
+	if (a->all == (a->names.n > 0)) {
+		(void)err_set(e, ERR_INVALID,
+		    "name the sandboxes to delete, or give --all (not both)");
+		cli_print_error(c, e);
+		return CLI_USAGE;
+	}
 	if (reach_open(c, &r, e) < 0)
 		return -1;
 	if (a->all && delete_all(c, r, &status, e) < 0)

@@ -191,6 +191,25 @@ make(struct cli *c, const struct create_options *o, struct reach *r,
 	return status;
 }
 
+static int
+check_options(struct cli *c, const struct create_options *o)
+{
+	const char *why = NULL;
+	struct err e;
+
+	if (o->keep && o->no_keep)
+		why = "--keep and --no-keep cannot be used together";
+	else if (o->detach && o->no_keep)
+		why = "--detach and --no-keep cannot be used together";
+	else if (o->detach && o->command.n > 0)
+		why = "--detach runs nothing: leave out the command";
+	if (why == NULL)
+		return 0;
+	(void)err_set(&e, ERR_INVALID, "%s", why);
+	cli_print_error(c, &e);
+	return -1;
+}
+
 int
 create_sandbox(struct cli *c, const struct create_options *o, struct err *e)
 {
@@ -198,13 +217,8 @@ create_sandbox(struct cli *c, const struct create_options *o, struct err *e)
 	AUTO_REACH struct reach *r = NULL;
 	int rc;
 
-	if (o->keep && o->no_keep)
-		return err_set(e, ERR_INVALID,
-		    "--keep and --no-keep cannot be used together");
-	if (o->detach && (o->no_keep || o->command.n > 0))
-		return err_set(e, ERR_INVALID,
-		    "--detach runs nothing: leave out %s",
-		    o->no_keep ? "--no-keep" : "the command");
+	if (check_options(c, o) < 0)
+		return CLI_USAGE;
 	rc = create_request(c, o, &q, e);
 	if (rc != 0)
 		return rc < 0 ? -1 : CLI_FAILED;

@@ -115,7 +115,8 @@ store(const struct cli_opt *o, void *args, const char *value, struct err *e)
 	case OPT_SIZE:
 		return cli_value_size(value, (uint64_t *)(void *)field, e);
 	case OPT_DURATION:
-		return cli_value_duration(value, (unsigned *)(void *)field, e);
+		return cli_value_duration(
+		    value, o->set != 0, (unsigned *)(void *)field, e);
 	case OPT_ENUM:
 		return store_enum(o, value, (unsigned *)(void *)field, e);
 	case OPT_KIND_END:
@@ -235,7 +236,9 @@ take_option(
 		return err_set(e, ERR_INVALID,
 		    "unexpected value '%.200s' for '%s' found; it takes none",
 		    value, buf_str(&label));
-	if (takes_value(o) && (value == NULL || *value == '\0'))
+	/* Of a duration its own check says what was wrong with nothing. */
+	if (takes_value(o) &&
+	    (value == NULL || (*value == '\0' && o->kind != OPT_DURATION)))
 		return err_set(e, ERR_INVALID,
 		    "a value is required for '%s' but none was supplied",
 		    buf_str(&label));

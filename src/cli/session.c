@@ -817,8 +817,8 @@ static const struct lost {
 	const char *fix; /* a command that takes its name, or NULL */
 	const char *more;
 } losts[] = {
-	{ RPC_UNAVAILABLE, "the connection was lost", "openshell sandbox get",
-	    "openshell status" },
+	{ RPC_UNAVAILABLE, "the gateway or the sandbox went away",
+	    "openshell sandbox get", "openshell status" },
 	{ RPC_NOT_FOUND, "it does not exist", NULL, "openshell sandbox list" },
 	{ RPC_FAILED_PRECONDITION, "it cannot run a command now",
 	    "openshell sandbox get", NULL },

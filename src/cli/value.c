@@ -74,7 +74,7 @@ cli_value_size(const char *s, uint64_t *out, struct err *e)
 }
 
 int
-cli_value_duration(const char *s, unsigned *out, struct err *e)
+cli_value_duration(const char *s, bool unit, unsigned *out, struct err *e)
 {
 	static const struct {
 		char unit;
@@ -85,11 +85,12 @@ cli_value_duration(const char *s, unsigned *out, struct err *e)
 	uint64_t n, total = 0;
 	size_t next = 0; /* units only shrink: 1h30m, not 30m1h */
 
-	if (view_u64(v, UINT_MAX, &n)) {
+	if (v.n == 0)
+		return err_set(e, ERR_INVALID, "empty duration string");
+	if (!unit && view_u64(v, UINT_MAX, &n)) {
 		total = n;
 		v.n = 0;
-	} else if (v.n == 0)
-		return err_set(e, ERR_INVALID, "%s", what);
+	}
 	while (v.n > 0) {
 		if (!number_unit(&v, &n) || v.n == 0 || n > UINT_MAX)
 			return err_set(e, ERR_INVALID, "%s", what);

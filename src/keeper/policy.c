@@ -53,7 +53,11 @@ keeper_policy_wanted(
 	policy_wire_hash(p->policy, hash);
 	/* In force already, and nothing else is on its way. */
 	if (k->n_sent == 0 && strcmp(hash, k->now.hash) == 0) {
+		bool told = k->now.version == p->version;
+
 		k->now.version = p->version;
+		if (told)
+			return; /* Hello said it */
 		/* Not before it is true: see keeper.c, on isolated. */
 		if (k->isolated)
 			link_policy_status(k, p->version, true, "");

@@ -211,7 +211,8 @@ store_revision_supersede(struct store *s, const char *sandbox_id,
 /* May this one become what the report says? */
 static int
 check_report(struct store *s, const char *sandbox_id, uint32_t version,
-    enum store_revision_status to, struct err *e)
+    enum store_revision_status to, enum store_revision_status *was,
+    struct err *e)
 {
 	enum store_revision_status is = STORE_PENDING;
 	sqlite3_stmt *row;
@@ -228,6 +229,7 @@ check_report(struct store *s, const char *sandbox_id, uint32_t version,
 	db_done(row);
 	if (rc < 0)
 		return -1;
+	*was = is;
 	if (is == STORE_SUPERSEDED || (to == STORE_LOADED && version < loaded))
 		return err_set(e, ERR_AGAIN,
 		    "revision %u was superseded by %lld: the report came too "
@@ -242,9 +244,13 @@ report(struct store *s, const char *sandbox_id, uint32_t version,
     struct err *e)
 {
 	bool loaded = status == STORE_LOADED;
+	enum store_revision_status was = STORE_PENDING;
 
-	if (check_report(s, sandbox_id, version, status, e) < 0)
+	if (check_report(s, sandbox_id, version, status, &was, e) < 0)
 		return -1;
+	/* Said again after a reconnect: it was loaded when it was. */
+	if (loaded && was == STORE_LOADED)
+		return 0;
 	if (!loaded && error != NULL && *error == '\0')
 		error = NULL;
 	if (db_run(s, ST_REVISION_REPORT,
