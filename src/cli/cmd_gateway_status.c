@@ -1,9 +1,11 @@
 /* openshell gateway status */
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "cli/deploy.h"
 #include "cli/emit.h"
+#include "cli/reach.h"
 #include "cli/state.h"
 
 struct args {
@@ -25,12 +27,50 @@ static const struct emit_col cols[] = {
 	{ "Gateway", "gateway", 0, 0, EMIT_NAME },
 	{ "Status", "status", 0, 0, EMIT_PLAIN },
 	{ "Pid", "pid", 0, 0, EMIT_PLAIN },
+	{ "Started", "started_at", 0, 0, EMIT_PLAIN },
+	{ "Version", "version", 0, 0, EMIT_PLAIN },
 	{ "Endpoint", "endpoint", 0, 0, EMIT_PLAIN },
 	{ "Sandboxes", "sandboxes", 0, 0, EMIT_PLAIN },
 	{ "State", "state_dir", 0, 0, EMIT_PLAIN },
 	{ 0 },
 };
 static const struct emit_table table = { cols, NULL, 11 };
+
+/* When it took its lock. */
+static void
+emit_started(struct emit *m, const char *dir, bool running)
+{
+	AUTO_FREE char *lock = mem_printf("%s/gateway.pid", dir);
+	struct stat st;
+
+	if (running && stat(lock, &st) == 0)
+		emit_time(emit_root(m), "started_at",
+		    (int64_t)st.st_mtim.tv_sec * 1000 +
+			st.st_mtim.tv_nsec / 1000000);
+	else
+		emit_null(emit_root(m), "started_at");
+}
+
+static void
+emit_version(struct cli *c, struct emit *m, const char *name, bool running)
+{
+	Openshell__V1__HealthRequest q = OPENSHELL__V1__HEALTH_REQUEST__INIT;
+	Openshell__V1__HealthResponse *h = NULL;
+	AUTO_REACH struct reach *r = NULL;
+	struct cli with = *c;
+	struct err ignored;
+
+	with.gateway = name;
+	with.endpoint = NULL;
+	if (running && reach_open(&with, &r, &ignored) == 0 &&
+	    reach_call(r, "Health", &q.base,
+		&openshell__v1__health_response__descriptor, &h, NULL,
+		&ignored) == 0)
+		emit_text(emit_root(m), "version", h->version);
+	else
+		emit_null(emit_root(m), "version");
+	openshell__v1__health_response__free_unpacked(h, NULL);
+}
 
 static int
 run(struct cli *c, const void *argp, struct err *e)
@@ -56,6 +96,8 @@ run(struct cli *c, const void *argp, struct err *e)
 		emit_int(emit_root(m), "pid", s.pid);
 	else
 		emit_null(emit_root(m), "pid");
+	emit_started(m, dir, s.running);
+	emit_version(c, m, name, s.running);
 	if (known)
 		emit_text(emit_root(m), "endpoint", g.endpoint);
 	else

@@ -12,7 +12,8 @@ typedef Openshell__V1__SandboxLogLine line_msg;
 
 struct args {
 	const char *name;
-	unsigned lines, since_s, output, level;
+	unsigned lines, since_s, output;
+	const char *level;
 	struct cli_list sources;
 	bool follow, denied;
 };
@@ -20,8 +21,8 @@ struct args {
 enum { LINES = 200, OUT_TEXT = 0, OUT_JSON };
 
 static const char *const outputs[] = { "text", "json", NULL };
-static const char *const levels[] = { "any", "error", "warn", "info", "debug",
-	"trace", NULL };
+static const char *const levels[] = { "ERROR", "WARN", "INFO", "DEBUG",
+	"TRACE" };
 
 static const struct cli_opt opts[] = { { .name = "lines",
 					   .letter = 'n',
@@ -53,11 +54,11 @@ static const struct cli_opt opts[] = { { .name = "lines",
 	    .value = "SOURCE",
 	    .help = "gateway, sandbox or all; may be repeated" },
 	{ .name = "level",
-	    .kind = OPT_ENUM,
+	    .kind = OPT_STR,
 	    OPT(level),
 	    .value = "LEVEL",
-	    .choices = levels,
-	    .help = "This level and what is more severe" },
+	    .help = "error, warn, info, debug or trace, and what is more "
+		    "severe" },
 	{ .name = "denied",
 	    .kind = OPT_FLAG,
 	    OPT(denied),
@@ -110,32 +111,69 @@ color_of(const char *level)
 	return strcasecmp(level, "WARN") == 0 ? COLOR_WARN : COLOR_LABEL;
 }
 
+/* Every byte of a line may be a sandbox's: the level and source too. */
+static void
+put_padded(struct buf *b, const char *s, size_t width)
+{
+	size_t from = b->n;
+
+	buf_put_escaped(b, view_slice(view_of(s), 0, 40));
+	while (!b->full && b->n - from < width)
+		buf_putc(b, ' ');
+}
+
+static void
+put_level(struct cli *c, const char *level, struct buf *b)
+{
+	AUTO_BUF struct buf text = BUF_INIT(256);
+
+	put_padded(&text, level, 5);
+	cli_paint(b, c->color_out, color_of(level), buf_str(&text));
+}
+
+/* Quoted when it would run into what follows; a quote inside is marked. */
+static void
+put_value(struct buf *b, struct view v)
+{
+	bool quoted = v.n == 0 || view_find(v, ' ') >= 0 ||
+		      view_find(v, '"') >= 0 || view_find(v, '=') >= 0;
+
+	if (!quoted) {
+		buf_put_escaped(b, v);
+		return;
+	}
+	buf_putc(b, '"');
+	while (v.n > 0) {
+		struct view rest, part = view_cut(v, '"', &rest);
+
+		buf_put_escaped(b, part);
+		if (rest.p != NULL)
+			buf_puts(b, "\\\"");
+		v = rest;
+	}
+	buf_putc(b, '"');
+}
+
 static void
 put_text(struct cli *c, const line_msg *l, struct buf *b)
 {
 	const char *source = l->source[0] != '\0' ? l->source : "gateway";
-	char level[32];
-	bool blank;
 
-	(void)snprintf(level, sizeof(level), "%-5.20s", l->level);
-	buf_printf(b, "[%lld.%03lld] [%-7.40s] [",
-	    (long long)(l->timestamp_ms / 1000),
-	    (long long)(l->timestamp_ms % 1000), source);
-	cli_paint(b, c->color_out, color_of(l->level), level);
+	buf_printf(b, "[%lld.%03lld] [", (long long)(l->timestamp_ms / 1000),
+	    (long long)(l->timestamp_ms % 1000));
+	put_padded(b, source, 7);
+	buf_puts(b, "] [");
+	put_level(c, l->level, b);
 	buf_puts(b, "] [");
 	buf_put_escaped(b, view_of(l->target));
 	buf_puts(b, "] ");
 	buf_put_escaped(b, view_of(l->message));
 	/* It came from a sandbox: nothing of it may drive a terminal. */
 	for (size_t i = 0; i < l->n_fields; i++) {
-		const char *v = l->fields[i]->value;
-
-		blank = v[0] == '\0' || strpbrk(v, " \t\"") != NULL;
 		buf_putc(b, ' ');
 		buf_put_escaped(b, view_of(l->fields[i]->key));
-		buf_puts(b, blank ? "=\"" : "=");
-		buf_put_escaped(b, view_of(v));
-		buf_puts(b, blank ? "\"" : "");
+		buf_putc(b, '=');
+		put_value(b, view_of(l->fields[i]->value));
 	}
 	buf_putc(b, '\n');
 }
@@ -205,8 +243,24 @@ struct filter {
 	int64_t since_ms;
 	char **sources;
 	size_t n_sources;
-	char level[16];
+	const char *level;
 };
+
+static int
+find_level(const char *word, const char **out, struct err *e)
+{
+	*out = "";
+	if (word == NULL)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
+		if (strcasecmp(levels[i], word) == 0) {
+			*out = levels[i];
+			return 0;
+		}
+	return err_set(e, ERR_INVALID,
+	    "--level %.60s: possible values: error, warn, info, debug, trace",
+	    word);
+}
 
 static int
 make_filter(const struct args *a, struct filter *f, struct err *e)
@@ -231,10 +285,7 @@ make_filter(const struct args *a, struct filter *f, struct err *e)
 		f->sources = (char **)(uintptr_t)a->sources.v;
 		f->n_sources = a->sources.n;
 	}
-	if (a->level > 0)
-		for (size_t i = 0; levels[a->level][i] != '\0'; i++)
-			f->level[i] = (char)(levels[a->level][i] - 'a' + 'A');
-	return 0;
+	return find_level(a->level, &f->level, e);
 }
 
 static int
@@ -256,7 +307,7 @@ once(struct show *s, struct reach *r, char *id, struct filter *f, struct err *e)
 	q.since_ms = f->since_ms;
 	q.sources = f->sources;
 	q.n_sources = f->n_sources;
-	q.min_level = f->level;
+	q.min_level = (char *)(uintptr_t)f->level;
 	if (reach_call(r, "GetSandboxLogs", &q.base,
 		&openshell__v1__get_sandbox_logs_response__descriptor, &l, NULL,
 		e) < 0)
@@ -350,7 +401,7 @@ follow(
 	q.log_since_ms = f->since_ms;
 	q.log_sources = f->sources;
 	q.n_log_sources = f->n_sources;
-	q.log_min_level = f->level;
+	q.log_min_level = (char *)(uintptr_t)f->level;
 	(void)uv_signal_init(reach_loop(r), &s->intr);
 	(void)uv_signal_init(reach_loop(r), &s->term);
 	s->intr.data = s->term.data = s;

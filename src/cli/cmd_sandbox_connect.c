@@ -27,6 +27,7 @@ run(struct cli *c, const void *argp, struct err *e)
 		.detach_keys = true };
 	AUTO_REACH struct reach *r = NULL;
 	AUTO_FREE char *id = NULL;
+	int status;
 
 	if (reach_open(c, &r, e) < 0)
 		return -1;
@@ -38,7 +39,12 @@ run(struct cli *c, const void *argp, struct err *e)
 		return -1;
 	/* Before the session: it may end with this process. */
 	reach_remember(r, o.sandbox);
-	return session_attach(c, reach_rpc(r), id, &o, e);
+	status = session_attach(c, reach_rpc(r), id, &o, e);
+	if (status >= 0)
+		return status;
+	/* As ssh: what failed was the way, not the shell. */
+	cli_print_error(c, e);
+	return CONNECT_FAILED;
 }
 
 const struct cli_cmd cmd_sandbox_connect = {
@@ -47,12 +53,11 @@ const struct cli_cmd cmd_sandbox_connect = {
 	.about = "Opens the login shell of the sandbox in the user's terminal. "
 		 "Ctrl-P Ctrl-Q leaves the session; the sandbox keeps running "
 		 "in any case.",
-	.status = "That of the shell; 255 when the sandbox or the gateway "
-		  "cannot be reached or went away; 2 for a wrong command "
-		  "line.",
+	.status = "That of the shell; 255 when the session could not be "
+		  "opened or was lost; 1 when there is no such sandbox or no "
+		  "gateway; 2 for a wrong command line.",
 	.examples = "openshell sandbox connect demo",
 	.pos = pos,
 	.args_size = sizeof(struct args),
-	.fail_status = CONNECT_FAILED,
 	.run = run,
 };

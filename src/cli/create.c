@@ -7,6 +7,7 @@
  */
 #include "cli/create.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -73,6 +74,18 @@ reach_or_start(struct cli *c, const struct create_options *o, struct reach **r,
 	return reach_open(c, r, e);
 }
 
+static void
+hold_signals(bool on)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigprocmask(on ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
 /* --- a sandbox ----------------------------------------------------------- */
 
 static int
@@ -92,13 +105,12 @@ ask(struct reach *r, const Openshell__V1__CreateSandboxRequest *q,
 }
 
 static int
-remove_it(struct cli *c, struct reach *r, const char *name, struct err *e)
+remove_it(struct reach *r, const char *name, bool again, struct err *e)
 {
 	Openshell__V1__DeleteSandboxRequest q =
 	    OPENSHELL__V1__DELETE_SANDBOX_REQUEST__INIT;
 	Openshell__V1__DeleteSandboxResponse *d = NULL;
 	AUTO_FREE char *copy = mem_strdup(name);
-	AUTO_REACH struct reach *again = NULL;
 	enum rpc_code code = RPC_OK;
 
 	q.name = copy;
@@ -110,7 +122,9 @@ remove_it(struct cli *c, struct reach *r, const char *name, struct err *e)
 	}
 	if (code == RPC_NOT_FOUND)
 		return 0;
-	(void)c;
+	/* The gateway may have been replaced while the session went on. */
+	if (code == RPC_UNAVAILABLE && !again && reach_again(r) != NULL)
+		return remove_it(r, name, true, e);
 	return err_wrap(e, "sandbox %.100s was not deleted", name);
 }
 
@@ -152,14 +166,16 @@ session(struct cli *c, const struct create_options *o, struct reach *r,
 	return session_attach(c, reach_rpc(r), s->id, &a, e);
 }
 
+/* *ran: it was ready and the session began. */
 static int
 wait_and_run(struct cli *c, const struct create_options *o, struct reach *r,
-    const Openshell__Datamodel__V1__Sandbox *s, struct err *e)
+    const Openshell__Datamodel__V1__Sandbox *s, bool *ran, struct err *e)
 {
 	int rc;
 
 	say_created(c, s->name);
 	rc = create_wait(c, r, s, e);
+	*ran = rc == 0;
 	return rc != 0 ? rc : session(c, o, r, s, e);
 }
 
@@ -168,21 +184,28 @@ make(struct cli *c, const struct create_options *o, struct reach *r,
     const Openshell__V1__CreateSandboxRequest *q, struct err *e)
 {
 	Openshell__Datamodel__V1__Sandbox *s = NULL;
+	bool ran = false;
 	struct err why;
 	int status;
 
-	if (ask(r, q, &s, e) < 0)
+	/* What is asked for and not yet known cannot be deleted: a signal
+	 * waits until the answer is here. */
+	hold_signals(true);
+	status = ask(r, q, &s, e);
+	if (status < 0) {
+		hold_signals(false);
 		return -1;
+	}
 	if (!o->no_keep)
 		reach_remember(r, s->name);
-	status = wait_and_run(c, o, r, s, e);
-	if (o->no_keep && remove_it(c, r, s->name, &why) < 0) {
+	status = wait_and_run(c, o, r, s, &ran, e);
+	if (o->no_keep && remove_it(r, s->name, false, &why) < 0) {
 		if (status >= 0) {
 			*e = why;
 			status = -1;
 		} else
 			deploy_say(c, COLOR_WARN, "!", "!", "%s", why.text);
-	} else if (status < 0 && !o->no_keep)
+	} else if (!o->no_keep && (status < 0 || !ran))
 		deploy_say(c, COLOR_WARN, "!", "!",
 		    "sandbox %s stays: openshell sandbox get %s; openshell "
 		    "sandbox delete %s",

@@ -219,12 +219,17 @@ static void
 watch_signals(struct wait *w, uv_loop_t *loop)
 {
 	static const int signos[] = { SIGINT, SIGTERM, SIGHUP };
+	sigset_t set;
 
+	(void)sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_LEN(signos); i++) {
 		(void)uv_signal_init(loop, &w->signals[i]);
 		w->signals[i].data = w;
 		(void)uv_signal_start(&w->signals[i], on_signal, signos[i]);
+		(void)sigaddset(&set, signos[i]);
 	}
+	/* Held since before the sandbox was asked for: now they are heard. */
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static int

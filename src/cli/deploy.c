@@ -123,6 +123,20 @@ is_locked(const char *path)
 	       errno == EWOULDBLOCK;
 }
 
+/* A lock proves that somebody holds it; this, that it is one of ours. */
+static bool
+is_gateway(pid_t pid)
+{
+	AUTO_FREE char *path = mem_printf("/proc/%d/comm", (int)pid);
+	AUTO_FREE char *text = NULL;
+	struct err ignored;
+	size_t n;
+
+	return pid > 0 &&
+	       file_read_path(path, false, 64, &text, &n, &ignored) == 0 &&
+	       view_eq((struct view) { text, n }, VIEW("openshell-gatew\n"));
+}
+
 int
 deploy_look(const char *name, struct deploy_state *out, struct err *e)
 {
@@ -134,9 +148,11 @@ deploy_look(const char *name, struct deploy_state *out, struct err *e)
 	lock = mem_printf("%s/gateway.pid", dir);
 	boxes = mem_printf("%s/sandboxes", dir);
 	out->exists = access(lock, F_OK) == 0;
-	out->running = is_locked(lock);
-	if (out->running)
+	if (is_locked(lock)) {
 		out->pid = (pid_t)number_in(dir, "gateway.pid");
+		out->running = is_gateway(out->pid);
+		out->foreign = !out->running;
+	}
 	out->port = (unsigned)number_in(dir, "port");
 	out->sandboxes = count_dirs(boxes);
 	return 0;
@@ -336,15 +352,15 @@ wait_ready(struct launch *l, unsigned *port, struct err *e)
 		struct pollfd p = { .fd = l->ready, .events = POLLIN };
 		uint64_t now = clock_mono_ms();
 		ssize_t got;
+		int rc = now < until ? poll(&p, 1, (int)(until - now)) : 0;
 
-		if (now >= until || poll(&p, 1, (int)(until - now)) <= 0) {
-			if (errno == EINTR)
-				continue;
+		if (rc < 0 && errno == EINTR)
+			continue;
+		if (rc <= 0)
 			return err_set(e, ERR_AGAIN,
 			    "Timed out waiting for gateway '%.100s'\nits log "
 			    "is %.200s",
 			    l->o->name, l->log);
-		}
 		got = read(l->ready, text + n, sizeof(text) - 1 - n);
 		if (got <= 0)
 			break;
@@ -415,11 +431,15 @@ launch(struct cli *c, struct launch *l, struct err *e)
 	}
 	rc = spawn_server(l, pair[1], &pid, e);
 	(void)close(pair[1]);
-	if (rc < 0 || wait_ready(l, &port, e) < 0)
+	if (rc < 0)
 		return -1;
-	if (register_it(c, l, port, e) < 0)
-		return -1;
-	return check_health(c, l->o->name, e);
+	if (wait_ready(l, &port, e) == 0 && register_it(c, l, port, e) == 0 &&
+	    check_health(c, l->o->name, e) == 0)
+		return 0;
+	/* Our child, not waited for: the number is its.  None is left behind
+	 * that nobody can use. */
+	(void)kill(pid, SIGTERM);
+	return -1;
 }
 
 /* One launcher of a name at a time; the second finds it running. */
@@ -500,6 +520,11 @@ deploy_start(struct cli *c, const struct deploy_options *o, struct err *e)
 	if (state_make_dirs(l.dir, e) < 0 || state_make_dirs(config, e) < 0 ||
 	    take_turn(&l, &turn, e) < 0 || deploy_look(o->name, &s, e) < 0)
 		return err_wrap(e, "cannot start gateway '%.100s'", o->name);
+	if (s.foreign)
+		return err_set(e, ERR_EXISTS,
+		    "cannot start gateway '%.100s': another program holds the "
+		    "lock %.200s/gateway.pid\nend that program",
+		    o->name, l.dir);
 	if (s.running)
 		return adopt_running(c, &l, &s, e);
 	choose_port(&l, &s);
@@ -634,6 +659,9 @@ end_keepers(const char *dir)
 		if (pidfd < 0 || !is_locked(lock))
 			continue;
 		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
+		if (wait_pidfd(pidfd, STOP_MS))
+			continue;
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 		(void)wait_pidfd(pidfd, STOP_MS);
 	}
 	if (d != NULL)

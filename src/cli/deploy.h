@@ -15,6 +15,7 @@
 struct deploy_state {
 	bool exists; /* it has a state directory with a lock file */
 	bool running;
+	bool foreign; /* the lock is held, but by no gateway */
 	pid_t pid; /* when running */
 	unsigned port; /* 0: not known */
 	size_t sandboxes; /* directories of sandboxes */

@@ -106,11 +106,33 @@ by_name(struct reach *r, const struct cli *c, struct err *e)
 	return 0;
 }
 
+/* Attack: an endpoint elsewhere that reads everything that is sent. */
+static bool
+is_loopback(const char *rest)
+{
+	static const char *const hosts[] = { "//127.0.0.1", "//localhost",
+		"//[::1]" };
+
+	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+		size_t n = strlen(hosts[i]);
+
+		if (strncmp(rest, hosts[i], n) == 0 &&
+		    strchr(":/", rest[n]) != NULL)
+			return true; /* also at the end: strchr finds NUL */
+	}
+	return false;
+}
+
 static int
 find_certificates(struct reach *r, struct err *e)
 {
 	AUTO_FREE char *dir = NULL;
 
+	if (strncmp(r->url, "http:", 5) == 0 && !is_loopback(r->url + 5))
+		return err_set(e, ERR_DENIED,
+		    "%.200s: plain text is for this machine only\n"
+		    "use https://, or a tunnel to a local port",
+		    r->url);
 	if (strncmp(r->url, "https:", 6) != 0)
 		return 0;
 	if (r->name == NULL)

@@ -126,11 +126,15 @@ write_file(const char *path, struct view v, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, "write %s", path);
-	if (fd_write_all(fd, v.p, v.n, e) < 0 || rename(tmp, path) < 0) {
+	if (fd_write_all(fd, v.p, v.n, e) < 0) {
 		(void)unlink(tmp);
-		return err_sys(e, "write %s", path);
+		return err_wrap(e, "write %s", path);
 	}
-	return 0;
+	if (rename(tmp, path) == 0)
+		return 0;
+	(void)err_sys(e, "write %s", path);
+	(void)unlink(tmp);
+	return -1;
 }
 
 /* --- metadata.json ------------------------------------------------------- */

@@ -299,8 +299,9 @@ mutual_why(SSL *ssl, const char *what, struct err *e)
 
 		ERR_clear_error();
 		return err_set(e, ERR_DENIED,
-		    "%s: the other side refused our certificate: %s", what,
-		    SSL_alert_desc_string_long(alert));
+		    "%s: the other side refused our certificate: %s\n"
+		    "openshell gateway restart makes new ones",
+		    what, SSL_alert_desc_string_long(alert));
 	}
 	return tls_err(e, ERR_PROTO, what);
 }

@@ -146,6 +146,7 @@ def test_a_stale_lock_is_no_obstacle(no_gateway):
     for place in (g.home / ".openshell", g.home / ".openshell/gateways"):
         place.chmod(0o700)
     (g.state / "gateway.pid").write_text(f"{os.getpid()}\n")
+    (g.state / "gateway.pid").chmod(0o600)
     g.start()
     assert g.pid() != os.getpid() and g.up()
     g.kill_gateway()
