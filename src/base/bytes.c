@@ -248,6 +248,26 @@ utf8_len(const unsigned char *p, size_t n)
 	return len;
 }
 
+/*
+ * What changes how text around it reads: bidirectional controls, separators
+ * of lines, signs without width.  As `deceives` of audit/event.c.
+ */
+static bool
+misleads(const unsigned char *p, size_t len)
+{
+	if (len == 2)
+		return p[0] == 0xd8 && p[1] == 0x9c; /* U+061C */
+	if (len != 3)
+		return false;
+	if (p[0] == 0xef)
+		return p[1] == 0xbb && p[2] == 0xbf; /* U+FEFF */
+	if (p[0] != 0xe2)
+		return false;
+	return (p[1] == 0x80 && ((p[2] >= 0x8b && p[2] <= 0x8f) ||
+				    (p[2] >= 0xa8 && p[2] <= 0xae))) ||
+	       (p[1] == 0x81 && p[2] >= 0xa0 && p[2] <= 0xaf);
+}
+
 void
 buf_put_escaped(struct buf *b, struct view v)
 {
@@ -258,7 +278,7 @@ buf_put_escaped(struct buf *b, struct view v)
 		/* C1 controls (U+0080..U+009F) drive terminals too. */
 		bool c1 = len == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0;
 
-		if (len == 0 || c1 ||
+		if (len == 0 || c1 || misleads(p + i, len) ||
 		    (len == 1 && (p[i] < 0x20 || p[i] == 0x7f))) {
 			buf_printf(b, "\\x%02x", p[i]);
 			i++;

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -481,6 +483,20 @@ choose_port(struct launch *l, const struct deploy_state *s)
 	(void)snprintf(l->port, sizeof(l->port), "%u", port);
 }
 
+/* Whoever holds the lock must also be listening: a gateway does both. */
+static bool
+listens(const struct launch *l)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int n = snprintf(
+	    at.sun_path, sizeof(at.sun_path), "%s/gateway.sock", l->dir);
+
+	if (n < 0 || (size_t)n >= sizeof(at.sun_path))
+		return true; /* cannot be told this way */
+	return fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+}
+
 static int
 adopt_running(struct cli *c, struct launch *l, const struct deploy_state *s,
     struct err *e)
@@ -488,6 +504,12 @@ adopt_running(struct cli *c, struct launch *l, const struct deploy_state *s,
 	AUTO_GATEWAY g = { 0 };
 	struct err ignored;
 
+	if (!listens(l))
+		return err_set(e, ERR_EXISTS,
+		    "%.300s/gateway.pid is locked by a process that is no "
+		    "gateway: nobody listens on gateway.sock beside it\nend "
+		    "that process, then start again: fuser gateway.pid",
+		    l->dir);
 	if (l->o->port_given && s->port != 0 && l->o->port != s->port &&
 	    l->o->port != 0)
 		return err_set(e, ERR_EXISTS,

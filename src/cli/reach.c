@@ -192,6 +192,12 @@ explain(const struct reach *r, struct err *e)
 		    reach_name(r), r->why.text,
 		    r->name != NULL ? " --name " : "", reach_name(r));
 	*e = r->why;
+	if (strstr(e->text, "expired") != NULL)
+		return err_set(e, r->why.code,
+		    "Gateway '%.100s' is not reachable.\n%.200s\n"
+		    "Renew its certificates: openshell gateway restart%s%.100s",
+		    reach_name(r), r->why.text,
+		    r->name != NULL ? " --name " : "", reach_name(r));
 	return err_wrap(e, "Gateway '%.100s' is not reachable.", reach_name(r));
 }
 

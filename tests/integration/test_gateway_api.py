@@ -335,8 +335,7 @@ def test_exec_statuses(shared, api):
 
 def test_exec_before_ready_is_a_failed_precondition(shared, api):
     made = ready(api, "demo")
-    for pid in shared.roles(made.id).values():
-        os.kill(pid, signal.SIGKILL)
+    os.kill(shared.keeper(made.id), signal.SIGKILL)
     until(lambda: api.GetSandbox(name="demo").sandbox.phase != dm.SANDBOX_PHASE_READY, 20, "no longer Ready")
     fails(Code.FAILED_PRECONDITION, lambda: api.ExecSandbox(sandbox_id=made.id, command=["true"]), "sandbox is not ready")
     got = api.GetSandbox(name="demo").sandbox
