@@ -99,6 +99,7 @@ class World:
 
     def delete(self):
         name = self.fresh()
+        self.made[name] = None  # from here on it may be gone, answered or not
         process = self.g.spawn("sandbox", "delete", name, stdin=subprocess.DEVNULL)
 
         def ended(code):
