@@ -172,6 +172,7 @@ def strike(world, role, name, process):
         if pid and alive(pid):
             try:
                 os.kill(pid, signal.SIGKILL)
+                until(lambda: not alive(pid), 10, "the end of what was killed")
                 return True
             except ProcessLookupError:
                 pass
