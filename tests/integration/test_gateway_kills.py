@@ -134,9 +134,11 @@ class World:
             self.g.start()
         phase = until(lambda: (p := self.g.phase(name)) in ("ready", "error", "gone") and p, 30, f"{name} to settle: {self.told}")
         acknowledged = self.made.get(name) is not None
+        if phase == "ready" and self.g.exec(name, "echo", "alive").stdout != "alive\n":
+            # Its end was not told yet when it was asked for.
+            phase = until(lambda: self.answers(name) or ((p := self.g.phase(name)) in ("error", "gone") and p), 30,
+                          f"{name} to settle: {self.told}")
         if phase == "ready":
-            out = self.g.exec(name, "echo", "alive")
-            self.check(out.stdout == "alive\n", out)
             self.check(name not in self.deleted, "an answered delete was lost")
         elif phase == "error":
             shown = self.g.json("sandbox", "get", name)
@@ -156,6 +158,9 @@ class World:
                 self.check(known.get(version) in ("loaded", "superseded"), "an acknowledged revision was lost", rows)
                 newer = [v for v, s in known.items() if s == "loaded" and v >= version]
                 self.check(newer, "what was in force is not", rows)
+
+    def answers(self, name):
+        return self.g.phase(name) == "ready" and self.g.exec(name, "echo", "alive").stdout == "alive\n" and "ready"
 
     @property
     def names(self):
