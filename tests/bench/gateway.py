@@ -315,7 +315,8 @@ def _ended(p):
 def supervisors(g, plan, _, out):
     """Rows and tokens as if made, and a program that is all supervisors."""
     g.start()
-    g.create("--name", "model")
+    before = g.world.write("model.yaml", peers.policy(g.world, 1))
+    g.create("--name", "model", "--policy", before)
     g.stop()
     many = 500 if plan.rounds == 1 else 5000
     path = _rows(g, many)
@@ -339,7 +340,7 @@ def supervisors(g, plan, _, out):
         out.put("supervisors.connect", OPENSHELL, many / (state["took_ns"] / 1e9))
         out.put("supervisors.cpu", OPENSHELL, _cpu_share([g.pid()], 3))
         # A push to some of them; each must arrive and be acknowledged.
-        file = g.world.write("push.yaml", peers.policy(g.world, 1))
+        file = g.world.write("push.yaml", peers.policy(g.world, 1, False))
         ms = [g.timed("policy", "set", f"stand-in-{i}", "--policy", file,
                       "--wait") for i in range(0, many, many // plan.edits)]
         client._send("")
