@@ -185,12 +185,16 @@ run(struct ctl_command *k, const struct blob *b, struct lists *l, struct err *e)
 	if (l->argc == 0)
 		return err_set(e, ERR_INVALID, "no command");
 	(void)snprintf(k->name, sizeof(k->name), "%s", l->argv[0]);
+	if (x.cwd == NULL)
+		x.cwd = plan_cwd(c->plan);
+	/* init takes it for a broken ctl, and ends: not for one command. */
+	if (x.cwd[0] != '/')
+		return err_set(e, ERR_INVALID,
+		    "the working directory %.100s is not absolute", x.cwd);
 	if (environ_build(&base, l->env, l->n_env, &env, e) < 0)
 		return -1;
 	x.argv = l->argv;
 	x.env = (const char *const *)env.v;
-	if (x.cwd == NULL)
-		x.cwd = plan_cwd(c->plan);
 	rc = spawn_exec(c->spawn, &x, k->stdio, e);
 	environ_fini(&env);
 	return rc;

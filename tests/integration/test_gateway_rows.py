@@ -255,6 +255,15 @@ def test_exec_options(shared):
     assert g.exec("demo", "sh", "-c", "tty").stdout.strip() == "not a tty"
 
 
+def test_a_relative_workdir_costs_its_command_and_not_the_sandbox(shared):
+    g = shared
+    g.create("demo")
+    out = g.exec("demo", "true", options=["--workdir", "tmp"])
+    assert out.code == 126 and "not absolute" in out.stderr, out
+    assert g.phase("demo") == "ready"
+    assert g.exec("demo", "true").code == 0
+
+
 def test_exec_in_a_terminal(shared):
     g = shared
     g.create("demo")
