@@ -22,6 +22,7 @@ struct driver_instance {
 	char id[40]; /* of the sandbox */
 	pid_t pid; /* of its supervisor, 0 unknown */
 	bool running;
+	char why[256]; /* it ended, as it left word; or "" */
 };
 
 struct driver_hooks {
@@ -36,7 +37,8 @@ struct driver_hooks {
 
 struct driver_config {
 	uv_loop_t *loop;
-	const char *state_dir; /* .../gateways/NAME: the driver owns sandboxes/ */
+	const char
+	    *state_dir; /* .../gateways/NAME: the driver owns sandboxes/ */
 	const char *gateway; /* its name */
 	const char *endpoint; /* where supervisors dial: "unix:PATH" */
 };
@@ -63,8 +65,8 @@ struct driver_ops {
 	 * existed, why) later; why is NULL when everything is gone.
 	 */
 	void (*remove)(struct driver *d, const char *id, unsigned grace_ms,
-	    void (*done)(void *ctx, const char *id, bool existed,
-		const char *why),
+	    void (*done)(
+		void *ctx, const char *id, bool existed, const char *why),
 	    void *ctx);
 	/* Every object of this gateway that is there; each is borrowed. */
 	int (*list)(struct driver *d,

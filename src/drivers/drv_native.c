@@ -95,6 +95,9 @@ write_files(const struct driver *d, const char *dir, const driver_sandbox *s,
 	if (fd < 0)
 		return err_sys(e, "open %s", dir);
 	(void)openshell__datamodel__v1__sandbox__pack(s, p);
+	/* Of an earlier try; it would be taken for a word about this one. */
+	(void)unlinkat(fd, "failed", 0);
+	(void)unlinkat(fd, "ctl.pid", 0);
 	if (put_file(fd, "spec.pb", (struct view) { (char *)p, n }, e) < 0 ||
 	    put_file(fd, "endpoint", view_of(d->endpoint), e) < 0 ||
 	    put_file(fd, "token", view_of(token), e) < 0)
@@ -237,20 +240,30 @@ add(struct driver *d, const char *id)
 	return i;
 }
 
-/* Why it ended, as the keeper left it, or what the kernel says. */
+/* What the keeper left for a gateway that was not there; "" when nothing. */
 static void
-read_why(struct inst *i, const siginfo_t *info, char why[WHY_MAX])
+read_word(const char *dir, char *why, size_t size)
 {
-	AUTO_FREE char *dir = dir_of(i->d, i->id);
 	AUTO_FREE char *path = mem_printf("%s/failed", dir);
 	AUTO_FREE char *text = NULL;
 	struct err ignored;
 	size_t n;
 
-	if (file_read_path(path, true, WHY_MAX - 1, &text, &n, &ignored) == 0 &&
-	    n > 0)
-		(void)snprintf(why, WHY_MAX, "%.*s", (int)n, text);
-	else if (info->si_pid != 0 && info->si_code != CLD_EXITED)
+	why[0] = '\0';
+	if (file_read_path(path, true, WHY_MAX - 1, &text, &n, &ignored) == 0)
+		(void)snprintf(why, size, "%.*s", (int)n, text);
+}
+
+/* Why it ended, as the keeper left it, or what the kernel says. */
+static void
+read_why(struct inst *i, const siginfo_t *info, char why[WHY_MAX])
+{
+	AUTO_FREE char *dir = dir_of(i->d, i->id);
+
+	read_word(dir, why, WHY_MAX);
+	if (why[0] != '\0')
+		return;
+	if (info->si_pid != 0 && info->si_code != CLD_EXITED)
 		(void)snprintf(why, WHY_MAX,
 		    "its supervisor was killed by signal %d", info->si_status);
 	else
@@ -274,6 +287,23 @@ on_ended(uv_poll_t *p, int status UNUSED, int events UNUSED)
 	read_why(i, &info, why);
 	i->pid = 0;
 	i->d->hooks.gone(i->d->hooks.ctx, i->id, why);
+}
+
+/*
+ * One that ended in this life of the gateway: its handle watches a descriptor
+ * that is over, so a new instance takes its place.
+ */
+static struct inst *
+renew(struct inst *i)
+{
+	struct driver *d = i->d;
+	char id[ID_MAX];
+
+	if (!i->poll_on)
+		return i;
+	memcpy(id, i->id, sizeof(id));
+	forget(i);
+	return add(d, id);
 }
 
 static int
@@ -363,6 +393,9 @@ native_validate(struct driver *d UNUSED, const driver_spec *spec, struct err *e)
 	for (size_t i = 0; i < n->n_read_write; i++)
 		if (check_path("writable path", n->read_write[i], e) < 0)
 			return -1;
+	for (size_t i = 0; i < n->n_trust; i++)
+		if (check_path("trusted roots", n->trust[i], e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -435,8 +468,7 @@ native_create(
 		return err_set(e, ERR_INVALID, "%s is no sandbox id", s->id);
 	if (write_files(d, dir, s, token, e) < 0 || start(d, dir, &pid, e) < 0)
 		return -1;
-	if (i == NULL)
-		i = add(d, s->id);
+	i = i == NULL ? add(d, s->id) : renew(i);
 	if (watch(i, pid, e) < 0) {
 		(void)kill(pid, SIGKILL); /* our child: the number is its */
 		return -1;
@@ -567,8 +599,7 @@ native_remove(struct driver *d, const char *id, unsigned grace_ms,
 		i->ctl_pidfd = (int)syscall(SYS_pidfd_open, ctl, 0);
 	if (i->pid == 0) {
 		i->killed = true; /* there is no keeper to be killed */
-		(void)uv_timer_start(
-		    &i->timer, on_remove_late, KILLED_MS, 0);
+		(void)uv_timer_start(&i->timer, on_remove_late, KILLED_MS, 0);
 		finish_remove(i);
 		return;
 	}
@@ -593,10 +624,14 @@ adopt(struct driver *d, const char *id, struct driver_instance *out)
 	pid = read_pid(dir, "keeper.pid");
 	/* The number alone could be anybody's by now. */
 	if (i->pid == 0 && pid > 0 && is_locked(dir) &&
-	    watch(i, pid, &ignored) == 0 && !is_locked(dir))
+	    watch(i, pid, &ignored) == 0 && !is_locked(dir)) {
 		i->pid = 0;
+		i = renew(i);
+	}
 	out->pid = i->pid;
 	out->running = i->pid != 0;
+	if (!out->running)
+		read_word(dir, out->why, sizeof(out->why));
 }
 
 static int

@@ -74,6 +74,7 @@ struct sbx {
 	bool queued, creating; /* wants, or has, a place among the creates */
 	bool removing; /* the driver is at it */
 	char token[65]; /* until the driver has it */
+	char found[256]; /* why it had ended, as the driver found it */
 	uint64_t since_ms; /* when the present phase began, loop time */
 	UT_hash_handle by_id, by_name;
 };

@@ -472,6 +472,7 @@ on_instance(void *ctx, const struct driver_instance *i)
 
 	if (s != NULL) {
 		s->isolated = i->running; /* until settle_row */
+		memcpy(s->found, i->why, sizeof(s->found));
 		return 0;
 	}
 	f->orphans = mem_realloc(f->orphans, f->n + 1, GW_ID);
@@ -515,8 +516,10 @@ settle_row(struct sbx *s)
 			    "its supervisor runs and is waited for");
 		else
 			sbx_set(s, PHASE(ERROR), "SupervisorGone",
-			    "it ended while the gateway was away (was the "
-			    "machine restarted?)");
+			    s->found[0] != '\0'
+				? s->found
+				: "it ended while the gateway was away (was "
+				  "the machine restarted?)");
 		break;
 	}
 }

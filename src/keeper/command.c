@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -303,6 +304,18 @@ take_input(struct command *c)
 		rpc_out_resume(c->relay); /* may be its end */
 }
 
+/* Does the pipe hold what was written and not read yet? */
+static bool
+has_bytes(const struct pipe_end *p)
+{
+	uv_os_fd_t fd;
+	int n = 0;
+
+	return p->open && !p->eof &&
+	       uv_fileno((const uv_handle_t *)&p->h, &fd) == 0 &&
+	       ioctl(fd, FIONREAD, &n) == 0 && n > 0;
+}
+
 /*
  * What the command left behind may hold its output open for ever; what it
  * wrote itself is there by now.  While the reader is slow nothing is silent.
@@ -313,7 +326,10 @@ on_silent(uv_timer_t *t)
 	struct command *c = t->data;
 	bool reading = c->ends[OUT].reading || c->ends[ERR].reading;
 
-	if (c->relay != NULL && !reading && is_draining(c)) {
+	/* Held back by a slow reader, or about to be read. */
+	if (c->relay != NULL && is_draining(c) &&
+	    (!reading || has_bytes(&c->ends[OUT]) ||
+		has_bytes(&c->ends[ERR]))) {
 		(void)uv_timer_start(t, on_silent, KEEPER_DRAIN_MS, 0);
 		return;
 	}

@@ -25,10 +25,20 @@ enum {
 	KEEPER_FLUSH_MS = 100, /* records wait at most this long */
 	KEEPER_KILL_MS = 2000,
 	KEEPER_DRAIN_MS = 100, /* silence of an ended command's output */
-	KEEPER_FAREWELL_MS = 1000
+	KEEPER_FAREWELL_MS = 2000,
+	KEEPER_QUEUE_MAX = 256 /* messages for ctl */
 };
 
 struct command;
+
+/* A message for ctl that its socket did not take at once. */
+struct keeper_message {
+	struct keeper_message *next;
+	enum session_type type;
+	int fds[4];
+	unsigned nfds;
+	union session_msg m;
+};
 
 struct keeper_policy {
 	uint64_t revision; /* of the session with ctl */
@@ -49,6 +59,8 @@ struct keeper {
 	pid_t ctl;
 	uv_poll_t sock_poll;
 	bool sock_on, stopping, gone;
+	struct keeper_message *queue, **queue_tail;
+	unsigned queued;
 	union session_msg m, got;
 	struct session_state state;
 	bool isolated, failed;
@@ -63,7 +75,7 @@ struct keeper {
 	/* gateway */
 	struct rpc_client *client;
 	struct rpc_out *attend;
-	bool welcomed;
+	bool welcomed, farewell_sent;
 	uv_timer_t dial, flush, farewell;
 	unsigned backoff_ms;
 	uint64_t disowned_ms; /* since when it says that it does not know us */
@@ -78,6 +90,8 @@ struct keeper {
 /* keeper.c */
 /* Everything ends; the reason is told and kept. */
 void keeper_stop(struct keeper *k);
+/* The gateway has taken the last word, or there is none to take it. */
+void keeper_farewell_over(struct keeper *k);
 void keeper_send(struct keeper *k, enum session_type type, const int *fds,
     unsigned nfds); /* sends k->m */
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -92,8 +93,12 @@ take_lock(struct keeper *k, struct err *e)
 	if (k->lock < 0)
 		return err_sys(e, "open %s/keeper.pid", k->dir);
 	for (unsigned i = 0; flock(k->lock, LOCK_EX | LOCK_NB) < 0; i++) {
-		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
-			return err_sys(e, "lock %s/keeper.pid", k->dir);
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES) {
+			(void)err_sys(e, "lock %s/keeper.pid", k->dir);
+			/* Another is its keeper: nothing here is ours. */
+			fd_close(&k->lock);
+			return -1;
+		}
 		(void)nanosleep(&wait, NULL);
 	}
 	(void)snprintf(text, sizeof(text), "%d\n", (int)getpid());
@@ -104,6 +109,73 @@ take_lock(struct keeper *k, struct err *e)
 
 /* --- ctl ----------------------------------------------------------------- */
 
+static void on_session(uv_poll_t *h, int status, int events);
+
+static void
+watch_session(struct keeper *k)
+{
+	int want = UV_READABLE | UV_DISCONNECT;
+
+	if (k->sock_on)
+		(void)uv_poll_start(&k->sock_poll,
+		    k->queue != NULL ? want | UV_WRITABLE : want, on_session);
+}
+
+static void
+drop_message(struct keeper *k)
+{
+	struct keeper_message *q = k->queue;
+
+	k->queue = q->next;
+	if (k->queue == NULL)
+		k->queue_tail = &k->queue;
+	k->queued--;
+	while (q->nfds > 0)
+		fd_close(&q->fds[--q->nfds]);
+	free(q);
+}
+
+static void
+queue_message(
+    struct keeper *k, enum session_type type, const int *fds, unsigned nfds)
+{
+	struct keeper_message *q;
+
+	/* A ctl that takes nothing at all: end the session, and with it the
+	 * sandbox, rather than lose a word. */
+	if (k->queued == KEEPER_QUEUE_MAX) {
+		LOG_ERROR("SESSION_STUCK", KV_UINT("queued", k->queued));
+		(void)shutdown(k->sock, SHUT_RDWR);
+		return;
+	}
+	q = NEW(struct keeper_message);
+	q->type = type;
+	q->m = k->m;
+	for (; q->nfds < nfds && q->nfds < ARRAY_LEN(q->fds); q->nfds++)
+		q->fds[q->nfds] = fcntl(fds[q->nfds], F_DUPFD_CLOEXEC, 3);
+	*k->queue_tail = q;
+	k->queue_tail = &q->next;
+	k->queued++;
+	watch_session(k);
+}
+
+static void
+flush_messages(struct keeper *k)
+{
+	struct err e;
+
+	while (k->queue != NULL && k->sock >= 0) {
+		struct keeper_message *q = k->queue;
+
+		if (session_send(k->sock, &q->m, q->type, q->fds, q->nfds, &e) <
+			0 &&
+		    e.code == ERR_AGAIN)
+			return;
+		drop_message(k);
+	}
+	watch_session(k);
+}
+
 void
 keeper_send(
     struct keeper *k, enum session_type type, const int *fds, unsigned nfds)
@@ -112,13 +184,12 @@ keeper_send(
 
 	if (k->sock < 0)
 		return;
-	while (session_send(k->sock, &k->m, type, fds, nfds, &e) < 0) {
-		struct pollfd p = { .fd = k->sock, .events = POLLOUT };
-
-		/* Anything but a full socket shows in the next receive. */
-		if (e.code != ERR_AGAIN || poll(&p, 1, 1000) <= 0)
-			return;
-	}
+	/* Anything but a full socket shows in the next receive. */
+	if (k->queue == NULL &&
+	    (session_send(k->sock, &k->m, type, fds, nfds, &e) == 0 ||
+		e.code != ERR_AGAIN))
+		return;
+	queue_message(k, type, fds, nfds);
 }
 
 void
@@ -216,13 +287,17 @@ on_message(
 	}
 }
 
+void
+keeper_farewell_over(struct keeper *k)
+{
+	link_close(k);
+	uv_stop(&k->loop);
+}
+
 static void
 on_farewell_over(uv_timer_t *t)
 {
-	struct keeper *k = t->data;
-
-	link_close(k);
-	uv_stop(&k->loop);
+	keeper_farewell_over(t->data);
 }
 
 /* The sandbox is no more. */
@@ -237,6 +312,8 @@ gone(struct keeper *k)
 	uv_close((uv_handle_t *)&k->sock_poll, NULL);
 	k->sock_on = false;
 	fd_close(&k->sock);
+	while (k->queue != NULL)
+		drop_message(k);
 	while (waitpid(k->ctl, &status, 0) < 0 && errno == EINTR)
 		continue;
 	(void)unlinkat(k->dirfd, "ctl.pid", 0);
@@ -250,18 +327,21 @@ gone(struct keeper *k)
 		LOG_WARN("FAILED_FILE", KV_STR("reason", ignored.text));
 	link_farewell(k);
 	k->gone = true;
-	(void)uv_timer_start(
-	    &k->farewell, on_farewell_over, KEEPER_FAREWELL_MS / 10, 0);
+	/* Sooner when the gateway has taken it, or is not there. */
+	(void)uv_timer_start(&k->farewell, on_farewell_over,
+	    k->farewell_sent ? KEEPER_FAREWELL_MS : 1, 0);
 }
 
 static void
-on_session(uv_poll_t *h, int status UNUSED, int events UNUSED)
+on_session(uv_poll_t *h, int status UNUSED, int events)
 {
 	struct keeper *k = h->data;
 	int fds[FD_MSG_MAX];
 	unsigned nfds;
 	struct err e;
 
+	if (events & UV_WRITABLE)
+		flush_messages(k);
 	while (k->sock >= 0) {
 		int rc = session_recv(
 		    k->sock, SESSION_OWNER, &k->got, fds, &nfds, &e);
@@ -293,8 +373,7 @@ start_ctl(struct keeper *k, struct err *e)
 		return err_set(e, ERR_INTERNAL, "watch the supervisor");
 	k->sock_poll.data = k;
 	k->sock_on = true;
-	(void)uv_poll_start(
-	    &k->sock_poll, UV_READABLE | UV_DISCONNECT, on_session);
+	watch_session(k);
 	return 0;
 }
 
@@ -355,6 +434,7 @@ keeper_main(const char *dir)
 	(void)umask(077);
 	k->dir = dir;
 	k->dirfd = k->lock = k->sock = -1;
+	k->queue_tail = &k->queue;
 	ring_init(&k->ring);
 	if (begin(k, &e) < 0) {
 		LOG_ERROR("KEEPER_START", KV_STR("reason", e.text));

@@ -117,6 +117,39 @@ send_hello(struct keeper *k)
 	free_missing(&s);
 }
 
+/*
+ * Records that this gateway wanted and the ring has no more: how many is a
+ * record too, in the place of the last of them.
+ */
+static void
+tell_dropped(struct keeper *k)
+{
+	Openshell__Supervisor__V1__Logs l =
+	    OPENSHELL__SUPERVISOR__V1__LOGS__INIT;
+	Openshell__V1__SandboxLogLine line =
+	    OPENSHELL__V1__SANDBOX_LOG_LINE__INIT;
+	Openshell__V1__SandboxLogLine *lines[] = { &line };
+	up_msg up = OPENSHELL__SUPERVISOR__V1__UP__INIT;
+	char text[96];
+
+	if (k->ring.sent >= k->ring.first)
+		return;
+	(void)snprintf(text, sizeof(text),
+	    "%llu earlier records are no longer kept",
+	    (unsigned long long)(k->ring.first - k->ring.sent));
+	line.timestamp_ms = clock_wall_ms();
+	line.level = (char[]) { "WARN" };
+	line.target = (char[]) { "supervisor" };
+	line.message = text;
+	k->ring.sent = k->ring.first;
+	l.first_seq = k->ring.first - 1;
+	l.n_lines = 1;
+	l.lines = lines;
+	up.payload_case = UP(LOGS);
+	up.logs = &l;
+	rpc_out_send(k->attend, &up.base);
+}
+
 static void
 send_batch(struct keeper *k)
 {
@@ -125,8 +158,7 @@ send_batch(struct keeper *k)
 	Openshell__V1__SandboxLogLine *lines[BATCH];
 	up_msg up = OPENSHELL__SUPERVISOR__V1__UP__INIT;
 
-	if (k->ring.sent < k->ring.first)
-		k->ring.sent = k->ring.first; /* they are lost */
+	tell_dropped(k);
 	l.first_seq = k->ring.sent;
 	l.lines = lines;
 	while (l.n_lines < BATCH && k->ring.sent < k->ring.next)
@@ -242,14 +274,17 @@ check_disowned(struct keeper *k, enum rpc_code code)
 	uint64_t now = clock_mono_ms();
 
 	if (code != RPC_UNAUTHENTICATED && code != RPC_PERMISSION_DENIED &&
-	    code != RPC_NOT_FOUND)
+	    code != RPC_NOT_FOUND) {
+		k->disowned_ms = 0; /* it went away: another may come */
 		return;
+	}
 	if (k->disowned_ms == 0)
 		k->disowned_ms = now;
 	if (now - k->disowned_ms < KEEPER_DISOWNED_MS)
 		return;
-	LOG_ERROR("KEEPER_DISOWNED",
-	    KV_STR("reason", "the gateway does not know this sandbox"));
+	(void)snprintf(
+	    k->why, sizeof(k->why), "its gateway no longer knows this sandbox");
+	LOG_ERROR("KEEPER_DISOWNED", KV_STR("reason", k->why));
 	keeper_stop(k);
 }
 
@@ -260,6 +295,10 @@ on_closed(void *ctx, enum rpc_code code, const char *text)
 
 	k->attend = NULL;
 	k->welcomed = false;
+	if (k->gone) {
+		keeper_farewell_over(k);
+		return;
+	}
 	LOG_INFO("LINK_CLOSED", KV_STR("code", rpc_code_name(code)),
 	    KV_STR("reason", text));
 	check_disowned(k, code);
@@ -272,6 +311,7 @@ on_lost(void *ctx, const struct err *e)
 	struct keeper *k = ctx;
 
 	LOG_INFO("LINK_LOST", KV_STR("reason", e->text));
+	k->disowned_ms = 0;
 	rpc_client_free(take_ptr(k->client));
 	dial_later(k);
 }
@@ -323,6 +363,7 @@ link_farewell(struct keeper *k)
 	up.ended = &ended;
 	rpc_out_send(k->attend, &up.base);
 	rpc_out_end(k->attend);
+	k->farewell_sent = true;
 }
 
 void

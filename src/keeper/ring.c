@@ -45,7 +45,8 @@ ring_add(struct ring *r, Openshell__V1__SandboxLogLine *line)
 void
 ring_rewind(struct ring *r, uint64_t seq)
 {
-	r->sent = seq < r->first ? r->first : seq > r->next ? r->next : seq;
+	/* Before the first: what is gone is counted when it is its turn. */
+	r->sent = seq > r->next ? r->next : MAX(seq, 1);
 }
 
 Openshell__V1__SandboxLogLine *
