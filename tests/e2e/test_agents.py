@@ -78,7 +78,9 @@ def test_agent_in_a_sandbox_that_stays(shared, command, host, example, env):
     log = g.ok("logs", "agent", "--since", "5m").stdout
     for other in ("chatgpt.com", "github.com", "registry"):
         assert not [x for x in log.splitlines() if other in x and "action=allow" in x], log
-    # Once more in the same sandbox, and with a status of its own.
+    # A status of its own; and once more in the same sandbox, by the quickest of them.
+    assert g.cli("sandbox", "exec", "agent", "--", command[0], "--no-such-option-at-all", env={"PATH": PATH}, timeout=60).code not in (0, 127)
+    if command[0] != "claude":
+        return
     again = g.cli("sandbox", "exec", *options, "agent", "--", *command, env={"PATH": PATH}, timeout=120)
     assert again.code == 0 and again.stdout.strip(), again
-    assert g.cli("sandbox", "exec", "agent", "--", command[0], "--no-such-option-at-all", env={"PATH": PATH}, timeout=60).code not in (0, 127)
