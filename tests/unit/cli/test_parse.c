@@ -214,11 +214,13 @@ TEST(parse, sizes_and_durations)
 	for (size_t i = 0; i < ARRAY_LEN(bad_sizes); i++)
 		CHECK_INT(cli_value_size(bad_sizes[i], &n, &e), ==, -1);
 	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
-		CHECK_INT(cli_value_duration(times[i].text, false, &s, &e), ==, 0);
+		CHECK_INT(
+		    cli_value_duration(times[i].text, false, &s, &e), ==, 0);
 		CHECK_INT(s, ==, times[i].want);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(bad_times); i++)
-		CHECK_INT(cli_value_duration(bad_times[i], false, &s, &e), ==, -1);
+		CHECK_INT(
+		    cli_value_duration(bad_times[i], false, &s, &e), ==, -1);
 }
 
 TEST(parse, control_bytes_in_words_do_not_reach_the_terminal)
