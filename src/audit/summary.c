@@ -9,21 +9,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* FNV-1a.  The default of uthash does not compile cleanly under clang. */
-static unsigned
-hash_bytes(const char *p, size_t n)
-{
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ (unsigned char)p[i]) * 16777619u;
-	return h;
-}
-#define HASH_FUNCTION(key, n, out) ((out) = hash_bytes((key), (n)))
-#include <uthash.h>
-
 #include "audit/event.h"
 #include "base/mem.h"
+#include "base/table.h"
 
 struct entry {
 	UT_hash_handle hh;

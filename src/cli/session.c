@@ -661,9 +661,10 @@ env_make(const struct attach *a, struct env *env, struct err *e)
 }
 
 /* What SHELL says inside, or the best that is there. */
-static const char *const shell_command[] = { "/bin/sh", "-c",
-	"for s in \"${SHELL:-/bin/bash}\" /bin/bash /bin/sh; do "
-	"[ -x \"$s\" ] && exec \"$s\" -l; done; exec /bin/sh" };
+static const char find_shell[] =
+    "for s in \"${SHELL:-/bin/bash}\" /bin/bash /bin/sh; do "
+    "[ -x \"$s\" ] && exec \"$s\" -l; done; exec /bin/sh";
+static const char *const shell_command[] = { "/bin/sh", "-c", find_shell };
 
 /*
  * protobuf-c wants char *, and only reads it.  The array is the caller's, its

@@ -9,8 +9,7 @@
 #ifndef GATEWAY_GW_H
 #define GATEWAY_GW_H
 
-#include <uthash.h>
-
+#include "base/table.h"
 #include "datamodel.pb-c.h"
 #include "drivers/driver.h"
 #include "gateway/access.h"

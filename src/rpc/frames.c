@@ -190,7 +190,7 @@ rpc_percent_take(struct buf *b, struct view v)
 
 /* --- messages ------------------------------------------------------------ */
 
-enum { DEPTH_MAX = 32, VARINT_MAX = 10 };
+enum { DEPTH_MAX = 32, VARINT_MAX = 10, FIELD_NUMBER_MAX = 0x1fffffff };
 
 static uint64_t
 rd_varint(struct rd *r)
@@ -246,9 +246,16 @@ check_fields(const ProtobufCMessageDescriptor *d, struct view v, unsigned depth,
 		    "message nested deeper than %d levels", (int)DEPTH_MAX);
 	while (r.n > 0 && !r.bad) {
 		uint64_t tag = rd_varint(&r);
+		uint64_t number = tag >> 3;
 		const ProtobufCFieldDescriptor *f;
 		struct view bytes;
 
+		/* protobuf-c keeps a number of 32 bits, and 0: what it would
+		 * look up must be what is looked up here. */
+		if (number == 0 || number > FIELD_NUMBER_MAX) {
+			r.bad = true;
+			continue;
+		}
 		switch (tag & 7) {
 		case 0:
 			(void)rd_varint(&r);
@@ -266,10 +273,9 @@ check_fields(const ProtobufCMessageDescriptor *d, struct view v, unsigned depth,
 			r.bad = true;
 			continue;
 		}
-		f = r.bad || tag >> 3 > UINT32_MAX
-			? NULL
-			: protobuf_c_message_descriptor_get_field(
-			      d, (unsigned)(tag >> 3));
+		f = r.bad ? NULL
+			  : protobuf_c_message_descriptor_get_field(
+				d, (unsigned)number);
 		if (f != NULL && check_bytes(f, bytes, depth, e) < 0)
 			return -1;
 	}

@@ -371,8 +371,7 @@ set_policy(const char *name, const char *host, const char *rw)
 	    OPENSHELL__V1__UPDATE_CONFIG_REQUEST__INIT;
 	Openshell__Sandbox__V1__NetworkEndpoint ep =
 	    OPENSHELL__SANDBOX__V1__NETWORK_ENDPOINT__INIT;
-	Openshell__Sandbox__V1__NetworkBinary bin =
-	    OPENSHELL__SANDBOX__V1__NETWORK_BINARY__INIT;
+	Openshell__Sandbox__V1__NetworkBinary bin;
 	Openshell__Sandbox__V1__NetworkPolicyRule rule =
 	    OPENSHELL__SANDBOX__V1__NETWORK_POLICY_RULE__INIT;
 	Openshell__Sandbox__V1__SandboxPolicy__NetworkPoliciesEntry
@@ -388,6 +387,7 @@ set_policy(const char *name, const char *host, const char *rw)
 
 	ep.host = (char *)(uintptr_t)host;
 	ep.port = 443;
+	openshell__sandbox__v1__network_binary__init(&bin);
 	bin.path = (char[]) { "/usr/bin/curl" };
 	rule.endpoints = eps;
 	rule.binaries = bins;
