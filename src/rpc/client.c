@@ -33,6 +33,7 @@ struct rpc_out {
 	struct rpc_frames frames;
 	struct buf in;
 	bool held, busy, over; /* over: the stream is gone, bytes may be left */
+	bool telling; /* its owner is told that the queue drained */
 	bool has_status, detached;
 	bool broken; /* what came is no gRPC: nothing more is read */
 	enum rpc_code code;
@@ -57,16 +58,23 @@ struct rpc_client {
 
 /* --- memory -------------------------------------------------------------- */
 
+/* Freed, its connection closed, and no call of it under way. */
+static void
+release(struct rpc_client *c)
+{
+	if (!c->freed || c->c.turn != NULL || c->calls != NULL)
+		return;
+	rpc_turn_free(c->turn);
+	free(c);
+}
+
 static void
 on_released(struct rpc_conn *conn)
 {
 	struct rpc_client *c = CONTAINER_OF(conn, struct rpc_client, c);
 
 	c->c.turn = NULL;
-	if (c->freed) {
-		rpc_turn_free(c->turn);
-		free(c);
-	}
+	release(c);
 }
 
 static void
@@ -173,8 +181,11 @@ on_out(nghttp2_session *h2 UNUSED, int32_t id UNUSED, uint8_t *to, size_t max,
 	}
 	if (o->above && o->out.n - o->at < RPC_LOW_WATER) {
 		o->above = false;
-		if (o->hooks.drained != NULL && !o->detached)
+		if (o->hooks.drained != NULL && !o->detached) {
+			o->telling = true;
 			o->hooks.drained(o->hooks.ctx);
+			o->telling = false;
+		}
 	}
 	if (o->out.n - o->at == 0 && o->ended) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -393,8 +404,12 @@ pump(struct rpc_out *o)
 	o->busy = false;
 	if (o->detached && !o->over)
 		reset(o, NGHTTP2_CANCEL);
-	if (o->over && (o->in.n == 0 || o->detached || o->broken))
+	if (o->over && (o->in.n == 0 || o->detached || o->broken)) {
+		struct rpc_client *c = o->client;
+
 		out_end(o);
+		release(c);
+	}
 }
 
 void
@@ -575,6 +590,20 @@ on_open(struct rpc_conn *conn)
 		c->hooks.ready(c->hooks.ctx);
 }
 
+/*
+ * A call that may end now.  One whose owner is just being told something, and
+ * who frees the client meanwhile, ends when its owner has returned.
+ */
+static struct rpc_out *
+idle_call(struct rpc_client *c)
+{
+	struct rpc_out *o = c->calls;
+
+	for (; o != NULL && (o->busy || o->telling); o = o->next)
+		o->over |= c->over;
+	return o;
+}
+
 static void
 on_over(struct rpc_conn *conn, const struct err *e)
 {
@@ -585,9 +614,7 @@ on_over(struct rpc_conn *conn, const struct err *e)
 	c->why = *e;
 	if (c->why.sys == 0 && c->why.code == ERR_NONE)
 		c->why.code = ERR_IO;
-	while (c->calls != NULL) {
-		struct rpc_out *o = c->calls;
-
+	for (struct rpc_out *o; (o = idle_call(c)) != NULL;) {
 		set_status(o, RPC_UNAVAILABLE, e->text);
 		out_end(o);
 	}
@@ -795,14 +822,11 @@ rpc_client_free(struct rpc_client *c)
 		(void)err_set(&e, ERR_IO, "the client ends");
 		rpc_conn_close(&c->c, &e);
 	}
-	while (c->calls != NULL)
-		out_end(c->calls);
+	for (struct rpc_out *o; (o = idle_call(c)) != NULL;)
+		out_end(o);
 	give_back(c);
 	/* Never connected, or its handle is closed already. */
-	if (c->c.turn == NULL) {
-		rpc_turn_free(c->turn);
-		free(c);
-	}
+	release(c);
 }
 
 uv_loop_t *

@@ -25,7 +25,13 @@
 #include "base/fd.h"
 #include "base/mem.h"
 
-enum { TLS_CHUNK = 16384, OUTBOUND_ACKS_MAX = 1000 };
+enum {
+	TLS_CHUNK = 16384,
+	OUTBOUND_ACKS_MAX = 1000,
+	/* Frames that wait for a peer which does not read: far more than the
+	 * streams that it may have can ask for. */
+	OUTBOUND_FRAMES_MAX = 4096
+};
 
 /* --- the turn ------------------------------------------------------------ */
 
@@ -455,6 +461,12 @@ rpc_conn_feed_h2(struct rpc_conn *c, struct view v, struct err *e)
 	if (n < 0)
 		return err_set(
 		    e, ERR_PROTO, "HTTP/2: %s", nghttp2_strerror((int)n));
+	/* Attack: streams beyond the limit, each of which earns a RST_STREAM
+	 * that is never read; nghttp2 counts acknowledgements only. */
+	if (nghttp2_session_get_outbound_queue_size(c->h2) >
+	    OUTBOUND_FRAMES_MAX)
+		return err_set(e, ERR_LIMIT,
+		    "the other side does not read what it asked for");
 	rpc_conn_wake(c);
 	return 0;
 }

@@ -1,9 +1,11 @@
 /* Server and client in one loop, over a Unix socket: no byte of it is faked. */
 #include "rpc/rpc.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -654,4 +656,117 @@ TEST(rpc_frames, reads_timeouts)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		CHECK_INT(
 		    rpc_timeout_ms(view_of(rows[i].text)), ==, rows[i].ms);
+}
+
+/* --- the client goes from inside its own callback --- */
+
+static void
+free_client(void *ctx UNUSED, const ProtobufCMessage *m UNUSED)
+{
+	rpc_client_free(take_ptr(w.client));
+}
+
+static void
+never_closed(
+    void *ctx UNUSED, enum rpc_code code UNUSED, const char *text UNUSED)
+{
+	fail_msg("closed after rpc_client_free");
+}
+
+TEST(rpc, lets_a_client_go_from_inside_a_message)
+{
+	const struct rpc_out_hooks hooks = { .message = free_client,
+		.closed = never_closed };
+	health_request q = OPENSHELL__V1__HEALTH_REQUEST__INIT;
+	struct rpc_out *o;
+
+	open_world(NULL);
+	o = rpc_out_new(w.client, "/t.T/Flood", &BLOB, &hooks, 0);
+	rpc_out_send(o, &q.base);
+	rpc_out_end(o);
+	RUN_UNTIL(w.client == NULL);
+	RUN_UNTIL(w.closed == 1);
+	close_world();
+}
+
+/* Attack: streams past the limit, before the peer acknowledged it, each of
+ * which earns a RST_STREAM that is never read. */
+TEST(rpc, ends_a_peer_that_opens_streams_and_reads_nothing)
+{
+	/* POST, http, "/" and the content type, in HPACK */
+	static const char head[] = "\x83\x86\x84\x0f\x10\x10"
+				   "application/grpc";
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	AUTO_BUF struct buf b = BUF_INIT(256);
+	ssize_t sent = 0;
+	struct err e;
+
+	open_world(NULL);
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%.100s", w.path);
+	CHECK_INT(connect(fd, (void *)&a, sizeof(a)), ==, 0);
+	CHECK_INT(fd_set_nonblock(fd, true, &e), ==, 0);
+	buf_puts(&b, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+	buf_put(&b, (struct view) { "\0\0\0\4\0\0\0\0\0", 9 });
+	for (uint32_t id = 1; id < 2000000 && sent >= 0; id += 2) {
+		buf_put(&b, (struct view) { "\0\0\x16\1\4", 5 });
+		for (int shift = 24; shift >= 0; shift -= 8)
+			buf_putc(&b, (char)(id >> shift & 0xff));
+		buf_put(&b, (struct view) { head, sizeof(head) - 1 });
+		while (b.n > 0) {
+			sent = send(fd, b.p, b.n, MSG_NOSIGNAL);
+			if (sent > 0)
+				buf_drop(&b, (size_t)sent);
+			else if (errno != EAGAIN)
+				break;
+			else
+				(void)uv_run(&w.loop, UV_RUN_NOWAIT);
+		}
+	}
+	CHECK_INT(sent, ==, -1);
+	close_world();
+}
+
+/* The same while what was held is given out, outside of the connection. */
+TEST(rpc, lets_a_client_go_from_inside_a_held_message)
+{
+	const struct rpc_out_hooks hooks = { .message = free_client,
+		.closed = never_closed };
+	health_request q = OPENSHELL__V1__HEALTH_REQUEST__INIT;
+	struct rpc_out *o;
+	struct err e;
+
+	open_world(NULL);
+	o = rpc_out_new(w.client, "/t.T/Echo", &BLOB, &hooks, 0);
+	rpc_out_hold(o);
+	send_blob(o, 10);
+	send_blob(o, 10);
+	/* What comes back is there before a later answer is. */
+	CHECK_INT(ask("/t.T/Health", &q.base, NULL, &e), ==, 0);
+	rpc_out_resume(o);
+	CHECK(w.client == NULL);
+	RUN_UNTIL(w.closed == 2);
+	close_world();
+}
+
+static void
+free_when_drained(void *ctx UNUSED)
+{
+	rpc_client_free(take_ptr(w.client));
+}
+
+TEST(rpc, lets_a_client_go_when_told_of_drained_bytes)
+{
+	const struct rpc_out_hooks hooks = { .message = got_message,
+		.drained = free_when_drained,
+		.closed = never_closed };
+	struct rpc_out *o;
+
+	open_world(NULL);
+	o = rpc_out_new(w.client, "/t.T/Sink", &BLOB, &hooks, 0);
+	send_blob(o, BIG);
+	send_blob(o, BIG);
+	RUN_UNTIL(w.client == NULL);
+	RUN_UNTIL(w.closed == 1);
+	close_world();
 }
