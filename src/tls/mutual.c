@@ -280,11 +280,40 @@ fix_of(long result)
 	}
 }
 
+/* What an alert says of the certificate that we sent, RFC 8446 section 6.2;
+ * NULL for one about something else. */
+static const char *
+refusal(int alert)
+{
+	static const struct {
+		int alert;
+		const char *text;
+	} rows[] = {
+		{ SSL_AD_BAD_CERTIFICATE, "bad certificate" },
+		{ SSL_AD_UNSUPPORTED_CERTIFICATE, "not for this use" },
+		{ SSL_AD_CERTIFICATE_REVOKED, "certificate revoked" },
+		{ SSL_AD_CERTIFICATE_EXPIRED, "certificate expired" },
+		{ SSL_AD_CERTIFICATE_UNKNOWN, "certificate unknown" },
+		{ SSL_AD_UNKNOWN_CA, "unknown CA" },
+		{ SSL_AD_ACCESS_DENIED, "access denied" },
+		{ SSL_AD_CERTIFICATE_REQUIRED,
+		    "certificate required, none shown" },
+		{ SSL_AD_HANDSHAKE_FAILURE,
+		    "handshake failure, as when none is shown" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].alert == alert)
+			return rows[i].text;
+	return NULL;
+}
+
 int
 mutual_why(SSL *ssl, const char *what, struct err *e)
 {
 	long result = SSL_get_verify_result(ssl);
 	unsigned long code = ERR_peek_last_error();
+	const char *why;
 
 	if (result != X509_V_OK) {
 		ERR_clear_error();
@@ -292,16 +321,15 @@ mutual_why(SSL *ssl, const char *what, struct err *e)
 		    what, X509_verify_cert_error_string(result),
 		    fix_of(result));
 	}
-	/* Alerts of the other side about the certificate that we sent. */
 	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
-	    ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET) {
-		int alert = ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET;
-
+	    ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET &&
+	    (why = refusal(ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET)) !=
+		NULL) {
 		ERR_clear_error();
 		return err_set(e, ERR_DENIED,
 		    "%s: the other side refused our certificate: %s\n"
 		    "openshell gateway restart makes new ones",
-		    what, SSL_alert_desc_string_long(alert));
+		    what, why);
 	}
 	return tls_err(e, ERR_PROTO, what);
 }
