@@ -105,7 +105,7 @@ TEST(parse, usage_errors_say_what_is_wrong)
 		{ { "policy", "chek", "f" }, "'check'" },
 		{ { "run", "--time", "5" }, "--time" },
 		{ { "run", "--timeout" }, "value is required" },
-		{ { "run", "--timeout=" }, "value is required" },
+		{ { "run", "--timeout=" }, "invalid value '' for" },
 		{ { "run", "--policy", "--quiet" }, "value is required" },
 		{ { "run", "--quiet=yes" }, "takes none" },
 		{ { "run", "-q=1" }, "takes none" },

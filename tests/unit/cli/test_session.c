@@ -506,7 +506,7 @@ TEST(session, names_a_sandbox_that_went_away_and_keeps_its_output)
 
 	begin();
 	CHECK_INT(attach("vanish", (struct attach_options) { 0 }), ==, -1);
-	CHECK_HAS(w.e.text, "the connection was lost");
+	CHECK_HAS(w.e.text, "the gateway or the sandbox went away");
 	CHECK_HAS(w.e.text, "the supervisor went away (UNAVAILABLE)");
 	CHECK_HAS(w.e.text, "openshell status");
 	(void)contents(w.out, text, sizeof(text));
