@@ -618,7 +618,8 @@ adopt(struct driver *d, const char *id, struct driver_instance *out)
 	pid_t pid;
 
 	*out = (struct driver_instance) { .running = false };
-	(void)snprintf(out->id, sizeof(out->id), "%s", id);
+	/* is_id() has seen it: shorter than ID_MAX. */
+	(void)snprintf(out->id, sizeof(out->id), "%.39s", id);
 	if (i == NULL)
 		i = add(d, id);
 	pid = read_pid(dir, "keeper.pid");

@@ -554,6 +554,7 @@ def test_delete_leaves_nothing(shared):
     inside = g.spawn("sandbox", "exec", "demo", "--", "sh", "-c", "echo up; exec sleep 1000")
     assert inside.stdout.readline() == b"up\n"
     # Of a program: the first process of a sandbox shows its own to nobody but root.
+    until(lambda: "sleep" in map(comm, tree(gone["keeper"])), 10, "the shell has become sleep")
     program = next(p for p in tree(gone["keeper"]) if comm(p) == "sleep")
     namespaces = {os.readlink(f"/proc/{program}/ns/{n}") for n in ("net", "pid", "mnt")}
     out = g.delete("demo")
