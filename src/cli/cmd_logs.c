@@ -228,7 +228,8 @@ show(struct show *s, const line_msg *l)
 	if (s->bad ||
 	    (s->a->denied && (action == NULL || strcmp(action, "deny") != 0)))
 		return;
-	qsort(l->fields, l->n_fields, sizeof(*l->fields), by_key);
+	if (l->n_fields > 0)
+		qsort(l->fields, l->n_fields, sizeof(*l->fields), by_key);
 	if (s->a->output == OUT_JSON)
 		put_json(l, &b);
 	else
