@@ -257,6 +257,10 @@ state_gateway_save(const struct state_gateway *g, struct err *e)
 		return -1;
 	state_gateway_print(g, &text);
 	path = mem_printf("%s/metadata.json", dir);
+	if (text.full)
+		return err_set(e, ERR_LIMIT,
+		    "%s would be longer than %d bytes\nshorten the endpoint",
+		    path, (int)FILE_MAX);
 	return write_file(path, buf_view(&text), e);
 }
 
