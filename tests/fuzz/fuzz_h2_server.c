@@ -1,12 +1,16 @@
 /*
  * h2_server: any bytes on a connection of the gRPC server, with HPACK and
- * frames as nghttp2 hands them on.  No handler runs for which `allow` was not
- * asked; when the client goes, its connection and calls go too.
+ * frames as nghttp2 hands them on.  No handler runs for a path for which
+ * `allow` was not asked on this very connection; when the client goes, its
+ * connection and calls go too.
  *
  * One server serves all inputs; each is a connection of its own through a real
- * Unix socket.
+ * Unix socket.  An input that begins with 0xff is sent without that byte and
+ * without the preface: as HTTP/1.1, or as a preface of its own.
  */
 #include <assert.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +23,7 @@
 #include "openshell.pb-c.h"
 #include "rpc/rpc.h"
 
-enum { ROUNDS = 2000, INPUT_MAX = 65536 };
+enum { ROUNDS = 2000, INPUT_MAX = 65536, METHODS = 2 };
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 			      "\0\0\0\4\0\0\0\0";
@@ -28,15 +32,22 @@ static struct {
 	uv_loop_t loop;
 	struct rpc_server *server;
 	char dir[32], path[64];
-	unsigned allowed, started, live;
+	/* Of this input; a row of `methods` each. */
+	unsigned allowed[METHODS], started[METHODS];
+	unsigned live, http;
+	bool is_h2;
 } w;
+
+static size_t row_of(const struct rpc_method *m);
 
 static void
 start(struct rpc_call *c, const ProtobufCMessage *m)
 {
-	w.started++;
+	size_t row = row_of(rpc_call_method(c));
+
+	w.started[row]++;
 	w.live++;
-	assert(w.started <= w.allowed);
+	assert(w.started[row] <= w.allowed[row]);
 	if (m != NULL)
 		rpc_answer(c, m);
 }
@@ -62,7 +73,7 @@ closed(struct rpc_call *c, enum rpc_code why)
 	w.live--;
 }
 
-static const struct rpc_method methods[] = {
+static const struct rpc_method methods[METHODS] = {
 	{ .path = "/a/U",
 	    .in = &openshell__v1__exec_sandbox_stdout__descriptor,
 	    .out = &openshell__v1__exec_sandbox_stdout__descriptor,
@@ -81,19 +92,41 @@ static const struct rpc_method methods[] = {
 	    .closed = closed },
 };
 
+static size_t
+row_of(const struct rpc_method *m)
+{
+	assert(m >= methods && m < methods + METHODS);
+	return (size_t)(m - methods);
+}
+
 static enum rpc_code
 allow(void *ctx, const struct rpc_method *m, const char *path,
     const struct rpc_peer *peer, struct buf *text)
 {
 	(void)ctx;
-	(void)path;
-	(void)peer;
+	assert(peer->transport == RPC_UNIX && peer->uid == getuid());
 	if (m == NULL) {
+		for (size_t i = 0; i < METHODS; i++)
+			assert(strcmp(path, methods[i].path) != 0);
 		buf_puts(text, "no");
 		return RPC_PERMISSION_DENIED;
 	}
-	w.allowed++;
+	assert(strcmp(path, m->path) == 0);
+	w.allowed[row_of(m)]++;
 	return RPC_OK;
+}
+
+static void
+http(void *ctx, struct view method, struct view target, unsigned *status,
+    const char **type, struct buf *body)
+{
+	(void)ctx;
+	assert(method.n > 0 && target.n > 0);
+	/* HTTP/1.1: one request a connection, and then it is over. */
+	assert(++w.http == 1 || w.is_h2);
+	*status = 200;
+	*type = "text/plain";
+	buf_put(body, target);
 }
 
 static void
@@ -106,10 +139,12 @@ remove_files(void)
 static void
 begin(void)
 {
-	const struct rpc_server_hooks hooks = { .allow = allow };
+	const struct rpc_server_hooks hooks = { .allow = allow, .http = http };
 	struct err e;
 	int fd;
 
+	/* As the programs do: either side may write to one that is gone. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	(void)snprintf(w.dir, sizeof(w.dir), "/tmp/fuzz-h2-XXXXXX");
 	assert(uv_loop_init(&w.loop) == 0 && mkdtemp(w.dir) != NULL);
 	(void)snprintf(w.path, sizeof(w.path), "%s/s", w.dir);
@@ -154,10 +189,15 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		return 0;
 	if (w.server == NULL)
 		begin();
+	memset(w.allowed, 0, sizeof(w.allowed));
+	memset(w.started, 0, sizeof(w.started));
+	w.http = 0;
+	w.is_h2 = n == 0 || p[0] != 0xff || (n > 1 && p[1] == 'P');
 	fd = dial();
-	/* Most inputs are what follows the preface; some replace it. */
 	if (n == 0 || p[0] != 0xff)
 		(void)!write(fd, preface, sizeof(preface));
+	else
+		at = 1;
 	for (unsigned i = 0; i < 64 && at < n; i++) {
 		ssize_t put = write(fd, p + at, n - at);
 
