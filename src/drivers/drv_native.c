@@ -314,10 +314,12 @@ watch(struct inst *i, pid_t pid, struct err *e)
 	i->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (i->pidfd < 0)
 		return err_sys(e, "pidfd_open");
-	i->pid = pid;
 	rc = uv_poll_init(i->d->loop, &i->poll, i->pidfd);
-	if (rc < 0)
+	if (rc < 0) {
+		fd_close(&i->pidfd);
 		return err_set(e, ERR_IO, "watch: %s", uv_strerror(rc));
+	}
+	i->pid = pid;
 	i->poll.data = i;
 	i->poll_on = true;
 	i->handles++;

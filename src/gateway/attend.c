@@ -360,11 +360,23 @@ attend_end(struct sbx *s, enum rpc_code code, const char *text)
 }
 
 void
+attend_drain(struct sbx *s)
+{
+	if (s->g->draining && s->execs == NULL)
+		attend_end(s, RPC_UNAVAILABLE, "the gateway stops");
+}
+
+void
 rpc_Attend(struct rpc_call *c, const ProtobufCMessage *m UNUSED)
 {
-	struct attend *a = NEW(struct attend);
+	struct attend *a;
 	struct caller who;
 
+	if (gw_of(c)->draining) {
+		rpc_finish(c, RPC_UNAVAILABLE, "the gateway stops");
+		return;
+	}
+	a = NEW(struct attend);
 	gw_caller(c, &who);
 	a->data.ops = &ops;
 	a->call = c;

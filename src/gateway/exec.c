@@ -140,6 +140,7 @@ unlink_exec(struct exec *x)
 	if (x->next != NULL)
 		x->next->prev = x->prev;
 	x->sbx->n_execs--;
+	attend_drain(x->sbx);
 	x->sbx = NULL;
 }
 
@@ -307,7 +308,6 @@ client_message(struct rpc_call *c, const ProtobufCMessage *msg)
 		return;
 	}
 	if (!x->begun || x->relay == NULL) {
-		rpc_finish(c, RPC_INVALID_ARGUMENT, "start comes first");
 		end(x, RPC_INVALID_ARGUMENT, "start comes first");
 		return;
 	}

@@ -288,6 +288,18 @@ gateway_new(uv_loop_t *loop, const struct gateway_config *config,
 	return 0;
 }
 
+void
+gateway_drain(struct gateway *g)
+{
+	struct sbx *s, *next;
+
+	g->draining = true;
+	HASH_ITER (by_id, g->ids, s, next) {
+		watch_end(s, RPC_UNAVAILABLE, "the gateway stops");
+		attend_drain(s);
+	}
+}
+
 static void
 on_sweep_closed(uv_handle_t *h)
 {

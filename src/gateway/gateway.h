@@ -33,6 +33,11 @@ struct gateway;
  */
 int gateway_new(uv_loop_t *loop, const struct gateway_config *config,
     struct store *store, struct gateway **out, struct err *e) MUST_USE;
+/*
+ * It is about to stop: what would stay open for ever (watches, sessions that
+ * no command uses) ends now, with UNAVAILABLE; sandboxes dial again.
+ */
+void gateway_drain(struct gateway *g);
 /* Sandboxes stay as they are. */
 void gateway_free(struct gateway *g);
 

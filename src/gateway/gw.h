@@ -88,6 +88,7 @@ struct gateway {
 	struct sbx *ids, *names; /* uthash heads */
 	unsigned creating;
 	uv_timer_t sweep;
+	bool draining; /* it stops: nobody new attends */
 	bool closing;
 	struct health health;
 };
@@ -144,7 +145,7 @@ int sbx_reconcile(struct gateway *g, struct err *e) MUST_USE;
 void watch_sandbox(struct sbx *s); /* a snapshot to whoever follows */
 void watch_log(struct sbx *s, const Openshell__V1__SandboxLogLine *line);
 void watch_event(struct sbx *s, const Openshell__V1__PlatformEvent *ev);
-void watch_end(struct sbx *s);
+void watch_end(struct sbx *s, enum rpc_code code, const char *text);
 
 /* --- attend.c --- */
 /* The revision that should be in force goes down the stream. */
@@ -153,6 +154,8 @@ bool attend_open(struct sbx *s, const char *relay_id,
     const Openshell__V1__ExecSandboxRequest *exec);
 void attend_stop(struct sbx *s);
 void attend_end(struct sbx *s, enum rpc_code code, const char *text);
+/* When the gateway stops: ends the session, unless a command uses it. */
+void attend_drain(struct sbx *s);
 
 /* --- exec.c --- */
 /* The supervisor's side came, or will not. */

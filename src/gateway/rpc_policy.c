@@ -343,11 +343,12 @@ rpc_ListSandboxPolicies(struct rpc_call *c, const ProtobufCMessage *msg)
 		rc = store_revision_list(s->g->store, s->id,
 		    gw_page(m->limit, REVISIONS), m->offset, on_revision, &l,
 		    &e);
-	if (rc < 0)
-		rpc_finish_err(c, &e);
 	r.n_revisions = l.n;
 	r.revisions = l.v;
-	rpc_answer(c, &r.base);
+	if (rc < 0)
+		rpc_finish_err(c, &e);
+	else
+		rpc_answer(c, &r.base);
 	for (size_t i = 0; i < l.n; i++)
 		openshell__v1__sandbox_policy_revision__free_unpacked(
 		    l.v[i], NULL);

@@ -51,7 +51,7 @@ sbx_drop(struct sbx *s)
 
 	exec_end_all(s, "the sandbox is gone");
 	attend_end(s, RPC_NOT_FOUND, "this sandbox is deleted");
-	watch_end(s);
+	watch_end(s, RPC_CANCELLED, "stream closed");
 	sbx_settled(s);
 	while (s->waiters != NULL) {
 		struct waiter *w = s->waiters;

@@ -91,6 +91,7 @@ on_end(uv_signal_t *h, int number)
 	}
 	LOG_INFO("stopping", KV_INT("signal", number));
 	s->draining = true;
+	gateway_drain(s->gateway);
 	rpc_server_drain(s->server, DRAIN_MS, on_drained, s);
 }
 

@@ -232,13 +232,13 @@ watch_event(struct sbx *s, const Openshell__V1__PlatformEvent *ev)
 }
 
 void
-watch_end(struct sbx *s)
+watch_end(struct sbx *s, enum rpc_code code, const char *text)
 {
 	while (s->watchers != NULL) {
 		struct watch *w = s->watchers;
 
 		unlink_watch(w);
 		w->over = true;
-		rpc_finish(w->call, RPC_CANCELLED, "stream closed");
+		rpc_finish(w->call, code, "%s", text);
 	}
 }

@@ -118,7 +118,7 @@ send_signal(struct command *c, int signo)
 	memset(&k->m.signal, 0, sizeof(k->m.signal));
 	k->m.signal.id = c->id;
 	k->m.signal.signo = (uint32_t)signo;
-	keeper_send(k, SESSION_SIGNAL, NULL, 0);
+	keeper_tell(k, SESSION_SIGNAL);
 }
 
 static void
@@ -436,7 +436,7 @@ resize(struct command *c, const Openshell__V1__ExecSandboxResize *r)
 	k->m.resize.id = c->id;
 	k->m.resize.rows = (uint16_t)MIN(r->rows, 65535u);
 	k->m.resize.cols = (uint16_t)MIN(r->cols, 65535u);
-	keeper_send(k, SESSION_RESIZE, NULL, 0);
+	keeper_tell(k, SESSION_RESIZE);
 }
 
 static void
@@ -608,8 +608,9 @@ start(struct command *c, const request_msg *r, struct err *e)
 		k->m.exec.tty = c->tty;
 		k->m.exec.rows = (uint16_t)(r->rows > 0 ? r->rows : 24);
 		k->m.exec.cols = (uint16_t)(r->cols > 0 ? r->cols : 80);
-		c->running = true;
-		keeper_send(k, SESSION_EXEC, fds, c->tty ? 1 : 1 + NPIPES);
+		rc = keeper_send(
+		    k, SESSION_EXEC, fds, c->tty ? 1 : 1 + NPIPES, e);
+		c->running = rc == 0;
 	}
 	for (size_t i = 0; i < NPIPES; i++)
 		fd_close(&given[i]);

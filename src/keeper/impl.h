@@ -90,10 +90,18 @@ struct keeper {
 /* keeper.c */
 /* Everything ends; the reason is told and kept. */
 void keeper_stop(struct keeper *k);
+/* A line of the supervisor's own in the log. */
+void keeper_note(struct keeper *k, const char *text);
 /* The gateway has taken the last word, or there is none to take it. */
 void keeper_farewell_over(struct keeper *k);
-void keeper_send(struct keeper *k, enum session_type type, const int *fds,
-    unsigned nfds); /* sends k->m */
+/*
+ * Sends k->m to ctl, or queues it with copies of the descriptors.  -1: it will
+ * not arrive, and *e says why.
+ */
+int keeper_send(struct keeper *k, enum session_type type, const int *fds,
+    unsigned nfds, struct err *e) MUST_USE;
+/* The same without descriptors; when it cannot arrive the session ends. */
+void keeper_tell(struct keeper *k, enum session_type type);
 
 /* link.c: the gateway's side */
 void link_dial(struct keeper *k);

@@ -122,6 +122,14 @@ watch_session(struct keeper *k)
 }
 
 static void
+free_message(struct keeper_message *q)
+{
+	while (q->nfds > 0)
+		fd_close(&q->fds[--q->nfds]);
+	free(q);
+}
+
+static void
 drop_message(struct keeper *k)
 {
 	struct keeper_message *q = k->queue;
@@ -130,33 +138,49 @@ drop_message(struct keeper *k)
 	if (k->queue == NULL)
 		k->queue_tail = &k->queue;
 	k->queued--;
-	while (q->nfds > 0)
-		fd_close(&q->fds[--q->nfds]);
-	free(q);
+	free_message(q);
 }
 
+/*
+ * A word to ctl would be lost.  Rather than that, the session is ended, and
+ * with it the sandbox; the next receive sees it.
+ */
 static void
-queue_message(
-    struct keeper *k, enum session_type type, const int *fds, unsigned nfds)
+break_session(struct keeper *k, const char *why)
+{
+	LOG_ERROR("SESSION_BROKEN", KV_STR("reason", why));
+	(void)shutdown(k->sock, SHUT_RDWR);
+}
+
+static int
+queue_message(struct keeper *k, enum session_type type, const int *fds,
+    unsigned nfds, struct err *e)
 {
 	struct keeper_message *q;
 
-	/* A ctl that takes nothing at all: end the session, and with it the
-	 * sandbox, rather than lose a word. */
 	if (k->queued == KEEPER_QUEUE_MAX) {
-		LOG_ERROR("SESSION_STUCK", KV_UINT("queued", k->queued));
-		(void)shutdown(k->sock, SHUT_RDWR);
-		return;
+		(void)err_set(e, ERR_LIMIT, "the supervisor takes nothing");
+		break_session(k, e->text);
+		return -1;
 	}
 	q = NEW(struct keeper_message);
 	q->type = type;
 	q->m = k->m;
-	for (; q->nfds < nfds && q->nfds < ARRAY_LEN(q->fds); q->nfds++)
-		q->fds[q->nfds] = fcntl(fds[q->nfds], F_DUPFD_CLOEXEC, 3);
+	for (; q->nfds < nfds && q->nfds < ARRAY_LEN(q->fds); q->nfds++) {
+		int fd = fcntl(fds[q->nfds], F_DUPFD_CLOEXEC, 3);
+
+		if (fd < 0) {
+			(void)err_sys(e, "keep what the supervisor is sent");
+			free_message(q);
+			return -1;
+		}
+		q->fds[q->nfds] = fd;
+	}
 	*k->queue_tail = q;
 	k->queue_tail = &q->next;
 	k->queued++;
 	watch_session(k);
+	return 0;
 }
 
 static void
@@ -168,28 +192,38 @@ flush_messages(struct keeper *k)
 		struct keeper_message *q = k->queue;
 
 		if (session_send(k->sock, &q->m, q->type, q->fds, q->nfds, &e) <
-			0 &&
-		    e.code == ERR_AGAIN)
+		    0) {
+			if (e.code != ERR_AGAIN)
+				break_session(k, e.text);
 			return;
+		}
 		drop_message(k);
 	}
 	watch_session(k);
 }
 
+int
+keeper_send(struct keeper *k, enum session_type type, const int *fds,
+    unsigned nfds, struct err *e)
+{
+	if (k->sock < 0)
+		return err_set(e, ERR_IO, "the sandbox has ended");
+	if (k->queue == NULL) {
+		int rc = session_send(k->sock, &k->m, type, fds, nfds, e);
+
+		if (rc == 0 || e->code != ERR_AGAIN)
+			return rc;
+	}
+	return queue_message(k, type, fds, nfds, e);
+}
+
 void
-keeper_send(
-    struct keeper *k, enum session_type type, const int *fds, unsigned nfds)
+keeper_tell(struct keeper *k, enum session_type type)
 {
 	struct err e;
 
-	if (k->sock < 0)
-		return;
-	/* Anything but a full socket shows in the next receive. */
-	if (k->queue == NULL &&
-	    (session_send(k->sock, &k->m, type, fds, nfds, &e) == 0 ||
-		e.code != ERR_AGAIN))
-		return;
-	queue_message(k, type, fds, nfds);
+	if (k->sock >= 0 && keeper_send(k, type, NULL, 0, &e) < 0)
+		break_session(k, e.text);
 }
 
 void
@@ -199,7 +233,7 @@ keeper_stop(struct keeper *k)
 		return;
 	k->stopping = true;
 	memset(&k->m.stop, 0, sizeof(k->m.stop));
-	keeper_send(k, SESSION_STOP, NULL, 0);
+	keeper_tell(k, SESSION_STOP);
 }
 
 static void
@@ -243,8 +277,8 @@ on_events(struct keeper *k, const union session_msg *m)
 	link_logs(k, false);
 }
 
-static void
-on_note(struct keeper *k, const char *text)
+void
+keeper_note(struct keeper *k, const char *text)
 {
 	Openshell__V1__SandboxLogLine *line =
 	    NEW(Openshell__V1__SandboxLogLine);
@@ -282,7 +316,7 @@ on_message(
 		fail(k, m->failed.text);
 		break;
 	case SESSION_NOTE:
-		on_note(k, m->note.text);
+		keeper_note(k, m->note.text);
 		break;
 	}
 }
@@ -305,7 +339,6 @@ static void
 gone(struct keeper *k)
 {
 	int status = 0;
-	struct err ignored;
 
 	if (k->gone)
 		return;
@@ -323,8 +356,6 @@ gone(struct keeper *k)
 	command_end_all(k);
 	if (k->why[0] == '\0')
 		(void)snprintf(k->why, sizeof(k->why), "it was stopped");
-	if (!k->stopping && put_file(k, "failed", k->why, &ignored) < 0)
-		LOG_WARN("FAILED_FILE", KV_STR("reason", ignored.text));
 	link_farewell(k);
 	k->gone = true;
 	/* Sooner when the gateway has taken it, or is not there. */

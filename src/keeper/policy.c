@@ -28,8 +28,10 @@ send_policy(
 	    (struct keeper_policy) { k->revision, p->version, "" };
 	policy_wire_hash(p->policy, k->sent[k->n_sent].hash);
 	k->n_sent++;
-	keeper_send(k, SESSION_POLICY, &fd, 1);
-	return 0;
+	if (keeper_send(k, SESSION_POLICY, &fd, 1, e) == 0)
+		return 0;
+	k->n_sent--;
+	return -1;
 }
 
 static bool

@@ -88,11 +88,17 @@ record_add(struct keeper *k, struct view line)
 
 	if (line.n == 0)
 		return;
-	/* Hostile bytes stand behind it: a bad one costs itself only. */
+	/* Hostile bytes stand behind it: a bad one costs itself only, and
+	 * that is a record too. */
 	if (audit_record_parse(line, &store, &ev, &why) == 0) {
 		ring_add(&k->ring, line_of(&ev));
 		if (ev.action == AUDIT_DENY)
 			link_logs(k, true);
+	} else {
+		AUTO_FREE char *text =
+		    mem_printf("a record could not be read: %s", why.text);
+
+		keeper_note(k, text);
 	}
 	audit_record_free(store);
 }

@@ -230,6 +230,21 @@ start(struct ctl_command *k)
 		    &k->timer, on_timeout, (uint64_t)k->timeout_s * 1000, 0);
 }
 
+/* No place is free: it costs this command, not those that run. */
+static void
+refuse_exec(struct ctl *c, uint32_t id)
+{
+	struct session_exited *m = &c->m.exited;
+
+	memset(m, 0, sizeof(*m));
+	m->id = id;
+	m->end = SESSION_END_NOT_EXECUTABLE;
+	m->status = 126;
+	(void)snprintf(m->text, sizeof(m->text),
+	    "%d commands run in this sandbox already", (int)CTL_COMMANDS_MAX);
+	ctl_to_owner(c, SESSION_EXITED, NULL, 0);
+}
+
 void
 ctl_exec(struct ctl *c, const struct session_exec *m, int *fds, unsigned nfds)
 {
@@ -243,7 +258,7 @@ ctl_exec(struct ctl *c, const struct session_exec *m, int *fds, unsigned nfds)
 		if (!c->commands[i].used)
 			k = &c->commands[i];
 	if (k == NULL) {
-		ctl_fail(c, "session: too many commands at a time");
+		refuse_exec(c, m->id);
 		return;
 	}
 	/* A place that was never used is memory that was never touched. */

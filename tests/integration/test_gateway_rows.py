@@ -479,6 +479,24 @@ def test_a_sandbox_goes_on_and_enforces_without_its_gateway(gateway, how):
     assert passed("/forbidden") == []
 
 
+def test_a_gateway_that_stops_lets_a_short_command_end_and_tells_who_watches(gateway):
+    g = gateway
+    g.create("demo")
+    follow = g.spawn("logs", "demo", "-f")
+    assert follow.stdout.readline() != b""
+    command = g.spawn("sandbox", "exec", "demo", "--", "sh", "-c", "echo up; read x; sleep 0.5; echo done; exit 9")
+    assert command.stdout.readline() == b"up\n"
+    command.stdin.write(b"go\n")
+    command.stdin.flush()
+    g.stop()
+    assert not g.up()
+    assert (command.wait(20), command.stdout.read()) == (9, b"done\n"), command.stderr.read()
+    assert follow.wait(20) == 1
+    assert "the gateway stops" in follow.stderr.read().decode()
+    g.start()
+    g.wait_phase("demo", "ready")
+
+
 def test_an_open_exec_resumes_or_ends_with_a_clear_error(gateway):
     g = gateway
     g.create("demo")
