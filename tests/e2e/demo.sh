@@ -9,7 +9,14 @@ cd "$root" || exit 1
 PATH=$root/$build/src/main${agents:+:$agents/node_modules/.bin}:$PATH
 policy=$root/examples/quickstart/policy.yaml
 place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
+# Whatever happens, no sandbox and no gateway of the demo stays behind.
+# shellcheck disable=SC2317  # by the trap
+finish() {
+	[ ! -d "$place/home/.openshell" ] ||
+		HOME=$place/home openshell gateway destroy --yes >/dev/null 2>&1
+	rm -rf "$place"
+}
+trap finish EXIT
 cd "$place" || exit 1
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
@@ -62,6 +69,22 @@ rm -f "$place/../demo-secret-$$"
 
 title "The verdict without running anything"
 show 1 openshell policy test "$policy" --binary /usr/bin/curl DELETE https://api.github.com/repos/a/b
+
+title "Sandboxes that stay: a gateway starts by itself, the policy changes under them"
+kept=$HOME
+HOME=$place/home
+mkdir "$HOME"
+unset XDG_CONFIG_HOME
+show 56 openshell sandbox create --name demo -- curl -sS https://api.github.com/zen
+show 0 openshell logs demo --since 5m --denied
+show 0 openshell policy set demo --policy "$policy" --wait
+show 0 openshell sandbox exec demo -- curl -sS https://api.github.com/zen
+show 0 openshell gateway stop
+show 0 openshell gateway start
+show 0 openshell sandbox list
+show 0 openshell sandbox delete --all
+show 0 openshell gateway destroy --yes
+HOME=$kept
 
 if [ -n "$agents" ]; then
 	title "The real Claude Code, on this directory, with its model and nothing else"

@@ -453,6 +453,7 @@ def test_a_sandbox_goes_on_and_enforces_without_its_gateway(gateway, how):
     roles = g.roles(identity)
     assert "going" in g.exec("demo", "sh", "-c", LOOP).stdout
     until(lambda: passed("/zen"), 10, "traffic")
+    until(lambda: "forbidden" in g.ok("logs", "demo").stdout, 10, "a denial in the log")
     if how == "restart":
         g.ok("gateway", "restart")
     else:
