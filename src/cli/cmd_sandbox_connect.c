@@ -34,7 +34,7 @@ run(struct cli *c, const void *argp, struct err *e)
 	o.sandbox = reach_sandbox(c, r, a->sandbox, e);
 	if (o.sandbox == NULL)
 		return -1;
-	id = reach_sandbox_id(r, o.sandbox, e);
+	id = reach_ready_id(c, r, o.sandbox, e);
 	if (id == NULL)
 		return -1;
 	/* Before the session: it may end with this process. */

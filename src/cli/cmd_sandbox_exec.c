@@ -95,7 +95,7 @@ run(struct cli *c, const void *argp, struct err *e)
 	o.sandbox = reach_sandbox(c, r, given, e);
 	if (o.sandbox == NULL)
 		return -1;
-	id = reach_sandbox_id(r, o.sandbox, e);
+	id = reach_ready_id(c, r, o.sandbox, e);
 	if (id == NULL)
 		return -1;
 	return session_attach(c, reach_rpc(r), id, &o, e);
@@ -108,7 +108,8 @@ const struct cli_cmd cmd_sandbox_exec = {
 		 "and error are kept apart and passed unchanged, or, on a "
 		 "terminal, the command gets one of its own. Signals INT, "
 		 "TERM, HUP, QUIT, USR1 and USR2 go to the command; a second "
-		 "one gives up.",
+		 "one gives up. A sandbox that is starting, or coming back "
+		 "after a restart of its gateway, is waited for.",
 	.status = "That of the command; 128+N when signal N ended it; 124 "
 		  "after --timeout; 126 when it cannot be executed, 127 when "
 		  "it is not found; 1 when the sandbox or the gateway cannot "

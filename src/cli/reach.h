@@ -55,6 +55,11 @@ const char *reach_sandbox(
     struct cli *c, struct reach *r, const char *given, struct err *e);
 /* Its id, the caller's; NULL and *e. */
 char *reach_sandbox_id(struct reach *r, const char *name, struct err *e);
+/*
+ * The same; when it is starting or coming back it is waited for, 30 s at most.
+ */
+char *reach_ready_id(
+    struct cli *c, struct reach *r, const char *name, struct err *e);
 /* NULL forgets. */
 void reach_remember(struct reach *r, const char *sandbox);
 

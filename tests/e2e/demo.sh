@@ -81,6 +81,7 @@ show 0 openshell policy set demo --policy "$policy" --wait
 show 0 openshell sandbox exec demo -- curl -sS https://api.github.com/zen
 show 0 openshell gateway stop
 show 0 openshell gateway start
+show 0 openshell sandbox exec demo -- curl -sS https://api.github.com/zen
 show 0 openshell sandbox list
 show 0 openshell sandbox delete --all
 show 0 openshell gateway destroy --yes

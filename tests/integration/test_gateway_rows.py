@@ -494,8 +494,9 @@ def test_a_gateway_that_stops_lets_a_short_command_end_and_tells_who_watches(gat
     assert (command.wait(20), command.stdout.read()) == (9, b"done\n"), command.stderr.read()
     assert follow.wait(20) == 1
     assert "the gateway stops" in follow.stderr.read().decode()
+    # One that is coming back is waited for.
     g.start()
-    g.wait_phase("demo", "ready")
+    assert g.exec("demo", "echo", "back").stdout == "back\n"
 
 
 def test_an_open_exec_resumes_or_ends_with_a_clear_error(gateway):
