@@ -170,6 +170,19 @@ file_put(int dirfd, const char *path, const char *text, struct err *e)
 }
 
 int
+file_keep(int dirfd, const char *name, struct view v, struct err *e)
+{
+	AUTO_CLOSE int fd = openat(dirfd, name,
+	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(e, "make %s", name);
+	if (fd_write_all(fd, v.p, v.n, e) < 0)
+		return err_wrap(e, "write %s", name);
+	return fsync(fd) < 0 ? err_sys(e, "write %s", name) : 0;
+}
+
+int
 fd_send(int sock, const void *p, size_t n, const int *fds, unsigned nfds,
     struct err *e)
 {

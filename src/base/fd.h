@@ -43,6 +43,13 @@ int file_read_path(const char *path, bool nofollow, size_t max, char **text,
 /* Writes a small kernel file (/proc, cgroup) with one write(2). */
 int file_put(
     int dirfd, const char *path, const char *text, struct err *e) MUST_USE;
+/*
+ * Makes a file of ours (0600) or replaces what is in it, and brings it to the
+ * disk; a symbolic link is refused.  Not atomic: for what is made before
+ * anybody looks.
+ */
+int file_keep(
+    int dirfd, const char *name, struct view v, struct err *e) MUST_USE;
 
 enum { FD_MSG_MAX = 8 };
 

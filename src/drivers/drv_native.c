@@ -69,19 +69,6 @@ is_id(const char *s)
 }
 
 static int
-put_file(int dirfd, const char *name, struct view v, struct err *e)
-{
-	AUTO_CLOSE int fd = openat(dirfd, name,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return err_sys(e, "make %s", name);
-	if (fd_write_all(fd, v.p, v.n, e) < 0)
-		return err_wrap(e, "write %s", name);
-	return fsync(fd) < 0 ? err_sys(e, "write %s", name) : 0;
-}
-
-static int
 write_files(const struct driver *d, const char *dir, const driver_sandbox *s,
     const char *token, struct err *e)
 {
@@ -98,9 +85,9 @@ write_files(const struct driver *d, const char *dir, const driver_sandbox *s,
 	/* Of an earlier try; it would be taken for a word about this one. */
 	(void)unlinkat(fd, "failed", 0);
 	(void)unlinkat(fd, "ctl.pid", 0);
-	if (put_file(fd, "spec.pb", (struct view) { (char *)p, n }, e) < 0 ||
-	    put_file(fd, "endpoint", view_of(d->endpoint), e) < 0 ||
-	    put_file(fd, "token", view_of(token), e) < 0)
+	if (file_keep(fd, "spec.pb", (struct view) { (char *)p, n }, e) < 0 ||
+	    file_keep(fd, "endpoint", view_of(d->endpoint), e) < 0 ||
+	    file_keep(fd, "token", view_of(token), e) < 0)
 		return err_wrap(e, "sandbox directory %s", dir);
 	return fsync(fd) < 0 ? err_sys(e, "write %s", dir) : 0;
 }

@@ -69,18 +69,6 @@ read_dir(struct keeper *k, struct err *e)
 	return 0;
 }
 
-static int
-put_file(
-    const struct keeper *k, const char *name, const char *text, struct err *e)
-{
-	AUTO_CLOSE int fd = openat(k->dirfd, name,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return err_sys(e, "make %s/%s", k->dir, name);
-	return fd_write_all(fd, text, strlen(text), e);
-}
-
 /* A gateway that looks takes the lock for a moment: so it is tried again. */
 static int
 take_lock(struct keeper *k, struct err *e)
@@ -248,7 +236,7 @@ fail(struct keeper *k, const char *why)
 	(void)snprintf(k->why, sizeof(k->why), "%s", why);
 	LOG_ERROR("SANDBOX_FAILED", KV_STR("reason", why));
 	/* For a gateway that is not there to be told. */
-	if (put_file(k, "failed", why, &ignored) < 0)
+	if (file_keep(k->dirfd, "failed", view_of(why), &ignored) < 0)
 		LOG_WARN("FAILED_FILE", KV_STR("reason", ignored.text));
 	link_state(k);
 }
@@ -397,8 +385,8 @@ start_ctl(struct keeper *k, struct err *e)
 	if (session_spawn(&k->sock, &k->ctl, e) < 0)
 		return -1;
 	(void)snprintf(text, sizeof(text), "%d\n", (int)k->ctl);
-	if (put_file(k, "ctl.pid", text, e) < 0 || keeper_spec(k, e) < 0 ||
-	    fd_set_nonblock(k->sock, true, e) < 0)
+	if (file_keep(k->dirfd, "ctl.pid", view_of(text), e) < 0 ||
+	    keeper_spec(k, e) < 0 || fd_set_nonblock(k->sock, true, e) < 0)
 		return -1;
 	if (uv_poll_init(&k->loop, &k->sock_poll, k->sock) < 0)
 		return err_set(e, ERR_INTERNAL, "watch the supervisor");
@@ -472,7 +460,8 @@ keeper_main(const char *dir)
 		if (k->dirfd >= 0 && k->lock >= 0) {
 			struct err ignored;
 
-			if (put_file(k, "failed", e.text, &ignored) < 0)
+			if (file_keep(k->dirfd, "failed", view_of(e.text),
+				&ignored) < 0)
 				LOG_WARN("FAILED_FILE",
 				    KV_STR("reason", ignored.text));
 		}

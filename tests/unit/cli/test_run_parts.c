@@ -256,7 +256,7 @@ TEST(record, a_line_that_is_no_record_is_not_counted)
 
 TEST(spec, says_where_programs_inside_can_write)
 {
-	struct run_paths p = { .workdir = (char[]) { "/work/here" } };
+	struct run_paths p = { .workdir = (char[]) { "/srv/here" } };
 	const char *rw[] = { "/usr", NULL };
 	struct run_options o = { .rw = { rw, 1 } };
 	struct policy_findings f = { 0 };
@@ -271,11 +271,11 @@ TEST(spec, says_where_programs_inside_can_write)
 				    "  read_only: [/usr]\n"),
 		      &closed, &f),
 	    ==, 0);
-	CHECK(run_paths_writable(&o, &p, open, "/work/here/policy.yaml"));
-	CHECK(run_paths_writable(&o, &p, open, "/work/here"));
-	CHECK(!run_paths_writable(&o, &p, open, "/work/hereafter/x"));
-	CHECK(!run_paths_writable(&o, &p, open, "/work/x"));
-	CHECK(!run_paths_writable(&o, &p, closed, "/work/here/policy.yaml"));
+	CHECK(run_paths_writable(&o, &p, open, "/srv/here/policy.yaml"));
+	CHECK(run_paths_writable(&o, &p, open, "/srv/here"));
+	CHECK(!run_paths_writable(&o, &p, open, "/srv/hereafter/x"));
+	CHECK(!run_paths_writable(&o, &p, open, "/srv/x"));
+	CHECK(!run_paths_writable(&o, &p, closed, "/srv/here/policy.yaml"));
 	CHECK(run_paths_writable(&o, &p, closed, "/usr/x"));
 	policy_free(open);
 	policy_free(closed);
