@@ -177,9 +177,8 @@ file_keep(int dirfd, const char *name, struct view v, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, "make %s", name);
-	if (fd_write_all(fd, v.p, v.n, e) < 0)
-		return err_wrap(e, "write %s", name);
-	return fsync(fd) < 0 ? err_sys(e, "write %s", name) : 0;
+	return fd_write_all(fd, v.p, v.n, e) < 0 ? err_wrap(e, "write %s", name)
+						 : 0;
 }
 
 int

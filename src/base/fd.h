@@ -44,9 +44,9 @@ int file_read_path(const char *path, bool nofollow, size_t max, char **text,
 int file_put(
     int dirfd, const char *path, const char *text, struct err *e) MUST_USE;
 /*
- * Makes a file of ours (0600) or replaces what is in it, and brings it to the
- * disk; a symbolic link is refused.  Not atomic: for what is made before
- * anybody looks.
+ * Makes a file of ours (0600) or replaces what is in it; a symbolic link is
+ * refused.  Neither atomic nor synced: for what is made before anybody looks,
+ * and is worth nothing after a power cut.
  */
 int file_keep(
     int dirfd, const char *name, struct view v, struct err *e) MUST_USE;
