@@ -23,6 +23,8 @@
 #include "base/mem.h"
 #include "base/program.h"
 #include "drivers/driver.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/session.h"
 
 enum { ID_MAX = 40, WHY_MAX = 1024, KILLED_MS = 10000, TREE_DEPTH = 8 };
 
@@ -122,6 +124,16 @@ remove_tree(int at, const char *name, unsigned depth, struct err *e)
 	if (rc == 0 && unlinkat(at, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(e, "remove %s", name);
 	return rc;
+}
+
+/* When all of a sandbox was killed at once nobody was left to do it. */
+static void
+remove_cgroup(const char *sandbox)
+{
+	char id[SESSION_SHORT_ID];
+
+	session_short_id(sandbox, id);
+	cgroup_forget(id);
 }
 
 static pid_t
@@ -455,6 +467,7 @@ native_create(
 		return 0; /* it runs */
 	if (!is_id(s->id))
 		return err_set(e, ERR_INVALID, "%s is no sandbox id", s->id);
+	remove_cgroup(s->id); /* of a create that was cut short */
 	if (write_files(d, dir, s, token, e) < 0 || start(d, dir, &pid, e) < 0)
 		return -1;
 	i = i == NULL ? add(d, s->id) : renew(i);
@@ -492,6 +505,7 @@ remove_dir(struct inst *i)
 	    open(i->d->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct err e;
 
+	remove_cgroup(i->id);
 	if (root < 0) {
 		(void)err_sys(&e, "open %s", i->d->root);
 		report(i, e.text);

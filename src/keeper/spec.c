@@ -55,8 +55,11 @@ seal_wish(const struct keeper *k, int *fd, struct err *e)
 {
 	const Openshell__Datamodel__V1__NativeSpec *n = k->msg->spec->native;
 	struct blob *b = blob_new();
+	char id[SESSION_SHORT_ID];
 	int rc;
 
+	session_short_id(k->msg->id, id);
+	blob_add(b, "id", id);
 	add_states(b, k);
 	if (n != NULL) {
 		if (n->workdir[0] != '\0') {

@@ -345,6 +345,18 @@ cgroup_remove(struct cgroup *cg)
 	}
 }
 
+void
+cgroup_forget(const char *id)
+{
+	struct cgroup cg = { .v2 = -1, .tasks = { -1, -1 }, .oom = -1 };
+
+	cgroup_find(&cg, id);
+	cgroup_close(&cg);
+	for (size_t i = 0; i < CGROUP_DIRS; i++)
+		if (cg.dir[i][0] != '\0')
+			(void)rmdir(cg.dir[i]);
+}
+
 const char *
 cgroup_fix(void)
 {

@@ -51,6 +51,11 @@ int cgroup_enter(const struct cgroup *cg, struct err *e) MUST_USE;
 uint64_t cgroup_oom_kills(const struct cgroup *cg);
 /* Removes the directories once empty; waits shortly for the last to leave. */
 void cgroup_remove(struct cgroup *cg);
+/*
+ * Removes the empty leaf that another process made with that id and was killed
+ * before it could remove it.  Waits for nothing; what is in use stays.
+ */
+void cgroup_forget(const char *id);
 /* Closes the descriptors only. */
 void cgroup_close(struct cgroup *cg);
 /* For people: what holds, and the remedy when it is less than it could be. */

@@ -881,6 +881,19 @@ build(struct plan *p, const struct policy *policy, const struct blob *wish,
 	return 0;
 }
 
+/* It becomes part of paths: digits only, or one of our own. */
+static void
+set_id(struct plan *p, const struct blob *wish)
+{
+	const char *id = blob_get(wish, "id", 0);
+
+	if (id != NULL && strlen(id) == SESSION_SHORT_ID - 1 &&
+	    strspn(id, "0123456789abcdef") == SESSION_SHORT_ID - 1)
+		memcpy(p->sbx.id, id, SESSION_SHORT_ID);
+	else
+		random_hex(p->sbx.id, SESSION_SHORT_ID - 1);
+}
+
 int
 plan_new(const struct policy *policy, const struct session_spec *limits,
     const struct blob *wish, struct plan **out, struct err *e)
@@ -900,7 +913,7 @@ plan_new(const struct policy *policy, const struct session_spec *limits,
 		.proxy_port = SBX_PROXY_PORT,
 		.capture_port = SBX_CAPTURE_PORT,
 	};
-	random_hex(p->sbx.id, 12);
+	set_id(p, wish);
 	set_limits(&p->sbx, limits);
 	set_owner(p, wish);
 	policy_filesystem(policy, &fs);

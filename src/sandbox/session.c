@@ -126,3 +126,14 @@ session_recv(int sock, enum session_side self, union session_msg *m,
 	return msg_recv(
 	    &session_proto, self, sock, m, sizeof(*m), fds, nfds, e);
 }
+
+void
+session_short_id(const char *uuid, char out[SESSION_SHORT_ID])
+{
+	size_t n = 0;
+
+	for (; *uuid != '\0' && n < SESSION_SHORT_ID - 1; uuid++)
+		if (*uuid != '-')
+			out[n++] = *uuid;
+	out[n] = '\0';
+}

@@ -201,13 +201,21 @@ int session_check(enum session_side self, union session_msg *m, size_t got,
     unsigned nfds, struct err *e) MUST_USE;
 
 /*
+ * The short id of a sandbox that a gateway keeps, from its UUID: it names the
+ * control group, so that who removes the sandbox finds what is left of it.
+ */
+enum { SESSION_SHORT_ID = 13 };
+void session_short_id(const char *uuid, char out[SESSION_SHORT_ID]);
+
+/*
  * A blob: a sealed memfd holding lists of NUL-terminated strings by key.
  * Written by one side, mapped read-only and checked by the other.
  * Spec keys: "workdir", "workdir_explicit"("1"), "ro", "rw" (repeated),
  * "path" (the owner's PATH), "home" (the owner's home, to be kept out),
  * "state" (the project's own directories, never visible), "command0" (the
  * program to be found and bound), "trust" (PEM file of extra upstream roots),
- * "own" (a file of the owner's; where the sandbox can write, it is read-only).
+ * "own" (a file of the owner's; where the sandbox can write, it is read-only),
+ * "id" (of session_short_id; random when absent).
  * Command keys: "arg" (repeated), "env" ("K=V", repeated), "cwd".
  */
 enum { BLOB_MAX = 4 << 20, BLOB_ITEMS_MAX = 65536 };

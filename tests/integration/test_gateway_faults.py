@@ -18,7 +18,7 @@ import pytest
 
 from gateway import READ_GITHUB
 from grpcapi import Code, fails, local, secure, sup, token, v1
-from harness import MODE, SANITIZED, alive, until
+from harness import MODE, SANITIZED, alive, leftovers, until
 
 
 
@@ -872,6 +872,21 @@ def test_a_keeper_that_dies_is_told_with_its_reason_and_deleted(shared):
         assert re.search("ended|killed|gone|died|lost|exit|signal", shown, re.I), (role, shown)
         g.delete("demo")
         until(lambda pids=pids: not any(map(alive, pids.values())), 10, "every process gone")
+
+
+def test_all_of_a_sandbox_killed_at_once_leaves_nothing(shared):
+    g = shared
+    before = set(leftovers())
+    g.create("demo")
+    pids = g.roles(g.id_of("demo"))
+    for pid in pids.values():
+        os.kill(pid, signal.SIGSTOP)  # nobody cleans up meanwhile
+    for pid in pids.values():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(map(alive, pids.values())), 10, "every process gone")
+    assert g.wait_phase("demo", "error", seconds=20) == "error"
+    g.delete("demo")
+    until(lambda: set(leftovers()) == before, 10, "nothing left")
 
 
 def test_a_proxy_that_dies_fails_closed_and_is_told(shared):
