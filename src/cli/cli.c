@@ -1,6 +1,8 @@
 /* cli: the edge: dispatch, streams, colours, and the only place that prints
  * errors. */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -57,6 +59,21 @@ fill_standard_streams(void)
 	fd_close(&fd);
 }
 
+/*
+ * A gateway that closes while something is written to it is an error like any
+ * other, to be told; libuv writes with write(2), so the signal would end us
+ * without a word.  True when the user had it end programs.
+ */
+static bool
+ignore_sigpipe(void)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct sigaction was;
+
+	return sigaction(SIGPIPE, &ignore, &was) == 0 &&
+	       was.sa_handler == SIG_DFL;
+}
+
 void
 cli_init(struct cli *c)
 {
@@ -67,6 +84,7 @@ cli_init(struct cli *c)
 		.out = STDOUT_FILENO,
 		.err = STDERR_FILENO,
 		.width = WIDTH };
+	c->pipe_ends = ignore_sigpipe();
 	c->color_out = cli_color_wanted(c->out);
 	c->color_err = cli_color_wanted(c->err);
 	c->utf8 = wants_utf8();
@@ -98,9 +116,14 @@ cli_out(struct cli *c, const struct buf *b, struct err *e)
 {
 	if (b->full)
 		return err_set(e, ERR_LIMIT, "the output is too large");
-	if (fd_write_all(c->out, b->p, b->n, e) < 0)
-		return err_wrap(e, "write to standard output");
-	return 0;
+	if (fd_write_all(c->out, b->p, b->n, e) == 0)
+		return 0;
+	/* `openshell ... | head` ends as quietly as any program. */
+	if (e->sys == EPIPE && c->pipe_ends) {
+		(void)signal(SIGPIPE, SIG_DFL);
+		(void)raise(SIGPIPE);
+	}
+	return err_wrap(e, "write to standard output");
 }
 
 void

@@ -31,6 +31,7 @@ struct cli {
 	int in, out, err;
 	bool color_out, color_err;
 	bool utf8; /* marks may be more than ASCII */
+	bool pipe_ends; /* a closed standard output ends us with SIGPIPE */
 	unsigned width; /* columns for help */
 	unsigned verbose; /* count of -v */
 	const char *gateway, *endpoint; /* --gateway, --gateway-endpoint, or
@@ -222,7 +223,7 @@ bool cli_color_wanted(int fd);
 
 /* The whole program: parse, run, print errors; the exit status. */
 int cli_main(struct cli *c, int argc, char *const argv[]);
-/* The program's own streams and what they can show. */
+/* The program's own streams and what they can show; ignores SIGPIPE. */
 void cli_init(struct cli *c);
 
 #endif

@@ -983,8 +983,6 @@ start(struct run *r, struct err *e)
 	r->tty = wants_tty(r);
 	if (session_spawn(&r->sock, &r->pid, e) < 0)
 		return -1;
-	/* After the spawn, so that nobody inherits it. */
-	(void)signal(SIGPIPE, SIG_IGN);
 	if (read_policy(r, &text, &n, e) < 0 ||
 	    run_record_open(r->o, &r->rec, e) < 0 ||
 	    run_paths_find(r->o, &r->paths, e) < 0 ||

@@ -910,7 +910,6 @@ session_attach(struct cli *c, struct rpc_client *rpc, const char *sandbox_id,
     const struct attach_options *o, struct err *e)
 {
 	struct attach *a = NEW(struct attach);
-	struct sigaction pipes, ignore = { .sa_handler = SIG_IGN };
 	int status = -1;
 
 	a->c = c;
@@ -919,7 +918,6 @@ session_attach(struct cli *c, struct rpc_client *rpc, const char *sandbox_id,
 	for (size_t i = 0; i < NSTREAMS; i++)
 		a->streams[i].fd = -1;
 	a->tty = wants_tty(a);
-	(void)sigaction(SIGPIPE, &ignore, &pipes);
 	open_timer(a, &a->timer);
 	open_timer(a, &a->key_timer);
 	if (open_streams(a, e) == 0 && open_signals(a, e) == 0 &&
@@ -929,6 +927,5 @@ session_attach(struct cli *c, struct rpc_client *rpc, const char *sandbox_id,
 		status = finish(a, e);
 	}
 	release(a);
-	(void)sigaction(SIGPIPE, &pipes, NULL);
 	return status;
 }

@@ -80,7 +80,8 @@ cli_value_duration(const char *s, bool unit, unsigned *out, struct err *e)
 		char unit;
 		uint64_t seconds;
 	} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
-	static const char what[] = "not a duration like 90, 90s, 5m or 1h30m";
+	const char *what = unit ? "not a duration like 90s, 5m or 1h30m"
+				: "not a duration like 90, 90s, 5m or 1h30m";
 	struct view v = view_of(s);
 	uint64_t n, total = 0;
 	size_t next = 0; /* units only shrink: 1h30m, not 30m1h */

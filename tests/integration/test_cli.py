@@ -3,7 +3,9 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -143,6 +145,42 @@ def test_stopped_run_stops_the_command_and_both_go_on(sandbox):
     until(lambda: "T" not in states(marker.encode()).values(), what="both running")
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 143
+
+
+def test_a_gateway_that_closes_while_it_is_written_to_is_told(tmp_path):
+    """It says SETTINGS and is gone: the answer that HTTP/2 owes it meets a closed socket."""
+    path = tmp_path / "gw.sock"
+
+    def close_early(listener):
+        peer, _ = listener.accept()
+        peer.recv(1 << 16)
+        peer.sendall(b"\0\0\0\4\0\0\0\0\0")
+        peer.close()
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        thread = threading.Thread(target=close_early, args=[listener])
+        thread.start()
+        out = subprocess.run([OPENSHELL, "--gateway-endpoint", f"unix:{path}", "sandbox", "list"],
+                             capture_output=True, text=True, timeout=30, env={**os.environ, "HOME": str(tmp_path)})
+        thread.join()
+    assert out.returncode == 1 and out.stderr.startswith("Error: "), out
+
+
+@pytest.mark.parametrize("ignored, status, said", [(False, -signal.SIGPIPE, ""), (True, 1, "Broken pipe")])
+def test_a_closed_standard_output_ends_a_command_as_it_ends_others(ignored, status, said):
+    """Quietly, as `openshell --help | head -1` does; told where the caller ignores SIGPIPE."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    before = signal.signal(signal.SIGPIPE, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        out = subprocess.run([OPENSHELL, "--help"], stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=30,
+                             restore_signals=False)
+    finally:
+        signal.signal(signal.SIGPIPE, before)
+        os.close(theirs)
+    assert out.returncode == status and said in out.stderr and (said or not out.stderr), out
 
 
 def test_bash_completes_from_the_printed_script(sandbox):

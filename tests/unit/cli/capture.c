@@ -1,5 +1,6 @@
 #include "capture.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@ capture(struct captured *c, const char *input, const char *const *args)
 	struct err e;
 	int argc = 1;
 
+	(void)signal(SIGPIPE, SIG_IGN); /* as cli_init does */
 	memset(c, 0, sizeof(*c));
 	if (input != NULL && (fd_write_all(in, input, strlen(input), &e) < 0 ||
 				 lseek(in, 0, SEEK_SET) < 0))

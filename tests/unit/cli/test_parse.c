@@ -223,6 +223,16 @@ TEST(parse, sizes_and_durations)
 		    cli_value_duration(bad_times[i], false, &s, &e), ==, -1);
 }
 
+TEST(parse, a_duration_that_wants_a_unit_says_so)
+{
+	struct err e;
+	unsigned s;
+
+	CHECK_INT(cli_value_duration("5m", true, &s, &e), ==, 0);
+	CHECK_INT(cli_value_duration("5", true, &s, &e), ==, -1);
+	CHECK_STR(e.text, "not a duration like 90s, 5m or 1h30m");
+}
+
 TEST(parse, control_bytes_in_words_do_not_reach_the_terminal)
 {
 	struct captured c;

@@ -297,6 +297,7 @@ begin(void)
 	w.out = scratch();
 	w.err = scratch();
 	w.c = (struct cli) { .in = w.in[0], .out = w.out, .err = w.err };
+	(void)signal(SIGPIPE, SIG_IGN); /* as cli_init does */
 }
 
 static void
