@@ -167,6 +167,10 @@ int cli_value_size(const char *s, uint64_t *out, struct err *e) MUST_USE;
 int cli_value_duration(
     const char *s, bool unit, unsigned *out, struct err *e) MUST_USE;
 
+/* K or K=V of an OPT_ENV: the key, and the value given or the user's own. */
+int cli_value_env(const char *given, struct view *key, const char **value,
+    struct err *e) MUST_USE;
+
 /* The candidate nearest to `word`, or NULL when none is near. */
 struct cli_nearest {
 	const char *word, *best;

@@ -49,20 +49,16 @@ static int
 add_env(spec_msg *spec, const struct cli_list *env, struct err *e)
 {
 	for (size_t i = 0; i < env->n; i++) {
-		const char *kv = env->v[i], *eq = strchr(kv, '=');
-		const char *value = eq != NULL ? eq + 1 : getenv(kv);
+		const char *value;
+		struct view key;
 		env_msg *m;
 
-		if (value == NULL)
-			return err_set(e, ERR_NOT_FOUND,
-			    "--env %.100s: no such variable here\n"
-			    "give a value: --env %.100s=VALUE",
-			    kv, kv);
+		if (cli_value_env(env->v[i], &key, &value, e) < 0)
+			return -1;
 		m = NEW(env_msg);
 		openshell__datamodel__v1__sandbox_spec__environment_entry__init(
 		    m);
-		m->key = eq != NULL ? mem_strndup(kv, (size_t)(eq - kv))
-				    : mem_strdup(kv);
+		m->key = view_dup(key);
 		m->value = mem_strdup(value);
 		spec->environment = mem_realloc(
 		    spec->environment, spec->n_environment + 1, sizeof(void *));

@@ -233,20 +233,14 @@ static int
 add_user_env(struct blob *b, const struct cli_list *env, struct err *e)
 {
 	for (size_t i = 0; i < env->n; i++) {
-		const char *kv = env->v[i], *eq = strchr(kv, '=');
-		AUTO_FREE char *found = NULL;
+		AUTO_FREE char *kv = NULL;
+		const char *value;
+		struct view key;
 
-		if (eq == NULL) {
-			const char *v = getenv(kv);
-
-			if (v == NULL)
-				return err_set(e, ERR_NOT_FOUND,
-				    "--env %.100s: no such variable here\n"
-				    "give a value: --env %.100s=VALUE",
-				    kv, kv);
-			found = mem_printf("%s=%s", kv, v);
-		}
-		blob_add(b, "env", found != NULL ? found : kv);
+		if (cli_value_env(env->v[i], &key, &value, e) < 0)
+			return -1;
+		kv = mem_printf("%.*s=%s", (int)key.n, key.p, value);
+		blob_add(b, "env", kv);
 	}
 	return 0;
 }

@@ -20,7 +20,6 @@
 #include "base/mem.h"
 #include "cli/relay.h"
 #include "cli/term.h"
-#include "openshell.pb-c.h"
 
 enum {
 	CHUNK = 32768,
@@ -563,125 +562,6 @@ on_closed(void *ctx, enum rpc_code code, const char *text)
 
 /* --- asking --- */
 
-/*
- * Of the user's environment only how to show text: everything else may hold a
- * secret and needs --env.
- */
-static const struct passed {
-	const char *name;
-	bool tty_only;
-} passed[] = {
-	{ "TERM", true },
-	{ "COLORTERM", true },
-	{ "LANG", false },
-	{ "LC_ALL", false },
-	{ "LC_CTYPE", false },
-	{ "LC_MESSAGES", false },
-	{ "LC_COLLATE", false },
-	{ "LC_NUMERIC", false },
-	{ "LC_TIME", false },
-	{ "TZ", false },
-	{ "NO_COLOR", false },
-};
-
-typedef Openshell__V1__ExecSandboxRequest__EnvironmentEntry env_entry;
-
-struct env {
-	env_entry *entries, **v;
-	size_t n;
-};
-
-static void
-env_fini(struct env *env)
-{
-	for (size_t i = 0; i < env->n; i++) {
-		free(env->entries[i].key);
-		free(env->entries[i].value);
-	}
-	free(env->entries);
-	free(env->v);
-}
-
-/* The last one given wins. */
-static void
-env_set(struct env *env, struct view key, const char *value)
-{
-	env_entry *en = NULL;
-
-	for (size_t i = 0; i < env->n && en == NULL; i++)
-		if (view_eq(view_of(env->entries[i].key), key))
-			en = &env->entries[i];
-	if (en == NULL) {
-		en = &env->entries[env->n];
-		openshell__v1__exec_sandbox_request__environment_entry__init(
-		    en);
-		en->key = view_dup(key);
-		env->v[env->n++] = en;
-	} else
-		free(en->value);
-	en->value = mem_strdup(value);
-}
-
-static bool
-is_plain(const char *v)
-{
-	for (; *v != '\0'; v++)
-		if ((unsigned char)*v < 0x20 || *v == 0x7f)
-			return false;
-	return true;
-}
-
-static int
-env_make(const struct attach *a, struct env *env, struct err *e)
-{
-	const struct cli_list *given = &a->o->env;
-	size_t max = given->n + ARRAY_LEN(passed);
-
-	env->entries = mem_calloc(max, sizeof(*env->entries));
-	env->v = mem_calloc(max, sizeof(*env->v));
-	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
-		const char *v = getenv(passed[i].name);
-
-		if (v != NULL && is_plain(v) && (a->tty || !passed[i].tty_only))
-			env_set(env, view_of(passed[i].name), v);
-	}
-	for (size_t i = 0; i < given->n; i++) {
-		struct view rest,
-		    key = view_cut(view_of(given->v[i]), '=', &rest);
-		const char *v = rest.p != NULL ? rest.p : getenv(given->v[i]);
-
-		if (v == NULL)
-			return err_set(e, ERR_NOT_FOUND,
-			    "--env %.100s: no such variable here\n"
-			    "give a value: --env %.100s=VALUE",
-			    given->v[i], given->v[i]);
-		env_set(env, key, v);
-	}
-	return 0;
-}
-
-/* What SHELL says inside, or the best that is there. */
-static const char find_shell[] =
-    "for s in \"${SHELL:-/bin/bash}\" /bin/bash /bin/sh; do "
-    "[ -x \"$s\" ] && exec \"$s\" -l; done; exec /bin/sh";
-static const char *const shell_command[] = { "/bin/sh", "-c", find_shell };
-
-/*
- * protobuf-c wants char *, and only reads it.  The array is the caller's, its
- * strings are borrowed.
- */
-static char **
-command_words(const struct cli_list *command, size_t *n)
-{
-	const char *const *v = command->n > 0 ? command->v : shell_command;
-	char **words;
-
-	*n = command->n > 0 ? command->n : ARRAY_LEN(shell_command);
-	words = mem_calloc(*n, sizeof(*words));
-	memcpy(words, v, *n * sizeof(*words));
-	return words;
-}
-
 static int
 ask(struct attach *a, struct rpc_client *rpc, const char *id, struct err *e)
 {
@@ -691,34 +571,18 @@ ask(struct attach *a, struct rpc_client *rpc, const char *id, struct err *e)
 		.drained = on_drained,
 		.closed = on_closed,
 		.ctx = a };
-	Openshell__V1__ExecSandboxRequest req =
-	    OPENSHELL__V1__EXEC_SANDBOX_REQUEST__INIT;
-	AUTO_FREE char **words = NULL;
-	AUTO_FREE char *sandbox = mem_strdup(id);
-	AUTO_FREE char *workdir =
-	    mem_strdup(a->o->workdir != NULL ? a->o->workdir : "");
-	struct env env = { 0 };
+	Openshell__V1__ExecSandboxRequest *req = NULL;
 	INPUT(m);
 
-	if (env_make(a, &env, e) < 0) {
-		env_fini(&env);
+	if (session_request(id, a->o, a->tty, &req, e) < 0)
 		return -1;
-	}
-	words = command_words(&a->o->command, &req.n_command);
-	req.command = words;
-	req.sandbox_id = sandbox;
-	req.workdir = workdir;
-	req.environment = env.v;
-	req.n_environment = env.n;
-	req.timeout_seconds = a->o->timeout_s;
-	req.tty = a->tty;
 	if (a->tty)
-		get_size(a, &req.rows, &req.cols);
-	m.start = &req;
+		get_size(a, &req->rows, &req->cols);
+	m.start = req;
 	a->call = rpc_out_new(rpc, path,
 	    &openshell__v1__exec_sandbox_event__descriptor, &hooks, 0);
 	send_input(a, &m, OPENSHELL__V1__EXEC_SANDBOX_INPUT__PAYLOAD_START);
-	env_fini(&env);
+	openshell__v1__exec_sandbox_request__free_unpacked(req, NULL);
 	return 0;
 }
 

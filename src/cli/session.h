@@ -9,6 +9,7 @@
 #define CLI_SESSION_H
 
 #include "cli/cli.h"
+#include "openshell.pb-c.h"
 #include "rpc/rpc.h"
 
 enum attach_tty { ATTACH_TTY_AUTO, ATTACH_TTY_YES, ATTACH_TTY_NO };
@@ -33,5 +34,13 @@ struct attach_options {
 int session_attach(struct cli *c, struct rpc_client *rpc,
     const char *sandbox_id, const struct attach_options *o,
     struct err *e) MUST_USE;
+
+/* --- session_ask.c --- */
+/*
+ * The request, the caller's; the terminal's size is not in it.  -1 when a
+ * variable to pass on is not set.
+ */
+int session_request(const char *sandbox_id, const struct attach_options *o,
+    bool tty, Openshell__V1__ExecSandboxRequest **out, struct err *e) MUST_USE;
 
 #endif

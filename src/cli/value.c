@@ -1,5 +1,6 @@
 /* value: option values that are more than strings, and near misses. */
 #include <limits.h>
+#include <stdlib.h>
 
 #include "cli/cli.h"
 
@@ -105,6 +106,22 @@ cli_value_duration(const char *s, bool unit, unsigned *out, struct err *e)
 	if (total == 0 || total > UINT_MAX)
 		return err_set(e, ERR_INVALID, "not in 1s..49710d");
 	*out = (unsigned)total;
+	return 0;
+}
+
+int
+cli_value_env(
+    const char *given, struct view *key, const char **value, struct err *e)
+{
+	struct view rest;
+
+	*key = view_cut(view_of(given), '=', &rest);
+	*value = rest.p != NULL ? rest.p : getenv(given);
+	if (*value == NULL)
+		return err_set(e, ERR_NOT_FOUND,
+		    "--env %.100s: no such variable here\n"
+		    "give a value: --env %.100s=VALUE",
+		    given, given);
 	return 0;
 }
 
