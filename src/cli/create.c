@@ -160,9 +160,6 @@ session(struct cli *c, const struct create_options *o, struct reach *r,
 
 	if (o->detach)
 		return print_name(c, s->name, e);
-	/* A shell wants a terminal when there is one. */
-	if (o->command.n == 0 && !isatty(c->in) && o->tty == ATTACH_TTY_AUTO)
-		a.tty = ATTACH_TTY_NO;
 	return session_attach(c, reach_rpc(r), s->id, &a, e);
 }
 

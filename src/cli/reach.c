@@ -179,6 +179,13 @@ connect_now(struct reach *r, struct err *e)
 	return rpc_client_new(&r->loop, &t, &hooks, &r->rpc, e);
 }
 
+/* What to call it: an endpoint need not be registered. */
+static const char *
+title(const struct reach *r)
+{
+	return r->name != NULL ? r->name : r->url;
+}
+
 /* What the connection says about its end tells more than UNAVAILABLE. */
 static int
 explain(const struct reach *r, struct err *e)
@@ -189,16 +196,16 @@ explain(const struct reach *r, struct err *e)
 		return err_set(e, ERR_NOT_FOUND,
 		    "Gateway '%.100s' is not reachable: %.200s\n"
 		    "Start it: openshell gateway start%s%.100s",
-		    reach_name(r), r->why.text,
-		    r->name != NULL ? " --name " : "", reach_name(r));
+		    title(r), r->why.text, r->name != NULL ? " --name " : "",
+		    reach_name(r));
 	*e = r->why;
 	if (strstr(e->text, "expired") != NULL)
 		return err_set(e, r->why.code,
 		    "Gateway '%.100s' is not reachable.\n%.200s\n"
 		    "Renew its certificates: openshell gateway restart%s%.100s",
-		    reach_name(r), r->why.text,
-		    r->name != NULL ? " --name " : "", reach_name(r));
-	return err_wrap(e, "Gateway '%.100s' is not reachable.", reach_name(r));
+		    title(r), r->why.text, r->name != NULL ? " --name " : "",
+		    reach_name(r));
+	return err_wrap(e, "Gateway '%.100s' is not reachable.", title(r));
 }
 
 static int
@@ -214,8 +221,7 @@ open_within(const struct cli *c, unsigned ms, struct reach **out, struct err *e)
 		return err_set(e, ERR_IO, "no event loop");
 	r->loop_on = true;
 	if (connect_now(r, e) < 0)
-		return err_wrap(
-		    e, "cannot reach gateway '%.100s'", reach_name(r));
+		return err_wrap(e, "cannot reach gateway '%.100s'", title(r));
 	/* The first answer, so that what is wrong is said once, with its fix.
 	 */
 	while (!r->ready && !r->lost)
