@@ -11,20 +11,13 @@ struct args {
 	bool yes;
 };
 
-static const struct cli_opt opts[] = {
-	{ .name = "name",
-	    .kind = OPT_STR,
-	    OPT(name),
-	    .value = "NAME",
-	    .hint = HINT_GATEWAY,
-	    .help = "The gateway; the active one when left out" },
+static const struct cli_opt opts[] = { DEPLOY_OPT(name),
 	{ .name = "yes",
 	    .letter = 'y',
 	    .kind = OPT_FLAG,
 	    OPT(yes),
 	    .help = "Do not ask" },
-	OPT_END
-};
+	OPT_END };
 
 static bool
 confirmed(struct cli *c, const char *name)

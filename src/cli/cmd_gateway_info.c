@@ -9,15 +9,8 @@ struct args {
 	unsigned output;
 };
 
-static const struct cli_opt opts[] = {
-	{ .name = "name",
-	    .kind = OPT_STR,
-	    OPT(name),
-	    .value = "NAME",
-	    .hint = HINT_GATEWAY,
-	    .help = "The gateway; the active one when left out" },
-	EMIT_OPT(output), OPT_END
-};
+static const struct cli_opt opts[] = { DEPLOY_OPT(name), EMIT_OPT(output),
+	OPT_END };
 
 static const struct emit_col cols[] = {
 	{ "Gateway", "gateway", 0, 0, EMIT_NAME },

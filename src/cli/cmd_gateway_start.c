@@ -18,7 +18,7 @@ static const struct cli_opt opts[] = {
 	    OPT(name),
 	    .value = "NAME",
 	    .hint = HINT_GATEWAY,
-	    .help = "The gateway; the active one when left out" },
+	    .help = "The gateway; 'openshell' when left out" },
 	{ .name = "port",
 	    .kind = OPT_STR,
 	    OPT(port),

@@ -9,15 +9,7 @@ struct args {
 	const char *name;
 };
 
-static const struct cli_opt opts[] = {
-	{ .name = "name",
-	    .kind = OPT_STR,
-	    OPT(name),
-	    .value = "NAME",
-	    .hint = HINT_GATEWAY,
-	    .help = "The gateway; the active one when left out" },
-	OPT_END
-};
+static const struct cli_opt opts[] = { DEPLOY_OPT(name), OPT_END };
 
 static int
 run(struct cli *c, const void *argp, struct err *e)

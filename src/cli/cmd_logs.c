@@ -72,15 +72,7 @@ static const struct cli_opt opts[] = { { .name = "lines",
 	    .help = "text, or a JSON object a line" },
 	OPT_END };
 
-static const struct cli_pos pos[] = {
-	{ .name = "NAME",
-	    .kind = OPT_STR,
-	    OPT(name),
-	    .optional = true,
-	    .hint = HINT_SANDBOX,
-	    .help = "The sandbox; the last used one when left out" },
-	{ 0 }
-};
+static const struct cli_pos pos[] = { REACH_POS(name), { 0 } };
 
 /* --- one line ------------------------------------------------------------ */
 

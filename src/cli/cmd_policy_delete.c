@@ -24,7 +24,7 @@ run(struct cli *c, const void *argp, struct err *e)
 {
 	const struct args *a = argp;
 	AUTO_REACH struct reach *r = NULL;
-	struct policy_place p = { 0 };
+	struct policy_place p;
 
 	if (!a->global)
 		return err_set(e, ERR_INVALID,
@@ -32,9 +32,9 @@ run(struct cli *c, const void *argp, struct err *e)
 		    "remove global policy lock");
 	if (!a->yes && policy_confirm_global(c, "deletes", e) < 0)
 		return -1;
-	if (reach_open(c, &r, e) < 0)
+	if (reach_open(c, &r, e) < 0 ||
+	    policy_place_find(c, r, true, NULL, &p, e) < 0)
 		return -1;
-	p.rpc = reach_rpc(r);
 	return policy_delete_global(c, &p, e);
 }
 

@@ -26,32 +26,18 @@ static const struct cli_opt opts[] = {
 	EMIT_OPT(output), OPT_END
 };
 
-static const struct cli_pos pos[] = {
-	{ .name = "NAME",
-	    .kind = OPT_STR,
-	    OPT(sandbox),
-	    .optional = true,
-	    .hint = HINT_SANDBOX,
-	    .help = "The sandbox; the last used one when left out" },
-	{ 0 }
-};
+static const struct cli_pos pos[] = { REACH_POS(sandbox), { 0 } };
 
 static int
 run(struct cli *c, const void *argp, struct err *e)
 {
 	const struct args *a = argp;
 	AUTO_REACH struct reach *r = NULL;
-	struct policy_place p = { .again = reach_again };
+	struct policy_place p;
 
-	if (reach_open(c, &r, e) < 0)
+	if (reach_open(c, &r, e) < 0 ||
+	    policy_place_find(c, r, a->global, a->sandbox, &p, e) < 0)
 		return -1;
-	if (!a->global) {
-		p.sandbox = reach_sandbox(c, r, a->sandbox, e);
-		if (p.sandbox == NULL)
-			return -1;
-	}
-	p.rpc = reach_rpc(r);
-	p.ctx = r;
 	return policy_show_list(
 	    c, &p, a->limit > 0 ? a->limit : LIMIT, a->output, e);
 }

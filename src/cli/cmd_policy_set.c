@@ -40,15 +40,7 @@ static const struct cli_opt opts[] = {
 	OPT_END
 };
 
-static const struct cli_pos pos[] = {
-	{ .name = "NAME",
-	    .kind = OPT_STR,
-	    OPT(sandbox),
-	    .optional = true,
-	    .hint = HINT_SANDBOX,
-	    .help = "The sandbox; the last used one when left out" },
-	{ 0 }
-};
+static const struct cli_pos pos[] = { REACH_POS(sandbox), { 0 } };
 
 static int
 run(struct cli *c, const void *argp, struct err *e)
@@ -56,7 +48,7 @@ run(struct cli *c, const void *argp, struct err *e)
 	const struct args *a = argp;
 	AUTO_UPLOAD struct policy_upload u = { 0 };
 	AUTO_REACH struct reach *r = NULL;
-	struct policy_place p = { .again = reach_again };
+	struct policy_place p;
 	int rc;
 
 	if (a->global && a->wait)
@@ -68,15 +60,9 @@ run(struct cli *c, const void *argp, struct err *e)
 		return rc < 0 ? -1 : CLI_FAILED;
 	if (a->global && !a->yes && policy_confirm_global(c, "updates", e) < 0)
 		return -1;
-	if (reach_open(c, &r, e) < 0)
+	if (reach_open(c, &r, e) < 0 ||
+	    policy_place_find(c, r, a->global, a->sandbox, &p, e) < 0)
 		return -1;
-	if (!a->global) {
-		p.sandbox = reach_sandbox(c, r, a->sandbox, e);
-		if (p.sandbox == NULL)
-			return -1;
-	}
-	p.rpc = reach_rpc(r);
-	p.ctx = r;
 	if (a->global)
 		return policy_push_global(c, &p, &u, e);
 	return policy_push(

@@ -1,6 +1,7 @@
 /* openshell run [OPTIONS] [--] [COMMAND]... */
 #include <stdlib.h>
 
+#include "cli/box_opts.h"
 #include "cli/run.h"
 
 /* OPT names fields of `struct args`. */
@@ -57,35 +58,7 @@ static const struct cli_opt opts[] = {
 	    OPT(tty),
 	    .set = RUN_TTY_NO,
 	    .help = "Give the command pipes and files only" },
-	{ .name = "ro",
-	    .kind = OPT_LIST,
-	    OPT(ro),
-	    .value = "PATH",
-	    .hint = HINT_FILE,
-	    .help = "Bind a host path, to be read" },
-	{ .name = "rw",
-	    .kind = OPT_LIST,
-	    OPT(rw),
-	    .value = "PATH",
-	    .hint = HINT_FILE,
-	    .help = "Bind a host path, to be written" },
-	{ .name = "memory",
-	    .kind = OPT_SIZE,
-	    OPT(memory),
-	    .value = "SIZE",
-	    .help = "Limit memory (512M, 2G)" },
-	{ .name = "pids",
-	    .kind = OPT_UINT,
-	    OPT(pids),
-	    .value = "N",
-	    .min = 1,
-	    .max = 4194304,
-	    .help = "Limit the number of processes" },
-	{ .name = "disk",
-	    .kind = OPT_SIZE,
-	    OPT(disk),
-	    .value = "SIZE",
-	    .help = "Limit private writable space" },
+	BOX_BIND_OPTS, BOX_LIMIT_OPTS,
 	{ .name = "trust",
 	    .kind = OPT_STR,
 	    OPT(trust),

@@ -9,15 +9,7 @@ struct args {
 
 enum { CONNECT_FAILED = 255 }; /* as ssh(1) has it */
 
-static const struct cli_pos pos[] = {
-	{ .name = "NAME",
-	    .kind = OPT_STR,
-	    OPT(sandbox),
-	    .optional = true,
-	    .hint = HINT_SANDBOX,
-	    .help = "The sandbox; the last used one when left out" },
-	{ 0 }
-};
+static const struct cli_pos pos[] = { REACH_POS(sandbox), { 0 } };
 
 static int
 run(struct cli *c, const void *argp, struct err *e)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "cli/box_opts.h"
 #include "cli/create.h"
 #include "cli/session.h"
 
@@ -40,35 +41,7 @@ static const struct cli_opt opts[] = {
 	    .help = "Bind this directory and work in it",
 	    .more = "Without it, commands work in /sandbox, which is the "
 		    "sandbox's own and goes with it." },
-	{ .name = "ro",
-	    .kind = OPT_LIST,
-	    OPT(ro),
-	    .value = "PATH",
-	    .hint = HINT_FILE,
-	    .help = "Bind a path of this machine, to be read" },
-	{ .name = "rw",
-	    .kind = OPT_LIST,
-	    OPT(rw),
-	    .value = "PATH",
-	    .hint = HINT_FILE,
-	    .help = "Bind a path of this machine, to be written" },
-	{ .name = "memory",
-	    .kind = OPT_SIZE,
-	    OPT(memory),
-	    .value = "SIZE",
-	    .help = "Limit memory (512M, 2G)" },
-	{ .name = "pids",
-	    .kind = OPT_UINT,
-	    OPT(pids),
-	    .value = "N",
-	    .min = 1,
-	    .max = 4194304,
-	    .help = "Limit the number of processes" },
-	{ .name = "disk",
-	    .kind = OPT_SIZE,
-	    OPT(disk),
-	    .value = "SIZE",
-	    .help = "Limit private writable space" },
+	BOX_BIND_OPTS, BOX_LIMIT_OPTS,
 	{ .name = "trust",
 	    .kind = OPT_STR,
 	    OPT(trust),

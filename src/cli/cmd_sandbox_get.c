@@ -10,15 +10,7 @@ struct args {
 
 static const struct cli_opt opts[] = { EMIT_OPT(output), OPT_END };
 
-static const struct cli_pos pos[] = {
-	{ .name = "NAME",
-	    .kind = OPT_STR,
-	    OPT(name),
-	    .optional = true,
-	    .hint = HINT_SANDBOX,
-	    .help = "The sandbox; the last used one when left out" },
-	{ 0 }
-};
+static const struct cli_pos pos[] = { REACH_POS(name), { 0 } };
 
 static const struct emit_col cols[] = {
 	{ "Id", "id", 0, 0, EMIT_PLAIN },

@@ -49,6 +49,13 @@ int deploy_destroy(struct cli *c, const char *name, struct err *e) MUST_USE;
  * OPENSHELL_GATEWAY, else the active one, else "openshell".  The caller's.
  */
 char *deploy_name(const struct cli *c, const char *given) MUST_USE;
+/* The row of the option that gives it; `field` is a const char *. */
+#define DEPLOY_OPT(field) \
+	{ \
+		.name = "name", .kind = OPT_STR, OPT(field), .value = "NAME", \
+		.hint = HINT_GATEWAY, \
+		.help = "The gateway; the active one when left out" \
+	}
 /* -1 when that name is registered as a gateway of another machine. */
 int deploy_check_local(const char *name, struct err *e) MUST_USE;
 

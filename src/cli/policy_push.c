@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/policy_file.h"
 #include "cli/policy_remote.h"
+#include "cli/reach.h"
 #include "codec/ydoc.h"
 
 enum { CALL_MS = 30000, NOTES_MAX = 1 << 20, FIRST_MS = 4, AGAIN_MS = 250 };
@@ -19,15 +20,27 @@ typedef Openshell__V1__UpdateConfigResponse update_resp;
 typedef Openshell__V1__GetSandboxPolicyStatusRequest status_req;
 typedef Openshell__V1__GetSandboxPolicyStatusResponse status_resp;
 
-static void
-free_message_at(void *pp)
+void
+policy_answer_free_at(void *pp)
 {
 	ProtobufCMessage *m = *(ProtobufCMessage **)pp;
 
 	if (m != NULL)
 		protobuf_c_message_free_unpacked(m, NULL);
 }
-#define AUTO_MSG CLEANUP(free_message_at)
+
+int
+policy_place_find(struct cli *c, struct reach *r, bool global,
+    const char *given, struct policy_place *out, struct err *e)
+{
+	*out = (struct policy_place) {
+		.rpc = reach_rpc(r), .again = reach_again, .ctx = r
+	};
+	if (global)
+		return 0;
+	out->sandbox = reach_sandbox(c, r, given, e);
+	return out->sandbox != NULL ? 0 : -1;
+}
 
 /* --- the file --- */
 

@@ -27,6 +27,10 @@ int policy_upload_read(struct cli *c, const char *file, struct policy_upload *u,
 void policy_upload_fini(struct policy_upload *u);
 #define AUTO_UPLOAD CLEANUP(policy_upload_fini)
 
+/* An answer of the gateway, of any type. */
+void policy_answer_free_at(void *pp);
+#define AUTO_MSG CLEANUP(policy_answer_free_at)
+
 /* Where the policy is set. */
 struct policy_place {
 	struct rpc_client *rpc;
@@ -38,6 +42,13 @@ struct policy_place {
 	struct rpc_client *(*again)(void *ctx);
 	void *ctx;
 };
+struct reach;
+/*
+ * On the gateway of r: all of it when `global`, else the sandbox given or last
+ * used.  Lives as long as r.
+ */
+int policy_place_find(struct cli *c, struct reach *r, bool global,
+    const char *given, struct policy_place *out, struct err *e) MUST_USE;
 
 /*
  * Sets the policy of a sandbox; with `wait` until the sandbox acknowledged or

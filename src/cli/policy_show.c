@@ -13,16 +13,6 @@ typedef Openshell__V1__ListSandboxPoliciesResponse list_resp;
 
 const char *const policy_shows[] = { "auto", "table", "json", "yaml", NULL };
 
-static void
-free_message_at(void *pp)
-{
-	ProtobufCMessage *m = *(ProtobufCMessage **)pp;
-
-	if (m != NULL)
-		protobuf_c_message_free_unpacked(m, NULL);
-}
-#define AUTO_MSG CLEANUP(free_message_at)
-
 static const char *
 status_word(Openshell__V1__PolicyStatus s)
 {

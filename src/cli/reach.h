@@ -53,6 +53,13 @@ struct rpc_client *reach_again(void *ctx);
  */
 const char *reach_sandbox(
     struct cli *c, struct reach *r, const char *given, struct err *e);
+/* The row of the word that gives it; `field` is a const char *. */
+#define REACH_POS(field) \
+	{ \
+		.name = "NAME", .kind = OPT_STR, OPT(field), .optional = true, \
+		.hint = HINT_SANDBOX, \
+		.help = "The sandbox; the last used one when left out" \
+	}
 /* Its id, the caller's; NULL and *e. */
 char *reach_sandbox_id(struct reach *r, const char *name, struct err *e);
 /*
