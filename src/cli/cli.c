@@ -163,6 +163,13 @@ cli_print_error(struct cli *c, const struct err *e)
 	cli_note(c, &b);
 }
 
+int
+cli_misused(struct cli *c, const struct err *e)
+{
+	cli_print_error(c, e);
+	return CLI_USAGE;
+}
+
 static void
 print_usage_error(
     struct cli *c, const struct cli_parsed *p, const struct err *e)

@@ -208,6 +208,8 @@ int cli_out(struct cli *c, const struct buf *b, struct err *e) MUST_USE;
 void cli_note(struct cli *c, const struct buf *b);
 /* "Error:" and the causes, outermost first. */
 void cli_print_error(struct cli *c, const struct err *e);
+/* The same for a command line that no row can tell to be wrong: CLI_USAGE. */
+int cli_misused(struct cli *c, const struct err *e);
 
 enum cli_color {
 	COLOR_HEADING,

@@ -40,18 +40,26 @@ run(struct cli *c, const void *argp, struct err *e)
 	const struct args *a = argp;
 	AUTO_FREE char *name = deploy_name(c, a->name);
 	AUTO_GATEWAY g = { 0 };
+	struct deploy_state s;
 	struct err ignored;
+	bool known;
 
-	if (state_is_name(name) &&
-	    state_gateway_load(name, &g, &ignored) == 0 && g.is_remote) {
+	known =
+	    state_is_name(name) && state_gateway_load(name, &g, &ignored) == 0;
+	if (known && g.is_remote) {
 		if (state_gateway_remove(name, e) < 0)
 			return -1;
 		deploy_say(c, COLOR_OK, "✓", "*",
 		    "Gateway registration %s removed.", name);
 		return 0;
 	}
-	if (deploy_check_local(name, e) < 0)
+	if (deploy_check_local(name, e) < 0 || deploy_look(name, &s, e) < 0)
 		return -1;
+	if (!known && !s.exists) {
+		deploy_say(c, COLOR_HINT, "•", "-",
+		    "There is no gateway %s: nothing to destroy.", name);
+		return 0;
+	}
 	if (!a->yes && isatty(c->in) && isatty(c->err) && !confirmed(c, name))
 		return err_set(e, ERR_INVALID, "aborted by user");
 	deploy_say(c, COLOR_HINT, "•", "-", "Destroying gateway %s...", name);

@@ -19,11 +19,18 @@ run(struct cli *c, const void *argp, struct err *e)
 	AUTO_GATEWAY g = { 0 };
 	struct err ignored;
 	struct deploy_options o = { .name = name };
-	bool was;
+	struct deploy_state s;
+	bool known, was;
 
-	if (deploy_check_local(name, e) < 0)
+	if (deploy_check_local(name, e) < 0 || deploy_look(name, &s, e) < 0)
 		return -1;
-	if (state_gateway_load(name, &g, &ignored) == 0)
+	known = state_gateway_load(name, &g, &ignored) == 0;
+	if (!known && !s.exists)
+		return err_set(e, ERR_NOT_FOUND,
+		    "There is no gateway %.100s to restart.\n"
+		    "Start one: openshell gateway start --name %.100s",
+		    name, name);
+	if (known)
 		o.plaintext = strncmp(g.endpoint, "http:", 5) == 0;
 	deploy_say(c, COLOR_HINT, "•", "-", "Stopping gateway %s...", name);
 	if (deploy_stop(name, &was, e) < 0)

@@ -59,8 +59,10 @@ run(struct cli *c, const void *argp, struct err *e)
 	AUTO_GATEWAY g = { 0 };
 
 	if (a->port != NULL &&
-	    cli_value_uint(a->port, 0, 65535, &o.port, e) < 0)
-		return err_wrap(e, "--port %.40s", a->port);
+	    cli_value_uint(a->port, 0, 65535, &o.port, e) < 0) {
+		(void)err_wrap(e, "--port %.40s", a->port);
+		return cli_misused(c, e);
+	}
 	if (deploy_check_local(name, e) < 0)
 		return -1;
 	if (a->recreate && deploy_destroy(c, name, e) < 0)

@@ -127,8 +127,7 @@ run(struct cli *c, const void *argp, struct err *e)
 	if (a->all == (a->names.n > 0)) {
 		(void)err_set(e, ERR_INVALID,
 		    "name the sandboxes to delete, or give --all (not both)");
-		cli_print_error(c, e);
-		return CLI_USAGE;
+		return cli_misused(c, e);
 	}
 	if (reach_open(c, &r, e) < 0)
 		return -1;

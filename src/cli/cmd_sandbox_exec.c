@@ -83,11 +83,13 @@ run(struct cli *c, const void *argp, struct err *e)
 	AUTO_REACH struct reach *r = NULL;
 	AUTO_FREE char *id = NULL;
 
-	if (given != NULL && a->first != NULL)
-		return err_set(e, ERR_INVALID,
+	if (given != NULL && a->first != NULL) {
+		(void)err_set(e, ERR_INVALID,
 		    "two sandboxes are named: '%.80s' and '%.80s'\n"
 		    "with -n write the command after '--'",
 		    given, a->first);
+		return cli_misused(c, e);
+	}
 	if (given == NULL)
 		given = a->first;
 	if (reach_open(c, &r, e) < 0)

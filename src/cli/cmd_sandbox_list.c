@@ -74,6 +74,11 @@ run(struct cli *c, const void *argp, struct err *e)
 	AUTO_REACH struct reach *r = NULL;
 	int rc;
 
+	if (a->ids && a->names) {
+		(void)err_set(e, ERR_INVALID,
+		    "--ids and --names cannot be used together");
+		return cli_misused(c, e);
+	}
 	if (reach_open(c, &r, e) < 0)
 		return -1;
 	q.limit = a->limit;

@@ -51,6 +51,20 @@ print(struct cli *c, const struct emit *m, unsigned format, struct err *e)
 	return emit_print(c, m, (enum emit_format)format, &table, e);
 }
 
+/* Causes and fix in one line of a table. */
+static void
+emit_error(struct emit *m, const struct err *why)
+{
+	AUTO_BUF struct buf b = BUF_INIT(1024);
+
+	for (const char *s = why->text; *s != '\0'; s++)
+		if (*s == '\n')
+			buf_puts(&b, "; ");
+		else
+			buf_putc(&b, *s);
+	emit_text(emit_root(m), "error", buf_str(&b));
+}
+
 static int
 run(struct cli *c, const void *argp, struct err *e)
 {
@@ -84,12 +98,8 @@ run(struct cli *c, const void *argp, struct err *e)
 		emit_text(emit_root(m), "version", h->version);
 		emit_null(emit_root(m), "error");
 	} else {
-		/* Causes and fix in one line of a table. */
-		for (char *s = why.text; *s != '\0'; s++)
-			if (*s == '\n')
-				*s = ';';
 		emit_null(emit_root(m), "version");
-		emit_text(emit_root(m), "error", why.text);
+		emit_error(m, &why);
 	}
 	openshell__v1__health_response__free_unpacked(h, NULL);
 	if (print(c, m, a->output, e) < 0)

@@ -224,10 +224,9 @@ check_options(struct cli *c, const struct create_options *o)
 	else if (o->detach && o->command.n > 0)
 		why = "--detach runs nothing: leave out the command";
 	if (why == NULL)
-		return 0;
+		return CLI_OK;
 	(void)err_set(&e, ERR_INVALID, "%s", why);
-	cli_print_error(c, &e);
-	return -1;
+	return cli_misused(c, &e);
 }
 
 int
@@ -237,8 +236,9 @@ create_sandbox(struct cli *c, const struct create_options *o, struct err *e)
 	AUTO_REACH struct reach *r = NULL;
 	int rc;
 
-	if (check_options(c, o) < 0)
-		return CLI_USAGE;
+	rc = check_options(c, o);
+	if (rc != CLI_OK)
+		return rc;
 	rc = create_request(c, o, &q, e);
 	if (rc != 0)
 		return rc < 0 ? -1 : CLI_FAILED;

@@ -131,9 +131,7 @@ fill_policy(struct cli *c, spec_msg *spec, const char *file, struct err *e)
 	rc = policy_load(c, file, &p, e);
 	if (rc == 0)
 		spec->policy = policy_wire_from(p);
-	return rc < 0 ? err_wrap(e, "failed to read sandbox policy from %.300s",
-			    file)
-		      : rc;
+	return rc;
 }
 
 int

@@ -276,7 +276,7 @@ static int
 spawn_server(struct launch *l, int ready_child, pid_t *pid, struct err *e)
 {
 	char program[PATH_MAX], fd_text[16];
-	char *argv[20];
+	const char *argv[20];
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
@@ -286,24 +286,24 @@ spawn_server(struct launch *l, int ready_child, pid_t *pid, struct err *e)
 	if (find_server(program, e) < 0)
 		return -1;
 	(void)snprintf(fd_text, sizeof(fd_text), "%d", 3);
-	argv[n++] = (char[]) { "openshell-gateway" };
-	argv[n++] = (char[]) { "--name" };
-	argv[n++] = (char *)(uintptr_t)l->o->name;
-	argv[n++] = (char[]) { "--state-dir" };
+	argv[n++] = "openshell-gateway";
+	argv[n++] = "--name";
+	argv[n++] = l->o->name;
+	argv[n++] = "--state-dir";
 	argv[n++] = l->dir;
-	argv[n++] = (char[]) { "--port" };
+	argv[n++] = "--port";
 	argv[n++] = l->port;
-	argv[n++] = (char[]) { "--client-bundle" };
+	argv[n++] = "--client-bundle";
 	argv[n++] = l->bundle;
-	argv[n++] = (char[]) { "--ready-fd" };
+	argv[n++] = "--ready-fd";
 	argv[n++] = fd_text;
 	if (l->o->plaintext)
-		argv[n++] = (char[]) { "--disable-tls" };
+		argv[n++] = "--disable-tls";
 	if (l->o->no_auth && !l->o->plaintext)
-		argv[n++] = (char[]) { "--disable-gateway-auth" };
+		argv[n++] = "--disable-gateway-auth";
 	if (l->o->log_level != NULL) {
-		argv[n++] = (char[]) { "--log-level" };
-		argv[n++] = (char *)(uintptr_t)l->o->log_level;
+		argv[n++] = "--log-level";
+		argv[n++] = l->o->log_level;
 	}
 	argv[n] = NULL;
 	/* The user's flag is the confirmation that the server asks for. */
@@ -332,7 +332,8 @@ spawn_server(struct launch *l, int ready_child, pid_t *pid, struct err *e)
 	if (rc == 0)
 		rc = posix_spawn_file_actions_addchdir_np(&files, "/");
 	if (rc == 0)
-		rc = posix_spawn(pid, program, &files, &attr, argv, environ);
+		rc = posix_spawn(pid, program, &files, &attr,
+		    (char **)(uintptr_t)argv, environ);
 	(void)posix_spawn_file_actions_destroy(&files);
 	(void)posix_spawnattr_destroy(&attr);
 	if (rc == 0)

@@ -233,13 +233,22 @@ root_help(const struct page *p)
 	buf_putc(p->out, '\n');
 	commands(p, "COMMANDS", "");
 	options(p, "FLAGS", cli_globals);
-	examples(p, "openshell doctor\n"
-		    "openshell run -- sh\n"
-		    "openshell run --policy policy.yaml -- claude -p \"hi\"");
+	examples(p,
+	    "openshell doctor\n"
+	    "openshell run -- sh\n"
+	    "openshell run --policy policy.yaml -- claude -p \"hi\"\n"
+	    "openshell sandbox create --name demo --policy policy.yaml\n"
+	    "openshell sandbox connect demo\n"
+	    "openshell logs demo --denied\n"
+	    "openshell sandbox delete demo");
 	heading(p, "LEARN MORE");
 	buf_puts(p->out, "  ");
-	cli_wrap("Use `openshell help COMMAND` for all about one command.", 2,
-	    p->width, p->out);
+	cli_wrap("`openshell run` needs nothing else and leaves nothing "
+		 "behind. A sandbox of `openshell sandbox create` stays, with "
+		 "a gateway that is started for it, until it is deleted.\n"
+		 "\n"
+		 "Use `openshell help COMMAND` for all about one command.",
+	    2, p->width, p->out);
 }
 
 static void

@@ -25,6 +25,13 @@ struct update {
 	struct view key;
 };
 
+/* How a global policy is taken away: its key is reserved but for this. */
+static bool
+deletes_policy(const struct update *u)
+{
+	return u->m->delete_setting && view_eq(u->key, VIEW("policy"));
+}
+
 /* The registry of settings is empty: what can be said of a key. */
 static void
 refuse_setting(const struct update *u)
@@ -191,7 +198,7 @@ rpc_UpdateConfig(struct rpc_call *c, const ProtobufCMessage *msg)
 	else if (u.m->policy == NULL && !key)
 		rpc_finish(c, RPC_INVALID_ARGUMENT,
 		    "either policy or setting_key must be provided");
-	else if (u.m->global && key)
+	else if (u.m->global && key && !deletes_policy(&u))
 		refuse_setting(&u);
 	else if (u.m->global)
 		rpc_finish(c, RPC_UNIMPLEMENTED,
