@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from harness import FILESYSTEM, OPENSHELL, network, rest, until
+from harness import FILESYSTEM, OPENSHELL, Terminal, network, rest, until
 
 
 def told(process, text):
@@ -183,6 +183,43 @@ def test_a_closed_standard_output_ends_a_command_as_it_ends_others(ignored, stat
     assert out.returncode == status and said in out.stderr and (said or not out.stderr), out
 
 
+@pytest.mark.parametrize("words, said", [
+    ("sandbox exec one -n two -- true", "two sandboxes are named"),
+    ("sandbox list --ids --names", "cannot be used together"),
+    ("sandbox create --detach --no-keep", "cannot be used together"),
+    ("sandbox delete --all demo", "not both"),
+    ("gateway start --port 99999", "--port 99999"),
+    ("logs demo --since 5", "a duration like 90s, 5m or 1h30m")])
+def test_a_wrong_command_line_ends_with_2_before_anything_is_asked(tmp_path, words, said):
+    out = subprocess.run([OPENSHELL, *words.split()], capture_output=True, text=True, timeout=30,
+                         env={**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)})
+    assert out.returncode == 2 and said in out.stderr, out
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_a_gateway_that_never_was_is_not_destroyed_nor_restarted(no_gateway):
+    g = no_gateway
+    out = g.ok("gateway", "destroy", "--name", "nosuch", "--yes")
+    assert "no gateway nosuch" in out.stderr and "destroyed" not in out.stderr, out
+    out = g.cli("gateway", "restart", "--name", "nosuch")
+    assert out.code == 1 and "openshell gateway start --name nosuch" in out.stderr, out
+    assert not g.state.parent.exists()
+
+
+def test_a_gateway_starts_with_the_log_level_it_is_given(no_gateway):
+    g = no_gateway
+    g.start("--log-level", "debug")
+    pid = g.json("gateway", "status")["pid"]
+    words = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    assert words[words.index("--log-level") + 1] == "debug", words
+
+
+def test_a_policy_that_cannot_be_read_is_told_once(no_gateway):
+    out = no_gateway.cli("sandbox", "create", "--policy", "nosuch.yaml", "--", "true")
+    assert out.code == 1
+    assert out.stderr == "Error: failed to read sandbox policy from nosuch.yaml: No such file or directory\n", out
+
+
 def test_bash_completes_from_the_printed_script(sandbox):
     box = sandbox()
     (box.work / "policy.yaml").write_text("version: 1\n")
@@ -200,3 +237,46 @@ def test_bash_completes_from_the_printed_script(sandbox):
                           env={**os.environ, "OPENSHELL": OPENSHELL})
     assert [line.split() for line in done.stdout.splitlines()] == [
         ["run"], "set get list delete check test show".split(), ["policy.yaml"], ["json"]], done
+
+
+# (typed, what the shell makes of it or offers): commands, options, values, files, sandboxes, the command inside.
+COMPLETED = [("openshell ru", "run"), ("openshell policy che", "check"), ("openshell run --policy pol", "policy.yaml"),
+             ("openshell doctor -o j", "json"), ("openshell sandbox create --work", "--workdir"),
+             ("openshell sandbox get de", "demo"), ("openshell sandbox exec demo -- inner --all", "--all-of-it"),
+             ("openshell run inner --all", "--all-of-it"), ("openshell run -- inn", "inner")]
+
+
+@pytest.fixture
+def completing(gateway):
+    """A gateway with one sandbox, a directory with one file, and a program `inner` on PATH."""
+    g = gateway
+    g.create("demo")
+    (g.work / "policy.yaml").write_text("version: 1\n")
+    (g.work / "bin").mkdir()
+    (g.work / "bin/inner").write_text("#!/bin/sh\n")
+    (g.work / "bin/inner").chmod(0o755)
+    g.env["PATH"] = f"{g.work}/bin:{os.path.dirname(OPENSHELL)}:{g.env['PATH']}"
+    return g
+
+
+def test_fish_completes_from_the_printed_script(completing):
+    g = completing
+    script = ("openshell completions fish | source; complete -c inner -l all-of-it\n"
+              "for line in $argv; complete -C $line | string split -f 1 \\t | string join ' '; end\n")
+    done = subprocess.run(["fish", "--no-config", "-c", script, *(typed for typed, _ in COMPLETED)], cwd=g.work,
+                          env=g.env, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == [want for _, want in COMPLETED], done
+
+
+def test_zsh_completes_from_the_printed_script(completing):
+    g = completing
+    term = Terminal(["/usr/bin/zsh", "-f", "-i"], g.work, env={**g.env, "TERM": "dumb"})
+    term.send(b"PS1=; unsetopt zle_bracketed_paste; autoload -Uz compinit; compinit -u -D\n"
+              b"source <(openshell completions zsh); _inner() { _arguments --all-of-it }; compdef _inner inner\n"
+              b"show() { zle -I; print -r -- \"<$BUFFER>\"; BUFFER= }; zle -N show; bindkey '^X' show; echo rea''dy\n")
+    term.expect(b"ready")
+    for typed, want in COMPLETED:
+        term.send(typed.encode() + b"\t\x18")
+        term.expect(f"<{typed[:typed.rindex(' ')]} {want} >".encode())
+    term.send(b"exit\n")
+    assert term.wait() == 0

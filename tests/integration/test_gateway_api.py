@@ -355,6 +355,7 @@ def test_update_config_statuses(shared, api):
     fails(Code.NOT_FOUND, ask(name="nosuch", policy=policy), "sandbox not found")
     fails(Code.INVALID_ARGUMENT, ask(name="demo", setting_key="policy", setting_value=value), "reserved key 'policy'")
     fails(Code.INVALID_ARGUMENT, ask(name="demo", setting_key="nosuch", setting_value=value), "unknown setting key")
+    fails(Code.UNIMPLEMENTED, ask(setting_key="policy", delete_setting=True, **{"global": True}), "global policies")
     static = {
         "landlock policy cannot be changed": {**READ_GITHUB, "landlock": {"compatibility": "hard_requirement"}},
         "include_workdir cannot be changed": {**READ_GITHUB, "filesystem_policy": {**FILESYSTEM, "include_workdir": False}},
