@@ -74,6 +74,14 @@ ignore_sigpipe(void)
 	       was.sa_handler == SIG_DFL;
 }
 
+bool
+cli_signal_ignored(int signo)
+{
+	struct sigaction now;
+
+	return sigaction(signo, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 void
 cli_init(struct cli *c)
 {

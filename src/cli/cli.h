@@ -227,6 +227,9 @@ void cli_paint(struct buf *out, bool on, enum cli_color role, const char *text);
  */
 bool cli_color_wanted(int fd);
 
+/* Told by the user's shell to be ignored (nohup, background): it stays so. */
+bool cli_signal_ignored(int signo);
+
 /* The whole program: parse, run, print errors; the exit status. */
 int cli_main(struct cli *c, int argc, char *const argv[]);
 /* The program's own streams and what they can show; ignores SIGPIPE. */

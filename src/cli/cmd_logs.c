@@ -398,8 +398,10 @@ follow(
 	(void)uv_signal_init(reach_loop(r), &s->intr);
 	(void)uv_signal_init(reach_loop(r), &s->term);
 	s->intr.data = s->term.data = s;
-	(void)uv_signal_start(&s->intr, on_signal, SIGINT);
-	(void)uv_signal_start(&s->term, on_signal, SIGTERM);
+	if (!cli_signal_ignored(SIGINT))
+		(void)uv_signal_start(&s->intr, on_signal, SIGINT);
+	if (!cli_signal_ignored(SIGTERM))
+		(void)uv_signal_start(&s->term, on_signal, SIGTERM);
 	o = rpc_out_new(reach_rpc(r), "/openshell.v1.OpenShell/WatchSandbox",
 	    &openshell__v1__sandbox_stream_event__descriptor, &hooks, 0);
 	rpc_out_send(o, &q.base);
@@ -423,7 +425,9 @@ run(struct cli *c, const void *argp, struct err *e)
 	struct filter f;
 	const char *name;
 
-	if (make_filter(argp, &f, e) < 0 || reach_open(c, &r, e) < 0)
+	if (make_filter(argp, &f, e) < 0)
+		return cli_misused(c, e);
+	if (reach_open(c, &r, e) < 0)
 		return -1;
 	name = reach_sandbox(c, r, s.a->name, e);
 	if (name == NULL || (id = reach_sandbox_id(r, name, e)) == NULL)

@@ -225,7 +225,9 @@ watch_signals(struct wait *w, uv_loop_t *loop)
 	for (size_t i = 0; i < ARRAY_LEN(signos); i++) {
 		(void)uv_signal_init(loop, &w->signals[i]);
 		w->signals[i].data = w;
-		(void)uv_signal_start(&w->signals[i], on_signal, signos[i]);
+		if (!cli_signal_ignored(signos[i]))
+			(void)uv_signal_start(
+			    &w->signals[i], on_signal, signos[i]);
 		(void)sigaddset(&set, signos[i]);
 	}
 	/* Held since before the sandbox was asked for: now they are heard. */

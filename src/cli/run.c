@@ -902,10 +902,9 @@ static int
 watch_signal(struct run *r, int signo, struct err *e)
 {
 	uv_signal_t *h = &r->signals[r->n_signals];
-	struct sigaction now;
 	int rc;
 
-	if (sigaction(signo, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+	if (cli_signal_ignored(signo))
 		return 0;
 	(void)uv_signal_init(&r->loop, h);
 	h->data = r;

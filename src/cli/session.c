@@ -615,17 +615,14 @@ open_timer(struct attach *a, uv_timer_t *t)
 	a->open_handles++;
 }
 
-/* What the user's shell told us to ignore (nohup, background) stays so. */
 static int
 open_signals(struct attach *a, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
 		uv_signal_t *h = &a->signals[a->n_signals];
-		struct sigaction now;
 		int rc;
 
-		if (sigaction(watched[i], NULL, &now) == 0 &&
-		    now.sa_handler == SIG_IGN)
+		if (cli_signal_ignored(watched[i]))
 			continue;
 		(void)uv_signal_init(a->loop, h);
 		h->data = a;

@@ -189,6 +189,7 @@ def test_a_closed_standard_output_ends_a_command_as_it_ends_others(ignored, stat
     ("sandbox create --detach --no-keep", "cannot be used together"),
     ("sandbox delete --all demo", "not both"),
     ("gateway start --port 99999", "--port 99999"),
+    ("logs demo --level loud", "possible values: error"), ("logs demo --source moon", "possible values: gateway"),
     ("logs demo --since 5", "a duration like 90s, 5m or 1h30m")])
 def test_a_wrong_command_line_ends_with_2_before_anything_is_asked(tmp_path, words, said):
     out = subprocess.run([OPENSHELL, *words.split()], capture_output=True, text=True, timeout=30,
@@ -204,6 +205,21 @@ def test_a_gateway_that_never_was_is_not_destroyed_nor_restarted(no_gateway):
     out = g.cli("gateway", "restart", "--name", "nosuch")
     assert out.code == 1 and "openshell gateway start --name nosuch" in out.stderr, out
     assert not g.state.parent.exists()
+
+
+def test_create_under_nohup_is_not_ended_by_a_hangup(gateway):
+    g = gateway
+    process = subprocess.Popen(["sh", "-c", 'trap "" HUP; echo up; exec "$@"', "sh", *g.argv(
+        "sandbox", "create", "--detach", "--name", "demo")], env=g.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
+
+    def hung_up():
+        process.send_signal(signal.SIGHUP)
+        return process.poll() is not None
+
+    until(hung_up, what="the end of create")
+    out, err = process.communicate()
+    assert (process.returncode, out) == (0, b"demo\n"), err
 
 
 def test_a_gateway_starts_with_the_log_level_it_is_given(no_gateway):
@@ -247,30 +263,29 @@ COMPLETED = [("openshell ru", "run"), ("openshell policy che", "check"), ("opens
 
 
 @pytest.fixture
-def completing(gateway):
-    """A gateway with one sandbox, a directory with one file, and a program `inner` on PATH."""
-    g = gateway
-    g.create("demo")
-    (g.work / "policy.yaml").write_text("version: 1\n")
-    (g.work / "bin").mkdir()
-    (g.work / "bin/inner").write_text("#!/bin/sh\n")
-    (g.work / "bin/inner").chmod(0o755)
-    g.env["PATH"] = f"{g.work}/bin:{os.path.dirname(OPENSHELL)}:{g.env['PATH']}"
-    return g
+def completing(gateway, tmp_path):
+    """(directory, environment): a gateway with one sandbox, one file here, and a program `inner` on PATH."""
+    gateway.create("demo")
+    (tmp_path / "policy.yaml").write_text("version: 1\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/inner").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/inner").chmod(0o755)
+    path = f"{tmp_path}/bin:{os.path.dirname(OPENSHELL)}:{gateway.env['PATH']}"
+    return tmp_path, {**gateway.env, "PATH": path}
 
 
 def test_fish_completes_from_the_printed_script(completing):
-    g = completing
+    here, env = completing
     script = ("openshell completions fish | source; complete -c inner -l all-of-it\n"
               "for line in $argv; complete -C $line | string split -f 1 \\t | string join ' '; end\n")
-    done = subprocess.run(["fish", "--no-config", "-c", script, *(typed for typed, _ in COMPLETED)], cwd=g.work,
-                          env=g.env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["fish", "--no-config", "-c", script, *(typed for typed, _ in COMPLETED)], cwd=here,
+                          env=env, capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == [want for _, want in COMPLETED], done
 
 
 def test_zsh_completes_from_the_printed_script(completing):
-    g = completing
-    term = Terminal(["/usr/bin/zsh", "-f", "-i"], g.work, env={**g.env, "TERM": "dumb"})
+    here, env = completing
+    term = Terminal(["/usr/bin/zsh", "-f", "-i"], here, env={**env, "TERM": "dumb"})
     term.send(b"PS1=; unsetopt zle_bracketed_paste; autoload -Uz compinit; compinit -u -D\n"
               b"source <(openshell completions zsh); _inner() { _arguments --all-of-it }; compdef _inner inner\n"
               b"show() { zle -I; print -r -- \"<$BUFFER>\"; BUFFER= }; zle -N show; bindkey '^X' show; echo rea''dy\n")
