@@ -245,10 +245,11 @@ root_help(const struct page *p)
 	buf_puts(p->out, "  ");
 	cli_wrap("`openshell run` needs nothing else and leaves nothing "
 		 "behind. A sandbox of `openshell sandbox create` stays, with "
-		 "a gateway that is started for it, until it is deleted.\n"
-		 "\n"
-		 "Use `openshell help COMMAND` for all about one command.",
+		 "a gateway that is started for it, until it is deleted.",
 	    2, p->width, p->out);
+	buf_puts(p->out, "\n  ");
+	cli_wrap("Use `openshell help COMMAND` for all about one command.", 2,
+	    p->width, p->out);
 }
 
 static void

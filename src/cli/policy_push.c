@@ -33,9 +33,7 @@ int
 policy_place_find(struct cli *c, struct reach *r, bool global,
     const char *given, struct policy_place *out, struct err *e)
 {
-	*out = (struct policy_place) {
-		.rpc = reach_rpc(r), .again = reach_again, .ctx = r
-	};
+	*out = (struct policy_place) { .reach = r };
 	if (global)
 		return 0;
 	out->sandbox = reach_sandbox(c, r, given, e);
@@ -154,7 +152,8 @@ get_status(const struct policy_place *p, unsigned version, status_resp **out,
 	q.name = name;
 	q.version = version;
 	q.global = p->sandbox == NULL;
-	if (rpc_unary(p->rpc, PATH("GetSandboxPolicyStatus"), &q.base,
+	if (rpc_unary(reach_rpc(p->reach), PATH("GetSandboxPolicyStatus"),
+		&q.base,
 		&openshell__v1__get_sandbox_policy_status_response__descriptor,
 		&m, CALL_MS, code, e) < 0)
 		return -1;
@@ -171,7 +170,7 @@ update(const struct policy_place *p, update_req *q, update_resp **out,
 
 	q->name = name;
 	q->global = p->sandbox == NULL;
-	if (rpc_unary(p->rpc, PATH("UpdateConfig"), &q->base,
+	if (rpc_unary(reach_rpc(p->reach), PATH("UpdateConfig"), &q->base,
 		&openshell__v1__update_config_response__descriptor, &m, CALL_MS,
 		NULL, e) < 0)
 		return -1;
@@ -261,29 +260,10 @@ open_watch(struct waiting *w, const char *id)
 
 	q.id = copy;
 	q.follow_status = true;
-	w->watch = rpc_out_new(w->place->rpc, PATH("WatchSandbox"),
+	w->watch = rpc_out_new(reach_rpc(w->place->reach), PATH("WatchSandbox"),
 	    &openshell__v1__sandbox_stream_event__descriptor, &hooks, 0);
 	rpc_out_send(w->watch, &q.base);
 	rpc_out_end(w->watch);
-}
-
-static char *
-sandbox_id(const struct policy_place *p)
-{
-	Openshell__V1__GetSandboxRequest q =
-	    OPENSHELL__V1__GET_SANDBOX_REQUEST__INIT;
-	AUTO_FREE char *name = mem_strdup(p->sandbox);
-	AUTO_MSG ProtobufCMessage *m = NULL;
-	Openshell__V1__SandboxResponse *r;
-	struct err ignored;
-
-	q.name = name;
-	if (rpc_unary(p->rpc, PATH("GetSandbox"), &q.base,
-		&openshell__v1__sandbox_response__descriptor, &m, CALL_MS, NULL,
-		&ignored) < 0)
-		return NULL;
-	r = (Openshell__V1__SandboxResponse *)(void *)m;
-	return r->sandbox != NULL ? mem_strdup(r->sandbox->id) : NULL;
 }
 
 /* -1: still pending; else the exit status, told. */
@@ -334,7 +314,7 @@ tell_outcome(struct cli *c, unsigned version, const status_resp *s)
 static void
 wait_change(struct waiting *w, uint64_t end)
 {
-	uv_loop_t *loop = rpc_client_loop(w->place->rpc);
+	uv_loop_t *loop = reach_loop(w->place->reach);
 	uint64_t now = clock_mono_ms();
 	uint64_t ms = now < end ? MIN(end - now, (uint64_t)w->tick_ms) : 0;
 
@@ -350,13 +330,9 @@ wait_change(struct waiting *w, uint64_t end)
 static bool
 reconnect(struct waiting *w)
 {
-	struct rpc_client *next =
-	    w->place->again != NULL ? w->place->again(w->place->ctx) : NULL;
-
-	if (next == NULL)
+	if (reach_again(w->place->reach) == NULL)
 		return false;
 	w->watch = NULL; /* closed with its connection */
-	w->place->rpc = next;
 	return true;
 }
 
@@ -398,8 +374,9 @@ wait_for(struct cli *c, struct policy_place *p, unsigned version,
 		.place = p, .timer_on = true, .tick_ms = FIRST_MS
 	};
 	uint64_t end = clock_mono_ms() + (uint64_t)timeout_s * 1000;
-	uv_loop_t *loop = rpc_client_loop(p->rpc);
-	AUTO_FREE char *id = sandbox_id(p);
+	uv_loop_t *loop = reach_loop(p->reach);
+	struct err ignored; /* without a watch, asking now and then will do */
+	AUTO_FREE char *id = reach_sandbox_id(p->reach, p->sandbox, &ignored);
 	int status;
 
 	(void)uv_timer_init(loop, &w.timer);

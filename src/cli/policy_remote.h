@@ -9,7 +9,6 @@
 #include "openshell.pb-c.h"
 #include "policy/policy.h"
 #include "rpc/policy_wire.h"
-#include "rpc/rpc.h"
 
 /* A policy file as it goes to a gateway. */
 struct policy_upload {
@@ -32,17 +31,11 @@ void policy_answer_free_at(void *pp);
 #define AUTO_MSG CLEANUP(policy_answer_free_at)
 
 /* Where the policy is set. */
-struct policy_place {
-	struct rpc_client *rpc;
-	const char *sandbox; /* its name; NULL: global */
-	/*
-	 * A new connection when the first one was lost while waiting (owned by
-	 * who made it); NULL when there is none now.
-	 */
-	struct rpc_client *(*again)(void *ctx);
-	void *ctx;
-};
 struct reach;
+struct policy_place {
+	struct reach *reach;
+	const char *sandbox; /* its name; NULL: global */
+};
 /*
  * On the gateway of r: all of it when `global`, else the sandbox given or last
  * used.  Lives as long as r.

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "cli/emit.h"
 #include "cli/policy_remote.h"
+#include "cli/reach.h"
 
 enum { CALL_MS = 30000, YAML_MAX = 4 << 20, OUT_MAX = 16 << 20 };
 
@@ -150,8 +151,8 @@ policy_show_revision(struct cli *c, struct policy_place *p, unsigned rev,
 	q.name = name;
 	q.version = rev;
 	q.global = p->sandbox == NULL;
-	if (rpc_unary(p->rpc, "/openshell.v1.OpenShell/GetSandboxPolicyStatus",
-		&q.base,
+	if (rpc_unary(reach_rpc(p->reach),
+		"/openshell.v1.OpenShell/GetSandboxPolicyStatus", &q.base,
 		&openshell__v1__get_sandbox_policy_status_response__descriptor,
 		&m, CALL_MS, &code, e) < 0) {
 		/* A sandbox that is not there is another NOT_FOUND. */
@@ -192,8 +193,8 @@ policy_show_list(struct cli *c, struct policy_place *p, unsigned limit,
 	q.name = name;
 	q.limit = limit;
 	q.global = p->sandbox == NULL;
-	if (rpc_unary(p->rpc, "/openshell.v1.OpenShell/ListSandboxPolicies",
-		&q.base,
+	if (rpc_unary(reach_rpc(p->reach),
+		"/openshell.v1.OpenShell/ListSandboxPolicies", &q.base,
 		&openshell__v1__list_sandbox_policies_response__descriptor, &m,
 		CALL_MS, NULL, e) < 0)
 		return err_wrap(e, "list policies");

@@ -304,13 +304,16 @@ reach_url(const struct reach *r)
 }
 
 struct rpc_client *
-reach_again(void *ctx)
+reach_again(struct reach *r)
 {
-	struct reach *r = ctx;
+	struct rpc_client *old = r->rpc;
 	struct err ignored;
 
-	rpc_client_free(take_ptr(r->rpc));
-	return connect_now(r, &ignored) == 0 ? r->rpc : NULL;
+	/* When there is none now, the lost one still answers: UNAVAILABLE. */
+	if (connect_now(r, &ignored) < 0)
+		return NULL;
+	rpc_client_free(old);
+	return r->rpc;
 }
 
 /* --- calls --------------------------------------------------------------- */

@@ -45,8 +45,8 @@ void reach_close(struct reach *r);
 void reach_close_at(struct reach **r);
 #define AUTO_REACH CLEANUP(reach_close_at)
 struct rpc_client *reach_rpc(struct reach *r);
-/* A new connection in place of one that was lost, or NULL; ctx is a reach. */
-struct rpc_client *reach_again(void *ctx);
+/* A new connection in place of one that was lost, or NULL. */
+struct rpc_client *reach_again(struct reach *r);
 /*
  * The given name, else the last used one (said on stderr); NULL and *e when
  * there is none.  Lives as long as r.

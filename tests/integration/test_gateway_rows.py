@@ -153,6 +153,25 @@ def test_policy_set_rejected_says_every_reason(shared):
     assert g.ok("policy", "set", "demo", "--policy", QUICKSTART, "--wait").code == 0
 
 
+def test_policy_set_waits_to_its_end_when_gateway_and_certificates_go(gateway):
+    """There is nothing to connect with any more: a timeout, told, and no crash."""
+    g = gateway
+    g.create("demo", policy=DENIED)
+    pid = g.roles(g.id_of("demo"))["keeper"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        process = g.spawn("policy", "set", "demo", "--policy", QUICKSTART, "--wait", "--timeout", "2")
+        while b"submitted" not in (line := process.stderr.readline()):
+            assert line, "it ended before the policy was submitted"
+        g.bundle.rename(g.home / "away")
+        g.kill_gateway()
+        assert process.wait(20) == 124 and b"Timeout waiting" in process.stderr.read()
+        (g.home / "away").rename(g.bundle)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    g.start()
+
+
 def test_policy_set_without_an_acknowledgement_times_out_with_124(shared):
     g = shared
     g.create("demo", policy=DENIED)

@@ -39,6 +39,7 @@ TEST(help, root_lists_the_commands_and_hides_the_hidden)
 	CHECK_INT(c.status, ==, 0);
 	CHECK_HAS(c.out, "\nCOMMANDS\n");
 	CHECK_HAS(c.out, "  policy check ");
+	CHECK_HAS(c.out, "\n  openshell sandbox create --name demo ");
 	CHECK_HAS(c.out, "\nLEARN MORE\n");
 	CHECK(strstr(c.out, "__complete") == NULL);
 	capture(&same, NULL, (const char *const[]) { NULL });
