@@ -379,7 +379,7 @@ wait_ready(struct launch *l, unsigned *port, struct err *e)
 }
 
 static int
-register_it(struct cli *c, const struct launch *l, unsigned port, struct err *e)
+register_it(const struct launch *l, unsigned port, struct err *e)
 {
 	AUTO_FREE char *url = mem_printf(
 	    "%s://127.0.0.1:%u", l->o->plaintext ? "http" : "https", port);
@@ -389,7 +389,6 @@ register_it(struct cli *c, const struct launch *l, unsigned port, struct err *e)
 		.auth_mode = l->o->plaintext ? (char[]) { "plaintext" } : NULL,
 		.runtime_type = (char[]) { "native" } };
 
-	(void)c;
 	if (state_gateway_save(&g, e) < 0)
 		return -1;
 	return state_set_active(l->o->name, e);
@@ -436,7 +435,7 @@ launch(struct cli *c, struct launch *l, struct err *e)
 	(void)close(pair[1]);
 	if (rc < 0)
 		return -1;
-	if (wait_ready(l, &port, e) == 0 && register_it(c, l, port, e) == 0 &&
+	if (wait_ready(l, &port, e) == 0 && register_it(l, port, e) == 0 &&
 	    check_health(c, l->o->name, e) == 0)
 		return 0;
 	/* Our child, not waited for: the number is its.  None is left behind
@@ -522,7 +521,7 @@ adopt_running(struct cli *c, struct launch *l, const struct deploy_state *s,
 	    (int)s->pid);
 	/* Registered by an earlier start; a lost registration is made anew. */
 	if (state_gateway_load(l->o->name, &g, &ignored) < 0 && s->port != 0)
-		return register_it(c, l, s->port, e);
+		return register_it(l, s->port, e);
 	return state_set_active(l->o->name, e);
 }
 
