@@ -40,7 +40,7 @@ run(struct cli *c, const void *argp, struct err *e)
 	const struct args *a = argp;
 	AUTO_FREE char *name = deploy_name(c, a->name);
 	AUTO_GATEWAY g = { 0 };
-	struct deploy_state s;
+	AUTO_FREE char *dir = NULL;
 	struct err ignored;
 	bool known;
 
@@ -53,9 +53,11 @@ run(struct cli *c, const void *argp, struct err *e)
 		    "Gateway registration %s removed.", name);
 		return 0;
 	}
-	if (deploy_check_local(name, e) < 0 || deploy_look(name, &s, e) < 0)
+	if (deploy_check_local(name, e) < 0 ||
+	    state_runtime_dir(name, &dir, e) < 0)
 		return -1;
-	if (!known && !s.exists) {
+	/* A start that failed leaves a directory too. */
+	if (!known && access(dir, F_OK) < 0) {
 		deploy_say(c, COLOR_HINT, "•", "-",
 		    "There is no gateway %s: nothing to destroy.", name);
 		return 0;

@@ -222,6 +222,14 @@ def test_create_under_nohup_is_not_ended_by_a_hangup(gateway):
     assert (process.returncode, out) == (0, b"demo\n"), err
 
 
+def test_what_a_failed_start_left_is_destroyed(no_gateway):
+    g = no_gateway
+    assert g.cli("gateway", "start", "--log-level", "loud", "--port", g.port).code == 1
+    assert g.state.exists()
+    assert "destroyed" in g.ok("gateway", "destroy", "--yes").stderr
+    assert not g.state.exists()
+
+
 def test_a_gateway_starts_with_the_log_level_it_is_given(no_gateway):
     g = no_gateway
     g.start("--log-level", "debug")
