@@ -140,7 +140,10 @@ int rpc_server_listen(struct rpc_server *s, int fd, enum rpc_transport kind,
  * listens on any more is replaced, another is ERR_EXISTS.
  */
 int rpc_unix_listen(const char *path, int *fd, struct err *e) MUST_USE;
-/* Reads the files anew for connections to come (renewal, SIGHUP). */
+/*
+ * Reads the files anew for connections to come (renewal, SIGHUP): of every
+ * listener, or, when one of them fails, of none.
+ */
 int rpc_server_reload(struct rpc_server *s, struct err *e) MUST_USE;
 /*
  * Accepts no more and sends GOAWAY; done(ctx) once the last call ended or

@@ -285,16 +285,11 @@ rpc_server_new(uv_loop_t *loop, const struct rpc_method *methods, size_t n,
 }
 
 static int
-load_ctx(struct rpc_listener *l, struct err *e)
+load_ctx(const struct rpc_listener *l, SSL_CTX **out, struct err *e)
 {
 	struct mutual_files f = { l->cert, l->key, l->ca };
-	SSL_CTX *ctx = NULL;
 
-	if (mutual_server_ctx(&f, l->optional, &ctx, e) < 0)
-		return -1;
-	SSL_CTX_free(l->ctx);
-	l->ctx = ctx;
-	return 0;
+	return mutual_server_ctx(&f, l->optional, out, e);
 }
 
 static void
@@ -342,7 +337,7 @@ rpc_server_listen(struct rpc_server *s, int fd, enum rpc_transport kind,
 	s->handles++;
 	l->next = s->listeners;
 	s->listeners = l;
-	if (tls != NULL && load_ctx(l, e) < 0)
+	if (tls != NULL && load_ctx(l, &l->ctx, e) < 0)
 		return -1; /* closed with the server */
 	if (rc == 0)
 		rc = uv_listen(&l->u.stream, 1024, on_connection);
@@ -352,10 +347,20 @@ rpc_server_listen(struct rpc_server *s, int fd, enum rpc_transport kind,
 int
 rpc_server_reload(struct rpc_server *s, struct err *e)
 {
-	for (struct rpc_listener *l = s->listeners; l != NULL; l = l->next)
-		if (l->cert != NULL && load_ctx(l, e) < 0)
-			return -1;
-	return 0;
+	int rc = 0;
+
+	for (struct rpc_listener *l = s->listeners; l != NULL && rc == 0;
+	     l = l->next)
+		if (l->cert != NULL)
+			rc = load_ctx(l, &l->fresh, e);
+	for (struct rpc_listener *l = s->listeners; l != NULL; l = l->next) {
+		if (rc == 0 && l->fresh != NULL) {
+			SSL_CTX_free(l->ctx);
+			l->ctx = take_ptr(l->fresh);
+		}
+		SSL_CTX_free(take_ptr(l->fresh));
+	}
+	return rc;
 }
 
 static void

@@ -22,6 +22,7 @@ struct rpc_listener {
 	} u;
 	enum rpc_transport kind;
 	SSL_CTX *ctx;
+	SSL_CTX *fresh; /* during a reload only */
 	char *cert, *key, *ca;
 	bool optional;
 };

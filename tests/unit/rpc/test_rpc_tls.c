@@ -370,3 +370,43 @@ TEST(rpc_tls, refuses_a_key_that_others_can_read)
 	CHECK_INT(e.code, ==, ERR_DENIED);
 	close_world();
 }
+
+/* A second listener whose key can be read no more: both stay as they were. */
+TEST(rpc_tls, reloads_every_listener_or_none)
+{
+	struct pair other = { 0 };
+	struct rpc_tls_files files;
+	unsigned port;
+	struct err e;
+
+	open_world(false);
+	make_pair(&other, "other", &w.ca, "IP:127.0.0.1", -DAY, DAY);
+	files = (struct rpc_tls_files) { .cert = other.cert_path,
+		.key = other.key_path,
+		.ca = w.ca.cert_path };
+	CHECK_INT(
+	    rpc_server_listen(w.server, listen_tcp(&port), RPC_TLS, &files, &e),
+	    ==, 0);
+	/* Whichever is loaded first, its new certificate is no good. */
+	for (unsigned i = 0; i < 2; i++) {
+		struct pair *broken = i == 0 ? &w.server_pair : &other;
+		struct pair *changed = i == 0 ? &other : &w.server_pair;
+		const char *name = i == 0 ? "other" : "server";
+		unsigned own = w.port;
+
+		CHECK_INT(chmod(broken->key_path, 0604), ==, 0);
+		free_pair(changed);
+		make_pair(changed, name, &w.ca, "DNS:x.example", -DAY, DAY);
+		CHECK_INT(rpc_server_reload(w.server, &e), ==, -1);
+		CHECK_HAS(e.text, broken->key_path);
+		w.port = i == 0 ? port : own;
+		CHECK_INT(ask_at("127.0.0.1", &w.ca, &w.user, &e), ==, 0);
+		w.port = own;
+		CHECK_INT(chmod(broken->key_path, 0600), ==, 0);
+		free_pair(changed);
+		make_pair(changed, name, &w.ca, "IP:127.0.0.1", -DAY, DAY);
+	}
+	CHECK_INT(rpc_server_reload(w.server, &e), ==, 0);
+	free_pair(&other);
+	close_world();
+}
