@@ -29,7 +29,7 @@ struct rpc_call {
 	const struct rpc_method *method;
 	void *data;
 	char path[PATH_TEXT];
-	bool post, get, grpc, too_large;
+	bool post, get, grpc, too_large, bad_timeout;
 	int64_t timeout_ms; /* -1: none given */
 	struct pair *meta;
 	size_t n_meta, head_bytes;
@@ -571,6 +571,12 @@ begin(struct rpc_call *c)
 		rpc_finish(c, RPC_UNIMPLEMENTED, "unknown method %s", c->path);
 		return;
 	}
+	/* Neither "no deadline" nor "at once" is what the client meant; the
+	 * code is that of other gRPC servers. */
+	if (c->bad_timeout) {
+		rpc_finish(c, RPC_INTERNAL, "malformed grpc-timeout");
+		return;
+	}
 	rpc_frames_init(&c->frames, c->method->max_request);
 	set_deadline(c);
 	if (!c->method->in_stream)
@@ -628,9 +634,10 @@ on_header(nghttp2_session *h2, const nghttp2_frame *f, const uint8_t *name,
 		c->get = view_eq(v, VIEW("GET"));
 	} else if (view_eq(k, VIEW("content-type")))
 		c->grpc = view_starts(v, VIEW("application/grpc"));
-	else if (view_eq(k, VIEW("grpc-timeout")))
-		c->timeout_ms = MAX(rpc_timeout_ms(v), 0);
-	else if (k.n > 0 && k.p[0] != ':')
+	else if (view_eq(k, VIEW("grpc-timeout"))) {
+		c->timeout_ms = rpc_timeout_ms(v);
+		c->bad_timeout |= c->timeout_ms < 0;
+	} else if (k.n > 0 && k.p[0] != ':')
 		keep_meta(c, k, v);
 	return 0;
 }

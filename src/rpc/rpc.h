@@ -79,8 +79,11 @@ struct rpc_method {
 	const ProtobufCMessageDescriptor *in, *out;
 	bool in_stream, out_stream;
 	size_t max_request; /* bytes of one message; larger: OUT_OF_RANGE */
-	unsigned deadline_ms; /* ours; the client's grpc-timeout may be sooner;
-				 0: none */
+	/*
+	 * Ours; the client's grpc-timeout may be sooner, and a malformed one
+	 * is INTERNAL, as in other servers.  0: none.
+	 */
+	unsigned deadline_ms;
 	/*
 	 * The call begins.  `m` is the request, or NULL when in_stream.  Must
 	 * lead to exactly one rpc_finish, now or later.  m is borrowed.
