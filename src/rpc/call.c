@@ -483,13 +483,16 @@ on_deadline(void *arg)
 	struct rpc_call *c = arg;
 
 	c->why = RPC_DEADLINE_EXCEEDED;
-	if (!c->finished)
-		rpc_finish(c, RPC_DEADLINE_EXCEEDED, "deadline exceeded");
-	else {
+	if (c->finished) {
 		(void)nghttp2_submit_rst_stream(
 		    c->conn->c.h2, NGHTTP2_FLAG_NONE, c->id, NGHTTP2_CANCEL);
 		rpc_conn_wake(&c->conn->c);
+		return;
 	}
+	rpc_finish(c, RPC_DEADLINE_EXCEEDED, "deadline exceeded");
+	/* The status stands behind answers that nobody may ever read. */
+	deadline_set(
+	    c->conn->server->turn->deadlines, &c->deadline, RPC_GRACE_MS);
 }
 
 static void

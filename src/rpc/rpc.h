@@ -50,7 +50,8 @@ enum rpc_code rpc_code_of(enum err_code c);
 
 enum {
 	RPC_MESSAGE_MAX = 1 << 20, /* of a request, unless its row says less */
-	RPC_STATUS_MAX = 4096 /* bytes of a status text; longer is cut */
+	RPC_STATUS_MAX = 4096, /* bytes of a status text; longer is cut */
+	RPC_GRACE_MS = 500 /* for a last status to be read */
 };
 
 /* --- who asks ------------------------------------------------------------ */
@@ -81,7 +82,9 @@ struct rpc_method {
 	size_t max_request; /* bytes of one message; larger: OUT_OF_RANGE */
 	/*
 	 * Ours; the client's grpc-timeout may be sooner, and a malformed one
-	 * is INTERNAL, as in other servers.  0: none.
+	 * is INTERNAL, as in other servers.  0: none.  The status follows what
+	 * is queued; a peer that does not read it within RPC_GRACE_MS gets a
+	 * reset.
 	 */
 	unsigned deadline_ms;
 	/*

@@ -264,3 +264,17 @@ TEST(rpc_end, refuses_a_timeout_that_is_none)
 	CHECK_INT(w.started, ==, 0);
 	close_world();
 }
+
+/* Answers that the peer has no window for stand before the status. */
+TEST(rpc_end, resets_a_call_past_its_deadline_whose_answers_are_not_read)
+{
+	size_t s;
+
+	open_world(1000);
+	s = call("/t.T/Flood", "50m");
+	TURN_UNTIL(w.streams[s].closed);
+	CHECK_INT(w.streams[s].error, ==, NGHTTP2_CANCEL);
+	TURN_UNTIL(w.closed == 1);
+	CHECK_INT(w.why, ==, RPC_DEADLINE_EXCEEDED);
+	close_world();
+}
