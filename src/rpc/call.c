@@ -87,9 +87,8 @@ call_new(struct rpc_sconn *conn, int32_t id)
 	return c;
 }
 
-/* The stream is no more. */
-static void
-call_end(struct rpc_call *c)
+void
+rpc_call_end(struct rpc_call *c)
 {
 	struct rpc_server *s = c->conn->server;
 
@@ -105,13 +104,7 @@ call_end(struct rpc_call *c)
 	if (c->started && c->method->closed != NULL)
 		c->method->closed(c, c->why);
 	call_free(c);
-	rpc_server_call_ended(s);
-}
-
-void
-rpc_call_lost(struct rpc_call *c)
-{
-	call_end(c);
+	s->stats.open_calls--;
 }
 
 /* --- what handlers see --------------------------------------------------- */
@@ -333,6 +326,13 @@ rpc_answer(struct rpc_call *c, const ProtobufCMessage *m)
 	rpc_finish(c, RPC_OK, NULL);
 }
 
+void
+rpc_calls_refuse(struct rpc_sconn *conn)
+{
+	for (struct rpc_call *c = conn->calls; c != NULL; c = c->next)
+		rpc_finish(c, RPC_UNAVAILABLE, "the server is shutting down");
+}
+
 /* --- in ------------------------------------------------------------------ */
 
 static void
@@ -478,15 +478,21 @@ fill_peer(struct rpc_call *c)
 }
 
 static void
+reset(struct rpc_call *c, uint32_t error)
+{
+	(void)nghttp2_submit_rst_stream(
+	    c->conn->c.h2, NGHTTP2_FLAG_NONE, c->id, error);
+	rpc_conn_wake(&c->conn->c);
+}
+
+static void
 on_deadline(void *arg)
 {
 	struct rpc_call *c = arg;
 
 	c->why = RPC_DEADLINE_EXCEEDED;
 	if (c->finished) {
-		(void)nghttp2_submit_rst_stream(
-		    c->conn->c.h2, NGHTTP2_FLAG_NONE, c->id, NGHTTP2_CANCEL);
-		rpc_conn_wake(&c->conn->c);
+		reset(c, NGHTTP2_CANCEL);
 		return;
 	}
 	rpc_finish(c, RPC_DEADLINE_EXCEEDED, "deadline exceeded");
@@ -557,6 +563,12 @@ begin(struct rpc_call *c)
 	AUTO_BUF struct buf text = BUF_INIT(RPC_STATUS_MAX);
 	enum rpc_code code = RPC_OK;
 
+	/* GOAWAY, sent or about to be, says that this one is not served: the
+	 * client may make it again elsewhere. */
+	if (s->draining) {
+		reset(c, NGHTTP2_REFUSED_STREAM);
+		return;
+	}
 	if (!c->post || !c->grpc) {
 		plain_answer(c);
 		return;
@@ -732,7 +744,7 @@ on_close(
 
 	if (c != NULL) {
 		(void)nghttp2_session_set_stream_user_data(h2, id, NULL);
-		call_end(c);
+		rpc_call_end(c);
 	}
 	return 0;
 }

@@ -152,8 +152,10 @@ int rpc_unix_listen(const char *path, int *fd, struct err *e) MUST_USE;
  */
 int rpc_server_reload(struct rpc_server *s, struct err *e) MUST_USE;
 /*
- * Accepts no more and sends GOAWAY; done(ctx) once the last call ended or
- * `ms` passed (then they are reset).
+ * Accepts no more, closes what is idle and sends GOAWAY: calls that come later
+ * are not served (REFUSED_STREAM).  After `ms` the open calls are finished with
+ * UNAVAILABLE, and RPC_GRACE_MS later connections that are still there are
+ * closed.  done(ctx) when none is left, maybe at once; it may free the server.
  */
 void rpc_server_drain(
     struct rpc_server *s, unsigned ms, void (*done)(void *ctx), void *ctx);

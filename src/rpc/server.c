@@ -42,23 +42,20 @@ on_released(struct rpc_conn *c)
 
 /* --- drain --------------------------------------------------------------- */
 
+/*
+ * The connections end by themselves: after GOAWAY a session without streams
+ * that has written everything has nothing to wait for.
+ */
 static void
 check_drained(struct rpc_server *s)
 {
 	void (*done)(void *) = s->drained;
 
-	if (!s->draining || s->stats.open_calls > 0 || done == NULL)
+	if (s->conns != NULL || done == NULL)
 		return;
 	s->drained = NULL;
 	deadline_clear(s->turn->deadlines, &s->drain_late);
 	done(s->drain_ctx);
-}
-
-void
-rpc_server_call_ended(struct rpc_server *s)
-{
-	s->stats.open_calls--;
-	check_drained(s);
 }
 
 /* --- the end of a connection --------------------------------------------- */
@@ -71,7 +68,7 @@ on_over(struct rpc_conn *c, const struct err *e)
 
 	LOG_DEBUG("RPC_CONNECTION_OVER", KV_STR("reason", e->text));
 	while (sc->calls != NULL)
-		rpc_call_lost(sc->calls);
+		rpc_call_end(sc->calls);
 	if (sc->prev != NULL)
 		sc->prev->next = sc->next;
 	else
@@ -79,6 +76,7 @@ on_over(struct rpc_conn *c, const struct err *e)
 	if (sc->next != NULL)
 		sc->next->prev = sc->prev;
 	s->stats.open_connections--;
+	check_drained(s);
 }
 
 static void
@@ -364,31 +362,57 @@ rpc_server_reload(struct rpc_server *s, struct err *e)
 }
 
 static void
+close_all(struct rpc_server *s)
+{
+	struct err e;
+
+	(void)err_set(&e, ERR_IO, "the server ends");
+	for (struct rpc_sconn *c = s->conns, *next; c != NULL; c = next) {
+		next = c->next;
+		rpc_conn_close(&c->c, &e);
+	}
+}
+
+static void
+on_grace_over(void *arg)
+{
+	close_all(arg);
+}
+
+static void
 on_drain_late(void *arg)
 {
 	struct rpc_server *s = arg;
-	void (*done)(void *) = s->drained;
 
-	s->drained = NULL;
-	if (done != NULL)
-		done(s->drain_ctx);
+	for (struct rpc_sconn *sc = s->conns; sc != NULL; sc = sc->next)
+		rpc_calls_refuse(sc);
+	deadline_init(&s->drain_late, on_grace_over, s);
+	deadline_set(s->turn->deadlines, &s->drain_late, RPC_GRACE_MS);
 }
 
 void
 rpc_server_drain(
     struct rpc_server *s, unsigned ms, void (*done)(void *ctx), void *ctx)
 {
+	struct err e;
+
+	(void)err_set(&e, ERR_IO, "the server ends");
 	s->draining = true;
-	s->drained = done;
-	s->drain_ctx = ctx;
 	for (struct rpc_listener *l = s->listeners; l != NULL; l = l->next)
 		close_listener(l);
 	s->listeners = NULL;
-	for (struct rpc_sconn *c = s->conns; c != NULL; c = c->next)
+	for (struct rpc_sconn *c = s->conns, *next; c != NULL; c = next) {
+		next = c->next;
 		if (c->c.h2 != NULL) {
-			(void)nghttp2_submit_shutdown_notice(c->c.h2);
+			(void)nghttp2_submit_goaway(c->c.h2, NGHTTP2_FLAG_NONE,
+			    nghttp2_session_get_last_proc_stream_id(c->c.h2),
+			    NGHTTP2_NO_ERROR, NULL, 0);
 			rpc_conn_wake(&c->c);
-		}
+		} else if (!c->answered)
+			rpc_conn_close(&c->c, &e);
+	}
+	s->drained = done;
+	s->drain_ctx = ctx;
 	deadline_init(&s->drain_late, on_drain_late, s);
 	deadline_set(s->turn->deadlines, &s->drain_late, ms);
 	check_drained(s);
@@ -397,11 +421,8 @@ rpc_server_drain(
 void
 rpc_server_free(struct rpc_server *s)
 {
-	struct err e;
-
 	if (s == NULL)
 		return;
-	(void)err_set(&e, ERR_IO, "the server ends");
 	s->drained = NULL;
 	for (struct rpc_listener *l = s->listeners, *next; l != NULL;
 	     l = next) {
@@ -409,8 +430,7 @@ rpc_server_free(struct rpc_server *s)
 		close_listener(l);
 	}
 	s->listeners = NULL;
-	while (s->conns != NULL)
-		rpc_conn_close(&s->conns->c, &e);
+	close_all(s);
 	rpc_turn_free(s->turn);
 	server_unref(s);
 }

@@ -61,9 +61,9 @@ struct rpc_sconn {
 
 /* call.c */
 nghttp2_session_callbacks *rpc_call_callbacks(void) MUST_USE;
-/* The connection is gone, and the call with it. */
-void rpc_call_lost(struct rpc_call *c);
-/* server.c */
-void rpc_server_call_ended(struct rpc_server *s);
+/* The stream, or its connection, is gone, and the call with it. */
+void rpc_call_end(struct rpc_call *c);
+/* Finishes every open call of a connection with UNAVAILABLE. */
+void rpc_calls_refuse(struct rpc_sconn *conn);
 
 #endif

@@ -59,6 +59,30 @@ start_flood(struct rpc_call *c, const ProtobufCMessage *m)
 }
 
 static void
+on_drained(void *ctx UNUSED)
+{
+	w.drained = true;
+}
+
+static void
+free_server(void *ctx UNUSED)
+{
+	rpc_server_free(take_ptr(w.server));
+}
+
+static void
+ignore(struct rpc_call *c UNUSED, const ProtobufCMessage *m UNUSED)
+{
+}
+
+static void
+start_drain(struct rpc_call *c, const ProtobufCMessage *m)
+{
+	start(c, m);
+	rpc_server_drain(w.server, 5000, on_drained, NULL);
+}
+
+static void
 on_call_closed(struct rpc_call *c UNUSED, enum rpc_code why)
 {
 	w.closed++;
@@ -81,6 +105,14 @@ static const struct rpc_method methods[] = {
 	    .out_stream = true,
 	    .max_request = 1000,
 	    .start = start_flood,
+	    .closed = on_call_closed },
+	{ .path = "/t.T/Drain", /* begins at the head */
+	    .in = &IN,
+	    .out = &BLOB,
+	    .in_stream = true,
+	    .max_request = 1000,
+	    .start = start_drain,
+	    .message = ignore,
 	    .closed = on_call_closed },
 };
 
@@ -276,5 +308,110 @@ TEST(rpc_end, resets_a_call_past_its_deadline_whose_answers_are_not_read)
 	CHECK_INT(w.streams[s].error, ==, NGHTTP2_CANCEL);
 	TURN_UNTIL(w.closed == 1);
 	CHECK_INT(w.why, ==, RPC_DEADLINE_EXCEEDED);
+	close_world();
+}
+
+/* --- drain --------------------------------------------------------------- */
+
+TEST(rpc_end, refuses_new_calls_while_it_drains_and_ends_the_old_ones)
+{
+	size_t old, late;
+
+	open_world(65535);
+	old = call("/t.T/Wait", NULL);
+	TURN_UNTIL(w.started == 1);
+	rpc_server_drain(w.server, 5000, on_drained, NULL);
+	/* Sent before the peer can know. */
+	late = call("/t.T/Wait", NULL);
+	TURN_UNTIL(w.streams[late].closed);
+	CHECK_INT(w.streams[late].error, ==, NGHTTP2_REFUSED_STREAM);
+	CHECK(w.goaway);
+	CHECK_INT(w.goaway_last, ==, 1);
+	CHECK_INT(w.started, ==, 1);
+	CHECK(!w.drained);
+	rpc_finish(w.call, RPC_OK, NULL);
+	TURN_UNTIL(w.drained && w.eof);
+	CHECK_STR(w.streams[old].status, "0");
+	close_world();
+}
+
+/* Both calls are there before GOAWAY could leave. */
+TEST(rpc_end, refuses_a_call_that_came_with_the_one_that_drains)
+{
+	size_t first, second;
+
+	open_world(65535);
+	first = call("/t.T/Drain", NULL);
+	second = call("/t.T/Wait", NULL);
+	TURN_UNTIL(w.streams[second].closed);
+	CHECK_INT(w.streams[second].error, ==, NGHTTP2_REFUSED_STREAM);
+	CHECK_INT(w.started, ==, 1);
+	rpc_finish(w.call, RPC_NOT_FOUND, NULL);
+	TURN_UNTIL(w.drained && w.eof);
+	CHECK_STR(w.streams[first].status, "5");
+	close_world();
+}
+
+TEST(rpc_end, ends_open_calls_with_unavailable_when_draining_took_too_long)
+{
+	size_t s;
+
+	open_world(65535);
+	s = call("/t.T/Wait", NULL);
+	TURN_UNTIL(w.started == 1);
+	rpc_server_drain(w.server, 50, on_drained, NULL);
+	TURN_UNTIL(w.drained && w.eof);
+	CHECK_STR(w.streams[s].status, "14");
+	CHECK_INT(w.closed, ==, 1);
+	close_world();
+}
+
+TEST(rpc_end, drains_although_a_peer_reads_nothing)
+{
+	size_t s;
+
+	open_world(1000);
+	s = call("/t.T/Flood", NULL);
+	TURN_UNTIL(w.started == 1);
+	rpc_server_drain(w.server, 50, on_drained, NULL);
+	TURN_UNTIL(w.drained && w.eof);
+	CHECK_STR(w.streams[s].status, "");
+	CHECK_INT(w.closed, ==, 1);
+	close_world();
+}
+
+/* One that has said nothing, one whose calls are over. */
+TEST(rpc_end, closes_idle_connections_when_it_drains)
+{
+	AUTO_CLOSE int silent =
+	    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct rpc_server_stats stats;
+	size_t s;
+	char c;
+
+	open_world(65535);
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", w.path);
+	CHECK_INT(connect(silent, (void *)&a, sizeof(a)), ==, 0);
+	s = call("/t.T/Wait", NULL);
+	TURN_UNTIL(w.started == 1);
+	rpc_finish(w.call, RPC_OK, NULL);
+	TURN_UNTIL(w.streams[s].closed);
+	rpc_server_drain(w.server, 5000, on_drained, NULL);
+	TURN_UNTIL(w.drained && w.eof);
+	CHECK_INT(read(silent, &c, 1), ==, 0);
+	rpc_server_stats(w.server, &stats);
+	CHECK_INT(stats.open_connections, ==, 0);
+	close_world();
+}
+
+TEST(rpc_end, may_go_as_soon_as_it_has_drained)
+{
+	open_world(65535);
+	(void)call("/t.T/Wait", NULL);
+	TURN_UNTIL(w.started == 1);
+	rpc_server_drain(w.server, 50, free_server, NULL);
+	TURN_UNTIL(w.server == NULL && w.eof);
+	CHECK_STR(w.streams[0].status, "14");
 	close_world();
 }
