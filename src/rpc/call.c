@@ -355,7 +355,7 @@ take_message(struct rpc_call *c, struct view v)
 	msg = rpc_unpack(m->in, v, &e);
 	rpc_frames_taken(&c->frames);
 	if (msg == NULL) {
-		fault(c, RPC_INVALID_ARGUMENT, e.text);
+		rpc_finish_err(c, &e);
 		return;
 	}
 	c->got_one = true;

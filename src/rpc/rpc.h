@@ -6,7 +6,8 @@
  * socket.  Nothing here knows a service: a method is a path and two message
  * descriptors of protobuf-c.
  *
- * Bounds: a message is at most its method's max_request; what a slow peer has
+ * Bounds: a message is at most its method's max_request, and unpacked 8 MiB and
+ * sixteen times its size (else RESOURCE_EXHAUSTED); what a slow peer has
  * not taken is counted (rpc_queued) and the owner of the call stops producing;
  * what an owner has not taken is not asked for (rpc_hold).
  */
