@@ -251,12 +251,14 @@ wake_out(struct rpc_out *o)
 	rpc_conn_wake(&o->client->c);
 }
 
+static const char late_text[] = "no answer in time";
+
 static void
 on_deadline(void *arg)
 {
 	struct rpc_out *o = arg;
 
-	set_status(o, RPC_DEADLINE_EXCEEDED, "no answer in time");
+	set_status(o, RPC_DEADLINE_EXCEEDED, late_text);
 	reset(o, NGHTTP2_CANCEL);
 	if (o->id == 0)
 		out_end(o);
@@ -513,6 +515,15 @@ on_header(nghttp2_session *h2, const nghttp2_frame *f, const uint8_t *name,
 	return 0;
 }
 
+/* The call is past what it was given, slack aside. */
+static bool
+is_late(const struct rpc_out *o)
+{
+	return deadline_is_set(&o->deadline) &&
+	       uv_now(o->client->turn->loop) + DEADLINE_SLACK_MS >=
+		   o->deadline.due;
+}
+
 static int
 on_close(nghttp2_session *h2, int32_t id, uint32_t error, void *user UNUSED)
 {
@@ -524,6 +535,8 @@ on_close(nghttp2_session *h2, int32_t id, uint32_t error, void *user UNUSED)
 	(void)nghttp2_session_set_stream_user_data(h2, id, NULL);
 	(void)snprintf(text, sizeof(text), "the server ended the call (%s)",
 	    nghttp2_http2_strerror(error));
+	if (error == NGHTTP2_CANCEL && is_late(o))
+		set_status(o, RPC_DEADLINE_EXCEEDED, late_text);
 	set_status(o,
 	    error == NGHTTP2_REFUSED_STREAM ? RPC_UNAVAILABLE : RPC_INTERNAL,
 	    text);

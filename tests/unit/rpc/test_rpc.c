@@ -770,3 +770,47 @@ TEST(rpc, lets_a_client_go_when_told_of_drained_bytes)
 	RUN_UNTIL(w.closed == 1);
 	close_world();
 }
+
+/* The connection stands as long as an old call does: it takes no new one. */
+TEST(rpc, says_unavailable_to_a_call_made_after_goaway)
+{
+	health_request q = OPENSHELL__V1__HEALTH_REQUEST__INIT;
+	enum rpc_code code;
+	struct rpc_out *o;
+	struct stream s;
+	struct err e;
+
+	open_world(NULL);
+	o = open_stream(&s, "/t.T/Slow", 0);
+	rpc_out_send(o, &q.base);
+	RUN_UNTIL(w.started == 1);
+	rpc_server_drain(w.server, 60000, NULL, NULL);
+	for (unsigned i = 0; i < 100; i++)
+		(void)uv_run(&w.loop, UV_RUN_NOWAIT);
+	CHECK_INT(ask("/t.T/Health", &q.base, &code, &e), ==, -1);
+	CHECK_INT(code, ==, RPC_UNAVAILABLE);
+	CHECK(!s.closed);
+	close_world();
+}
+
+/* The server resets what is past its deadline and not read. */
+TEST(rpc, says_that_a_call_was_late_when_the_server_gave_it_up)
+{
+	health_request q = OPENSHELL__V1__HEALTH_REQUEST__INIT;
+	struct rpc_out *o;
+	struct stream s;
+
+	open_world(NULL);
+	o = open_stream(&s, "/t.T/Flood", 50);
+	rpc_out_hold(o);
+	rpc_out_send(o, &q.base);
+	rpc_out_end(o);
+	RUN_UNTIL(w.closed == 1);
+	CHECK_INT(w.closed_why, ==, RPC_DEADLINE_EXCEEDED);
+	for (unsigned i = 0; i < 100; i++)
+		(void)uv_run(&w.loop, UV_RUN_NOWAIT);
+	rpc_out_resume(o);
+	RUN_UNTIL(s.closed);
+	CHECK_INT(s.code, ==, RPC_DEADLINE_EXCEEDED);
+	close_world();
+}
