@@ -2,7 +2,6 @@
 #include "gateway/access.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "codec/sha256.h"
 
@@ -74,24 +73,6 @@ access_check(enum access_rule rule, enum caller_kind kind, struct buf *text)
 	if (code != RPC_OK)
 		buf_puts(text, reason(code, rule, kind));
 	return code;
-}
-
-/*
- * A process in another user namespace with the owner's uid is an agent in a
- * sandbox, not the owner.  Attack: a policy that lets the agent see the
- * gateway's socket would make a user of it.  What cannot be told is not the
- * owner either.
- */
-static bool
-is_beside_us(pid_t pid)
-{
-	struct stat ours, theirs;
-	char path[48];
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-	return pid > 0 && stat(path, &theirs) == 0 &&
-	       stat("/proc/self/ns/user", &ours) == 0 &&
-	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
 static int
@@ -168,7 +149,13 @@ access_identify(const struct rpc_peer *peer, const struct access_config *c,
 	if (peer->bearer.p != NULL)
 		rc = by_token(peer->bearer, store, &who, e);
 	else if (peer->transport == RPC_UNIX) {
-		if (peer->uid == c->owner && is_beside_us(peer->pid))
+		/*
+		 * A process in another user namespace with the owner's uid is
+		 * an agent in a sandbox, not the owner.  Attack: a policy that
+		 * lets the agent see the gateway's socket would make a user of
+		 * it.
+		 */
+		if (peer->uid == c->owner && peer->beside)
 			who.kind = CALLER_USER;
 	} else if (peer->verified)
 		rc = by_certificate(view_of(peer->san_uri), store, &who, e);

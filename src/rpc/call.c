@@ -467,7 +467,7 @@ fill_peer(struct rpc_call *c)
 		.transport =
 		    c->conn->c.ssl != NULL ? RPC_TLS : c->conn->c.transport,
 		.uid = c->conn->uid,
-		.pid = c->conn->pid,
+		.beside = c->conn->beside,
 		.verified = c->conn->verified,
 		.san_uri = c->conn->names.san_uri,
 		.subject = c->conn->names.subject,

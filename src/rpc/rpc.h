@@ -63,7 +63,7 @@ enum rpc_transport { RPC_PLAIN, RPC_TLS, RPC_UNIX };
 struct rpc_peer {
 	enum rpc_transport transport;
 	uid_t uid; /* of a Unix socket's peer (SO_PEERCRED) */
-	pid_t pid;
+	bool beside; /* and whether it connected from our user namespace */
 	bool verified; /* a client certificate was presented and holds */
 	const char *san_uri; /* its first URI SAN, or "" */
 	const char *subject; /* its CN, or "" */

@@ -9,11 +9,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/h1.h"
+#include "rpc/peer.h"
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -189,15 +189,10 @@ static const struct rpc_conn_ops ops = { on_bytes, on_open, on_over };
 static void
 read_peer(struct rpc_sconn *sc)
 {
-	socklen_t n = sizeof(struct ucred);
-	struct ucred cred;
 	uv_os_fd_t fd;
 
-	if (uv_fileno(&sc->c.u.handle, &fd) == 0 &&
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0) {
-		sc->uid = cred.uid;
-		sc->pid = cred.pid;
-	}
+	if (uv_fileno(&sc->c.u.handle, &fd) == 0)
+		rpc_peer_read(fd, &sc->uid, &sc->beside);
 }
 
 static void

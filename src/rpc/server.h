@@ -54,8 +54,7 @@ struct rpc_sconn {
 	size_t scanned;
 	bool answered; /* HTTP/1.1: nothing more is read */
 	uid_t uid;
-	pid_t pid;
-	bool verified;
+	bool beside, verified;
 	struct mutual_peer names;
 };
 

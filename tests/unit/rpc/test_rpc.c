@@ -149,15 +149,16 @@ static const struct rpc_method methods[] = {
 };
 
 static enum rpc_code
-allow(void *ctx UNUSED, const struct rpc_method *m, const char *path UNUSED,
-    const struct rpc_peer *peer, struct buf *text)
+allow(void *ctx UNUSED, const struct rpc_method *m UNUSED,
+    const char *path UNUSED, const struct rpc_peer *peer, struct buf *text)
 {
 	if (peer->bearer.n > 0 && !view_eq(peer->bearer, VIEW("good"))) {
 		buf_puts(text, "who are you?");
 		return RPC_UNAUTHENTICATED;
 	}
 	CHECK_INT(peer->uid, ==, getuid());
-	return m == NULL ? RPC_OK : RPC_OK;
+	CHECK(peer->beside);
+	return RPC_OK;
 }
 
 static void
