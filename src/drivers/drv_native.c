@@ -279,12 +279,12 @@ on_ended(uv_poll_t *p, int status UNUSED, int events UNUSED)
 	/* Ours or not: only a child can be waited for. */
 	(void)waitid(P_PIDFD, (id_t)i->pidfd, &info, WEXITED | WNOHANG);
 	stop_poll(i);
+	i->pid = 0; /* also for a removal that fails and is tried again */
 	if (i->removing) {
 		finish_remove(i);
 		return;
 	}
 	read_why(i, &info, why);
-	i->pid = 0;
 	i->d->hooks.gone(i->d->hooks.ctx, i->id, why);
 }
 

@@ -4,6 +4,7 @@
  * a file beside it, says.
  */
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -538,6 +539,45 @@ TEST(native, a_removal_takes_links_and_not_what_they_lead_to)
 	CHECK(exists(NULL, "mode") && exists(NULL, "supervisor"));
 	/* What is not there is gone already. */
 	remove_cleanly(ID);
+	close_world();
+}
+
+static int
+remove_one(const char *path, const struct stat *st UNUSED, int what UNUSED,
+    struct FTW *f UNUSED)
+{
+	return remove(path);
+}
+
+TEST(native, a_removal_that_failed_is_tried_again)
+{
+	AUTO_FREE char *deep = NULL, *away = NULL;
+
+	open_world("stays");
+	(void)create_up(ID);
+	deep = at(ID, "d");
+	away = at(NULL, "away");
+	/* Deeper than anything of ours. */
+	CHECK_INT(mkdir(deep, 0700), ==, 0);
+	for (unsigned i = 0; i < 12; i++) {
+		AUTO_FREE char *next = mem_printf("%s/d", deep);
+
+		free(deep);
+		deep = take_ptr(next);
+		CHECK_INT(mkdir(deep, 0700), ==, 0);
+	}
+	remove_it(ID, 5000);
+	WAIT(w.done == 1);
+	CHECK_HAS(w.done_why, "remove d");
+	CHECK(exists(ID, ""));
+	{
+		AUTO_FREE char *top = at(ID, "d");
+
+		CHECK_INT(rename(top, away), ==, 0);
+	}
+	/* Its keeper ended the first time: nothing is waited for. */
+	remove_cleanly(ID);
+	CHECK_INT(nftw(away, remove_one, 4, FTW_DEPTH | FTW_PHYS), ==, 0);
 	close_world();
 }
 
