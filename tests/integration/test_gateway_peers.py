@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import struct
+import threading
 import time
 
 import pytest
@@ -74,21 +75,87 @@ def memory(g):
     return int(pathlib.Path(f"/proc/{g.pid()}/statm").read_text().split()[1]) * 4096
 
 
+class SlowPeers:
+    """All that wait for a deadline of the gateway's, begun at once."""
+
+    def __init__(self, g):
+        self.began = time.monotonic()
+        self.held = [(how, socket.create_connection(("127.0.0.1", g.port), 5)) for how in NO_HANDSHAKES for _ in range(20)]
+        for how, s in self.held:
+            with contextlib.suppress(ConnectionError):
+                s.sendall(NO_HANDSHAKES[how])
+        self.head_ended = []
+        self.head = threading.Thread(target=lambda: self.head_ended.append(slow_head(g)), daemon=True)
+        self.head.start()
+        self.many = []
+        for kind, where, n in ((socket.AF_INET, ("127.0.0.1", g.port), 900), (socket.AF_UNIX, str(g.sock), 200)):
+            with contextlib.suppress(OSError):  # a listener may take no more at last; the test counts
+                for _ in range(n):
+                    s = socket.socket(kind)
+                    self.many.append(s)
+                    s.settimeout(1)
+                    s.connect(where)
+        for s in self.many[::10]:
+            with contextlib.suppress(OSError):
+                s.sendall(b"\x16")
+
+
+@pytest.fixture(scope="module")
+def slow_peers(module_gateway):
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files[1], files[1]))
+    peers = SlowPeers(module_gateway)
+    yield peers
+    for s in [*peers.many, *(s for _, s in peers.held)]:
+        s.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, files)
+
+
+def slow_head(g):
+    """Did the gateway end a connection whose request head came a byte a second?"""
+    with tls(g, alpn="http/1.1") as s:
+        end = time.monotonic() + 25
+        s.settimeout(1)
+        for byte in b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 60:
+            try:
+                s.send(bytes([byte]))
+                if s.recv(4096) == b"":
+                    return True
+            except TimeoutError:
+                pass
+            except OSError:
+                return True
+            if time.monotonic() > end:
+                break
+    return False
+
+
 NO_HANDSHAKES = {"nothing": b"", "half a hello": b"\x16\x03\x01", "plain HTTP": b"GET / HTTP/1.1\r\n", "noise": os.urandom(4000),
                  "plain HTTP/2": b"PRI * HTTP/2.0\r\n\r\n", "zeros": b"\0" * 70000}
 
 
-def test_bytes_that_are_no_handshake(shared):
+def test_many_connections_that_say_nothing_leave_room_for_others(shared, slow_peers):
+    """A82: half-open and byte by byte, on both listeners."""
+    pid = shared.pid()
+    many = slow_peers.many
+    assert len(many) > 1000
+    began = time.monotonic()
+    serves(shared)
+    assert time.monotonic() - began < 10
+    assert memory(shared) < (200 << 20) + SLACK
+    assert closed(many[0], 20), "a handshake that never comes ends"
+    for s in many:
+        s.close()
+    assert shared.pid() == pid
+    serves(shared)
+
+
+def test_bytes_that_are_no_handshake(shared, slow_peers):
     """All of them at once: each is ended within the time that a handshake has, and nobody else waits."""
     pid = shared.pid()
-    held = [(how, socket.create_connection(("127.0.0.1", shared.port), 5)) for how in NO_HANDSHAKES for _ in range(20)]
-    for how, s in held:
-        with contextlib.suppress(ConnectionError):
-            s.sendall(NO_HANDSHAKES[how])
     serves(shared)
-    for how, s in held:
-        assert closed(s, 15), (how, "a handshake has 10 s")
-        s.close()
+    for how, s in slow_peers.held:
+        assert closed(s, max(0.1, slow_peers.began + 15 - time.monotonic())), (how, "a handshake has 10 s")
     assert shared.pid() == pid
 
 
@@ -140,7 +207,7 @@ def test_a_message_of_a_gigabyte_is_refused_before_it_is_kept(shared):
             while sent < 16 << 20:
                 s.sendall(frame(0, 0, 1, b"x" * 16000))
                 sent += 16000
-    assert memory(shared) - before < (16 << 20) + SLACK
+        assert memory(shared) - before < (8 << 20) + SLACK  # while it still may send
     serves(shared)
     # By a client that keeps the rules: it is told.
     client = secure(shared)
@@ -160,64 +227,10 @@ def test_ten_thousand_streams(shared):
     assert shared.pid() == pid
 
 
-@contextlib.contextmanager
-def many_files(n):
-    """As many descriptors as that, for the time; the soft limit of a login is often 1024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, n) if hard < 0 else min(max(soft, n), hard), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def test_many_connections_that_say_nothing_leave_room_for_others(shared):
-    """A82: half-open and byte by byte, on both listeners."""
-    pid = shared.pid()
-    with many_files(4096), contextlib.ExitStack() as stack:
-        held = []
-
-        def hold(s, to):
-            stack.enter_context(s).settimeout(1)
-            s.connect(to)
-            held.append(s)
-
-        with contextlib.suppress(OSError):
-            for _ in range(900):
-                hold(socket.socket(), ("127.0.0.1", shared.port))
-        for _ in range(200):
-            with contextlib.suppress(OSError):
-                hold(socket.socket(socket.AF_UNIX), str(shared.sock))
-        assert len(held) > 500
-        for s in held[::10]:
-            with contextlib.suppress(OSError):
-                s.sendall(b"\x16")
-        began = time.monotonic()
-        serves(shared)
-        assert time.monotonic() - began < 10
-        assert memory(shared) < (200 << 20) + SLACK
-        assert closed(held[0], 20), "a handshake that never comes ends"
-    assert shared.pid() == pid
-    serves(shared)
-
-
-def test_a_slow_request_head_over_http_ends(shared):
+def test_a_slow_request_head_over_http_ends(shared, slow_peers):
     """A82: one byte now and then does not hold a connection for ever."""
-    with tls(shared, alpn="http/1.1") as s:
-        end = time.monotonic() + 25
-        s.settimeout(1)
-        over = False
-        for byte in b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 60:
-            try:
-                s.send(bytes([byte]))
-                over = s.recv(4096) == b""
-            except TimeoutError:
-                pass
-            except OSError:
-                over = True
-            if over or time.monotonic() > end:
-                break
-        assert over, "still reading a head that takes for ever"
+    slow_peers.head.join(30)
+    assert slow_peers.head_ended == [True], "still reading a head that takes for ever"
     serves(shared)
 
 
@@ -228,10 +241,12 @@ def test_a_slow_request_head_over_http_ends(shared):
 def test_strange_http_requests(shared, request_line):
     with tls(shared, alpn="http/1.1") as s:
         s.settimeout(15)
-        with contextlib.suppress(OSError):
+        try:
             s.sendall(request_line)
             answer = s.recv(4096)
-            assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
+        except (ConnectionError, ssl.SSLError):
+            answer = b""  # cut off while it was sent; a silence is no answer
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
     serves(shared)
 
 
@@ -251,19 +266,22 @@ def test_a_supervisor_that_claims_anothers_id_is_refused_and_recorded(shared):
     assert g.exec("other", "true").code == 0
     log = (g.state / "logs/server.log").read_text()
     assert any(mine in line and other in line for line in log.splitlines()), log[-3000:]
-    text = g.ok("logs", "mine").stdout + g.ok("logs", "other").stdout
-    assert "claim" in text.lower() or "refused" in text.lower() or "denied" in text.lower(), text
+    text = g.ok("logs", "other").stdout
+    assert f"a supervisor of sandbox {mine} claimed to be this one and was refused" in text, text
     assert token(g, mine) not in log
 
 
+HELLO = "the hello of a good one"
+# What it says, and how that ends; what is only untrue is passed over.
 LIES = {
-    "no hello": [sup.Up(logs=sup.Logs(first_seq=1))],
-    "hello twice": None,
-    "unknown protocol": "protocol",
-    "acknowledges what was never sent": [sup.Up(policy_status=sup.PolicyStatus(version=4000000000, loaded=True))],
-    "a log line of a megabyte": [sup.Up(logs=sup.Logs(first_seq=1, lines=[v1.SandboxLogLine(message="x" * 900000)]))],
-    "no UTF-8": b"\x0a\x02\x0a\x00\x22\x08\x08\x01\x12\x04\x2a\x02\xff\xfe",
-    "noise": b"\xff" * 100,
+    "no hello": ([sup.Up(logs=sup.Logs(first_seq=1))], Code.INVALID_ARGUMENT),
+    "hello twice": ([HELLO, HELLO], Code.INVALID_ARGUMENT),
+    "unknown protocol": ([sup.Up(hello=sup.Hello(protocol=77))], Code.FAILED_PRECONDITION),
+    "an empty message": ([HELLO, sup.Up()], Code.INVALID_ARGUMENT),
+    "acknowledges what was never sent": ([HELLO, sup.Up(policy_status=sup.PolicyStatus(version=4000000000, loaded=True))], None),
+    "a log line of a megabyte": ([HELLO, sup.Up(logs=sup.Logs(first_seq=1, lines=[v1.SandboxLogLine(message="x" * 900000)]))], None),
+    "no UTF-8": ([HELLO, b"\x22\x08\x08\x01\x12\x04\x2a\x02\xff\xfe"], Code.INVALID_ARGUMENT),
+    "noise": ([HELLO, b"\xff" * 100], Code.INVALID_ARGUMENT),
 }
 
 
@@ -274,17 +292,16 @@ def test_a_supervisor_that_breaks_the_protocol(shared, lie):
     g.create("other")
     identity = g.id_of("demo")
     me = local(g, bearer=token(g, identity))
-    hello = sup.Up(hello=sup.Hello(sandbox_id=identity, protocol=1, state=sup.State(phase=sup.PHASE_ISOLATED)))
-    what = LIES[lie]
-    asks = {"hello twice": [hello, hello], "no hello": what,
-            "unknown protocol": [sup.Up(hello=sup.Hello(sandbox_id=identity, protocol=77))]}.get(lie)
-    if asks is None:
-        asks = [hello, *([what] if isinstance(what, bytes) else what)]
-    try:
-        for _ in me.Attend(iter(asks), timeout=2):
-            pass
-    except Exception as e:
-        assert e.code() != Code.UNKNOWN, e
+    said, code = LIES[lie]
+    asks = [sup.Up(hello=sup.Hello(sandbox_id=identity, protocol=1, state=sup.State(phase=sup.PHASE_ISOLATED))) if m is HELLO else m
+            for m in said]
+    for m in asks:
+        if not isinstance(m, bytes) and m.HasField("hello"):
+            m.hello.sandbox_id = identity
+    if code is None:
+        list(me.Attend(iter(asks), timeout=10))
+    else:
+        fails(code, lambda: me.Attend(iter(asks), timeout=10))
     me.close()
     serves(g)
     # The real one comes back, and the neighbour saw nothing.
@@ -301,7 +318,7 @@ def test_a_relay_that_was_never_asked_for(shared):
     for relay in ("", "0" * 32, "x" * 100000):
         with pytest.raises(Exception) as e:
             list(me.Relay(iter([sup.RelayUp(relay_id=relay)]), timeout=5))
-        assert e.value.code() in (Code.NOT_FOUND, Code.INVALID_ARGUMENT, Code.PERMISSION_DENIED), e.value
+        assert e.value.code() == Code.NOT_FOUND, e.value
     me.close()
     assert g.exec("demo", "true").code == 0
 
@@ -341,7 +358,7 @@ def test_a_proxy_that_dies_fails_closed_and_is_told(shared):
     assert g.exec("demo", "curl", "-sSf", "https://api.github.com/zen").code == 0
     net = g.roles(g.id_of("demo"))["net"]
     os.kill(net, signal.SIGKILL)
-    state = g.wait_phase("demo", "ready", "error")
+    state = g.wait_phase("demo", "error")
     out = g.exec("demo", "curl", "-sS", "-m", "10", "-X", "POST", "-d", "x", "https://api.github.com/forbidden")
     assert "policy_denied" in out.stdout or out.code != 0, (state, out)
 
