@@ -16,6 +16,7 @@ import time
 import pytest
 
 from gateway import Gateway
+from grpcapi import Code, fails, secure
 from harness import alive, network, rest, until, upstream_requests
 
 SEED = int(os.environ.get("OPENSHELL_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -246,11 +247,23 @@ def test_a_gateway_killed_during_a_hundred_watches_is_back_with_all_sandboxes(ga
     g = gateway
     for i in range(5):
         g.create(f"n{i}")
-    watchers = [g.spawn("logs", f"n{i % 5}", "-f", stdin=subprocess.DEVNULL) for i in range(25)]
-    until(lambda: all(p.poll() is None for p in watchers), 5, "watchers")
+    ids = [g.id_of(f"n{i}") for i in range(5)]
+    follow = g.spawn("logs", "n0", "-f", stdin=subprocess.DEVNULL)
     for _ in range(3):
+        # A connection has a hundred streams.
+        clients = [secure(g), secure(g)]
+        watchers = [clients[i % 2].WatchSandbox(id=ids[i % 5], follow_status=True, follow_logs=True) for i in range(100)]
+        assert all(next(w).HasField("sandbox") for w in watchers)
         g.kill_gateway()
+        for w in watchers:
+            fails(Code.UNAVAILABLE, lambda w=w: w)
+        for client in clients:
+            client.close()
         g.start()
         for i in range(5):
             g.wait_phase(f"n{i}", "ready", seconds=30)
     assert [g.exec(f"n{i}", "echo", str(i)).stdout for i in range(5)] == [f"{i}\n" for i in range(5)]
+    # The command line goes on or says why not; it does not hang.
+    if follow.poll() is None:
+        follow.send_signal(signal.SIGINT)
+    assert follow.wait(10) in (0, 1, 130, -signal.SIGINT)
