@@ -293,20 +293,27 @@ def test_every_refusal_in_a_tunnel_has_one_shape_and_one_record(sandbox, endpoin
 def test_what_does_not_end_or_answer_ends_at_its_deadline(sandbox):
     box = sandbox(policy=network(rest("files.example.test", access="full"), rest("silent.example.test"),
                                  rest("mute.example.test")))
+    # All at once: each is a deadline of its own.
     answers, out = inside(box, """
+import threading
+def dns():
+    t = time.monotonic()
+    s, head = connect("silent.example.test:443"); put("dns", head + read_all(s), time.monotonic() - t)
+def handshake():
+    t = time.monotonic()
+    try:
+        tls("mute.example.test:443")
+    except ssl.SSLError as e:
+        put("handshake", str(e), time.monotonic() - t)
+workers = [threading.Thread(target=f) for f in (dns, handshake)]
+for worker in workers: worker.start()
 a = dial(); a.sendall(b"GET http://files.example.test/ HTTP/1.1\\r\\n")
 b = tls("files.example.test:443"); b.sendall(b"GET / HTTP/1.1\\r\\n")
 c = dial()
 t = time.monotonic()
 put("first", read_all(a)); put("inner", read_all(b)); put("silent", read_all(c))
 put("took", time.monotonic() - t)
-t = time.monotonic()
-s, head = connect("silent.example.test:443"); put("dns", head + read_all(s), time.monotonic() - t)
-t = time.monotonic()
-try:
-    tls("mute.example.test:443")
-except ssl.SSLError as e:
-    put("handshake", str(e), time.monotonic() - t)
+for worker in workers: worker.join()
 """)
     raw, took = answers["dns"]
     a = check_refusal(raw, 502, "upstream_failed")
