@@ -36,7 +36,7 @@ fill(unsigned more)
 		memset(&gate.k.m.signal, 0, sizeof(gate.k.m.signal));
 		gate.k.m.signal.id = ++n;
 		gate.k.m.signal.signo = SIGTERM;
-		keeper_send(&gate.k, SESSION_SIGNAL, NULL, 0);
+		keeper_tell(&gate.k, SESSION_SIGNAL);
 		CHECK_INT(n, <, 1000000);
 	}
 	return n;
@@ -57,7 +57,7 @@ TEST(queue, what_ctl_does_not_take_waits_in_order_with_its_descriptors)
 	CHECK_INT(fstat(fd, &sent), ==, 0);
 	memset(&gate.k.m.policy, 0, sizeof(gate.k.m.policy));
 	gate.k.m.policy.revision = 5;
-	keeper_send(&gate.k, SESSION_POLICY, &fd, 1);
+	CHECK_INT(keeper_send(&gate.k, SESSION_POLICY, &fd, 1, &e), ==, 0);
 	fd_close(&fd);
 	CHECK_INT(gate.k.queued, ==, 2);
 	while (gate_next() == SESSION_SIGNAL)
@@ -65,7 +65,7 @@ TEST(queue, what_ctl_does_not_take_waits_in_order_with_its_descriptors)
 	CHECK_INT(seen, ==, n - 1);
 	/* There is room, but the next may not overtake. */
 	memset(&gate.k.m.stop, 0, sizeof(gate.k.m.stop));
-	keeper_send(&gate.k, SESSION_STOP, NULL, 0);
+	keeper_tell(&gate.k, SESSION_STOP);
 	CHECK_INT(gate.k.queued, ==, 3);
 	CHECK_INT(gate_next(), ==, 0);
 	/* As a keeper that stops: its last word is behind all others. */
@@ -87,7 +87,7 @@ TEST(queue, a_ctl_that_takes_nothing_at_all_loses_its_sandbox)
 	(void)fill(KEEPER_QUEUE_MAX);
 	CHECK(gate.k.sock_on);
 	memset(&gate.k.m.stop, 0, sizeof(gate.k.m.stop));
-	keeper_send(&gate.k, SESSION_STOP, NULL, 0);
+	keeper_tell(&gate.k, SESSION_STOP);
 	CHECK_INT(gate.k.queued, ==, KEEPER_QUEUE_MAX);
 	/* The session is over: nothing was dropped in silence. */
 	GATE_WAIT(gate.k.failed);
