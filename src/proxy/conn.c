@@ -9,6 +9,7 @@
  * Closing: px_close releases sockets, buffers and requests at once; the memory
  * goes when libuv has closed the timer.
  */
+#include "proxy/hx.h"
 #include "proxy/px.h"
 
 #include <stdlib.h>
@@ -213,6 +214,8 @@ static void
 conn_free(struct px_conn *c)
 {
 	px_owners_free(c);
+	hx_hold_end(c);
+	hx_tap_end(c);
 	if (c->snap != NULL)
 		snapshot_unref(c->snap);
 	buf_fini(&c->hx.path);

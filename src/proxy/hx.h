@@ -1,11 +1,19 @@
 /*
  * hx: one HTTP exchange, as tunnels (l7_http.c) and forwarded requests
  * (forward.c) share it.
+ *
+ *	hx_request.c	the head: what it asks, whether it may, how it goes out
+ *	hx_hold.c	a request body that must be seen whole before it goes
+ *	hx_body.c	bodies that pass as they come
+ *	hx_response.c	the answer
+ *	hx_tap.c	an answer that is looked at, or changed, on its way
  */
 #ifndef PROXY_HX_H
 #define PROXY_HX_H
 
 #include "proxy/px.h"
+
+/* ---- hx_request.c ------------------------------------------------------ */
 
 /* State of a new request from its parsed head. */
 void hx_begin(struct px_conn *c, const struct h1_head *h);
@@ -19,12 +27,124 @@ int hx_target(struct px_conn *c, struct view raw, struct err *e) MUST_USE;
 /* The status that refuses it, when hx_target did: 400 or 414. */
 unsigned hx_target_status(const struct err *e);
 /*
+ * What is wrong with a request inside a tunnel, before any rule is asked: its
+ * method, its authority, its target, which is kept.  -1: answer *status.
+ */
+int hx_check(struct px_conn *c, const struct h1_head *h, bool *asterisk,
+    unsigned *status, struct err *e) MUST_USE;
+/* The request under way, as the rules are asked about it; borrowed. */
+struct policy_request hx_under_way(struct px_conn *c);
+/*
  * Asks the rules about it and records the answer.  PX_MORE: it may go;
  * PX_WAIT: it was refused and the answer is on its way; PX_CLOSE.
  */
 enum px_next hx_judge(struct px_conn *c);
-/* Sends the head upstream and takes it from the client's buffer. */
+/*
+ * The judged request begins to go: its head upstream, or, when some part must
+ * see the whole body first, into keeping (hx_hold.c).  Takes the head, head_n
+ * bytes, from the client's buffer.
+ */
 int hx_send(struct px_conn *c, const struct h1_head *h, size_t head_n,
     bool asterisk, struct err *e) MUST_USE;
+/* Writes the head upstream now; what is left of the client's is its body. */
+int hx_send_head(struct px_conn *c, const struct h1_head *h, bool asterisk,
+    struct err *e) MUST_USE;
+/* 100 Continue, when the client waits for it; its head is taken already. */
+void hx_send_continue(struct px_conn *c, const struct h1_head *h);
+/* Answers with our own error, and records it. */
+enum px_next hx_refuse(struct px_conn *c, unsigned status, const struct err *e);
+/* A request that does the same when the upstream gets it twice. */
+bool hx_repeatable(const struct h1_head *h);
+/* Whether field `name` logs in the connection, not the request: RFC 4559. */
+bool hx_binds(const struct h1_head *h, struct view name);
+
+/* ---- hx_body.c --------------------------------------------------------- */
+
+bool hx_has_body(const struct h1_head *h);
+void hx_body_start(struct hx_body *b, const struct h1_head *h);
+/*
+ * As much of the body as there is and fits.  OK when it is whole; AGAIN when
+ * either side must come first; EOF, FAIL as px_fill, or a broken chunk.
+ */
+enum px_io_result hx_move_body(struct hx_body *b, struct px_end *from,
+    struct px_end *to, bool rechunk, bool *progress, struct err *e);
+/*
+ * The next decoded piece, left where it is: *used bytes of `from` are its
+ * framing and itself, for px_eat.  OK, also with nothing in it; AGAIN, EOF,
+ * FAIL as above.
+ */
+enum px_io_result hx_take(struct hx_body *b, struct px_end *from,
+    struct view *data, size_t *used, struct err *e);
+/* One chunk; the caller knows that HX_CHUNK_ROOM bytes more than it fit. */
+enum { HX_CHUNK_ROOM = 32 };
+void hx_put_chunk(struct px_end *to, struct view data);
+
+/* ---- hx_hold.c; rows in hold.def --------------------------------------- */
+
+/* A part of the proxy that must see a whole request body before it goes. */
+struct hx_holder {
+	/*
+	 * Bytes of body it can take; 0 when this request is not for it.  The
+	 * verdict over the head has fallen.
+	 */
+	size_t (*wants)(struct px_conn *c, const struct h1_head *h);
+	/*
+	 * All of it is there, decoded; it may change the body, within its max,
+	 * and point fields of *h elsewhere.  PX_MORE: it may go; PX_WAIT: it
+	 * was refused and the answer is on its way; PX_CLOSE.
+	 */
+	enum px_next (*whole)(
+	    struct px_conn *c, struct h1_head *h, struct buf *body);
+};
+
+enum {
+	HX_HELD_MAX = 11 << 20, /* of one request, as it goes out */
+	HX_HELD_ALL = 64 << 20 /* of one sandbox */
+};
+
+/* Whether the request must be held; then hx_hold goes on. */
+bool hx_hold_begin(
+    struct px_conn *c, const struct h1_head *h, size_t head_n, bool asterisk);
+/* More of a body that is held; at its end the request goes. */
+enum px_next hx_hold(struct px_conn *c, bool *progress);
+/* More of a held body goes upstream. */
+void hx_hold_pump(struct px_conn *c, bool *progress);
+void hx_hold_end(struct px_conn *c);
+
+/* ---- hx_response.c ----------------------------------------------------- */
+
+enum px_next hx_response_head(struct px_conn *c, bool *progress);
+enum px_next hx_response_body(struct px_conn *c, bool *progress);
+/* The upstream broke off or talks nonsense: answers 502, or cuts. */
+enum px_next hx_upstream_lost(
+    struct px_conn *c, const char *what, const struct err *e);
+/* Ends an answer that began, so that half of it cannot look whole. */
+void hx_cut(struct px_conn *c);
+
+/* ---- hx_tap.c; rows in taps.def ---------------------------------------- */
+
+/* A part of the proxy that looks at answers, or changes them. */
+struct hx_tap {
+	/*
+	 * A response head before it is written, interim ones too; fields of *h
+	 * may be pointed elsewhere.  1: it must see the body, and *state is
+	 * its own; 0: it need not; -1: the answer may not pass.
+	 */
+	int (*head)(
+	    struct px_conn *c, struct h1_head *h, void **state, struct err *e);
+	/*
+	 * Decoded bytes in any pieces; appends what goes on, at once or later.
+	 * `last`: no more come.  -1: the answer may not go on.
+	 */
+	int (*body)(void *state, struct view in, bool last, struct buf *out,
+	    struct err *e);
+	void (*end)(void *state);
+};
+
+/* Asks the rows.  1 when some must see the body; -1 it may not pass. */
+int hx_tap_head(struct px_conn *c, struct h1_head *h, struct err *e) MUST_USE;
+/* As hx_move_body for an answer that is tapped. */
+enum px_io_result hx_tap_move(struct px_conn *c, bool *progress, struct err *e);
+void hx_tap_end(struct px_conn *c);
 
 #endif

@@ -84,13 +84,33 @@ struct l7_proto {
 	bool (*still_allowed)(struct px_conn *c);
 };
 
-/* The request under way in a tunnel or a forwarded one (l7_http.c). */
+/* The request under way in a tunnel or a forwarded one (hx.h). */
 enum hx_resp { HX_RESP_HEAD, HX_RESP_BODY, HX_RESP_DONE };
 struct hx_body {
 	enum h1_framing framing;
 	uint64_t left;
 	struct h1_chunk chunk;
 	bool done;
+};
+/* A request body that is seen whole before it goes (hx_hold.c). */
+struct hx_held {
+	bool on; /* still coming in */
+	bool asterisk; /* the target is * */
+	size_t limit; /* bytes of body it may have as it comes */
+	size_t counted; /* of px->held */
+	size_t at; /* of body, gone upstream */
+	struct buf head, body;
+};
+/* An answer that is looked at on its way (hx_tap.c). */
+enum { HX_TAPS_MAX = 4 };
+struct hx_tap;
+struct hx_tapped {
+	const struct hx_tap *tap[HX_TAPS_MAX];
+	void *state[HX_TAPS_MAX];
+	size_t n; /* 0: it passes as it comes */
+	struct buf out; /* what they let go */
+	size_t at; /* of out, gone to the client */
+	bool last; /* they have seen the end */
 };
 struct hx {
 	bool active;
@@ -105,6 +125,8 @@ struct hx {
 	unsigned interim;
 	enum hx_resp resp_state;
 	struct hx_body req, resp;
+	struct hx_held held;
+	struct hx_tapped tapped;
 	size_t scanned; /* h1_head_end's memory for the client side */
 	size_t scanned_up;
 	uint64_t requests;
@@ -207,6 +229,7 @@ struct px {
 
 	struct px_conn *slot[PX_SLOTS];
 	unsigned n_conns, n_counted;
+	size_t held; /* bytes of all bodies that are held */
 	uint16_t free_slot; /* where to look first */
 	uint32_t serial;
 	bool who_unsent; /* some connection's question waits for room */
@@ -272,12 +295,18 @@ enum px_next px_tls_upstream(struct px_conn *c);
 enum px_next px_tls_client(struct px_conn *c);
 enum px_next px_sniff_inner(struct px_conn *c);
 
-/* l7_http.c; l7.def */
+/* l7_http.c and hx_*.c; l7.def */
 #define L7(name) extern const struct l7_proto l7_##name;
 #include "proxy/l7.def"
 #undef L7
 enum px_next px_l7(struct px_conn *c);
 enum px_next l7_http_run(struct px_conn *c);
+#define HOLD(name) extern const struct hx_holder hold_##name;
+#include "proxy/hold.def"
+#undef HOLD
+#define TAP(name) extern const struct hx_tap tap_##name;
+#include "proxy/taps.def"
+#undef TAP
 
 /* relay.c */
 enum px_next px_raw(struct px_conn *c);

@@ -1,0 +1,150 @@
+/*
+ * hx_body: bodies on their way, decoded and framed anew.  Not one byte goes on
+ * by being next to something allowed; the state of a body is O(1).
+ */
+#include "proxy/hx.h"
+
+enum {
+	DIRECT_MIN = 4096 /* from here copying costs more than a write */
+};
+
+bool
+hx_has_body(const struct h1_head *h)
+{
+	return h->framing != H1_BODY_NONE &&
+	       (h->framing != H1_BODY_LENGTH || h->content_length > 0);
+}
+
+void
+hx_body_start(struct hx_body *b, const struct h1_head *h)
+{
+	b->framing = h->framing;
+	b->left = h->content_length;
+	b->done = !hx_has_body(h);
+	h1_chunk_init(&b->chunk);
+}
+
+void
+hx_put_chunk(struct px_end *to, struct view data)
+{
+	char line[24];
+	struct buf b = { .p = line, .cap = sizeof(line), .max = sizeof(line) };
+
+	h1_write_chunk_head(&b, data.n);
+	px_put(to, buf_view(&b));
+	px_put(to, data);
+	px_put(to, H1_CHUNK_END);
+}
+
+/* One piece of a chunked body. */
+static enum px_io_result
+move_chunked(struct hx_body *b, struct px_end *from, struct px_end *to,
+    bool rechunk, struct err *e)
+{
+	struct view in = px_in(from), data = { 0 };
+	size_t room = px_out_room(to);
+	ssize_t used;
+
+	if (room < DIRECT_MIN)
+		return PX_IO_AGAIN;
+	in.n = MIN(in.n, room - HX_CHUNK_ROOM);
+	used = h1_chunk_feed(&b->chunk, in, &data, e);
+	if (used < 0)
+		return PX_IO_FAIL;
+	if (data.n > 0 && rechunk)
+		hx_put_chunk(to, data);
+	else
+		px_put(to, data);
+	px_eat(from, (size_t)used);
+	b->done = b->chunk.done;
+	if (b->done && rechunk)
+		px_put(to, H1_CHUNK_LAST);
+	return PX_IO_OK;
+}
+
+/* One piece of a body whose bytes are its data. */
+static enum px_io_result
+move_plain(
+    struct hx_body *b, struct px_end *from, struct px_end *to, struct err *e)
+{
+	struct view v = px_in(from);
+	enum px_io_result r = PX_IO_OK;
+	size_t n = 0;
+
+	if (b->framing == H1_BODY_LENGTH && v.n > b->left)
+		v.n = (size_t)b->left;
+	if (px_out_pending(to) == 0 && (v.n >= DIRECT_MIN || to->blocked)) {
+		r = px_write_through(to, v, &n, e);
+		if (r == PX_IO_FAIL)
+			r = PX_IO_AGAIN; /* `failed` says it */
+	} else {
+		n = MIN(v.n, px_out_room(to));
+		px_put(to, view_slice(v, 0, n));
+		if (n == 0)
+			return PX_IO_AGAIN;
+	}
+	px_eat(from, n);
+	if (b->framing == H1_BODY_LENGTH) {
+		b->left -= n;
+		b->done = b->left == 0;
+	}
+	return r;
+}
+
+enum px_io_result
+hx_move_body(struct hx_body *b, struct px_end *from, struct px_end *to,
+    bool rechunk, bool *progress, struct err *e)
+{
+	enum px_io_result r;
+
+	while (!b->done) {
+		if (to->failed)
+			return PX_IO_AGAIN;
+		if (px_in(from).n == 0) {
+			r = px_fill(from, e);
+			if (r != PX_IO_OK)
+				return r;
+		}
+		r = b->framing == H1_BODY_CHUNKED
+			? move_chunked(b, from, to, rechunk, e)
+			: move_plain(b, from, to, e);
+		if (r != PX_IO_OK)
+			return r;
+		*progress = true;
+	}
+	return PX_IO_OK;
+}
+
+enum px_io_result
+hx_take(struct hx_body *b, struct px_end *from, struct view *data, size_t *used,
+    struct err *e)
+{
+	struct view in = px_in(from);
+	ssize_t n;
+
+	*data = (struct view) { 0 };
+	*used = 0;
+	if (in.n == 0) {
+		enum px_io_result r = px_fill(from, e);
+
+		if (r != PX_IO_OK)
+			return r;
+		in = px_in(from);
+	}
+	if (b->framing == H1_BODY_CHUNKED) {
+		n = h1_chunk_feed(&b->chunk, in, data, e);
+		if (n < 0)
+			return PX_IO_FAIL;
+		b->done = b->chunk.done;
+		*used = (size_t)n;
+		return PX_IO_OK;
+	}
+	if (b->framing == H1_BODY_LENGTH) {
+		in.n = (size_t)MIN(b->left, (uint64_t)in.n);
+		b->left -= in.n;
+		b->done = b->left == 0;
+	}
+	*data = in;
+	*used = in.n;
+	return PX_IO_OK;
+}
