@@ -60,7 +60,8 @@ struct h1_refusal {
  * Length of the head at the start of `in`, its CRLF CRLF included; 0 when it
  * is not whole yet; -1 when it can never be one (longer than max, bare LF).
  * *scanned (start with 0) remembers how far was looked, so that feeding bytes
- * one by one costs O(n) in all.
+ * one by one costs O(n) in all; asked again about the same head, it answers the
+ * same.
  */
 ssize_t h1_head_end(
     struct view in, size_t max, size_t *scanned, struct err *e) MUST_USE;

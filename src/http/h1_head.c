@@ -30,7 +30,7 @@ h1_head_end(struct view in, size_t max, size_t *scanned, struct err *e)
 			return err_set(e, ERR_PROTO,
 			    "head holds a line feed without carriage return");
 		if (at >= 4 && memcmp(lf - 3, "\r\n\r", 3) == 0) {
-			*scanned = at;
+			*scanned = at - 1; /* asked again, found again */
 			return (ssize_t)at;
 		}
 	}

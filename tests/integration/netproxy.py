@@ -653,6 +653,16 @@ def check_kept_connection_that_ends_is_not_used():
         assert o.numbers() == [0, 1, 1], o.seen
 
 
+def check_request_that_may_not_be_repeated_takes_no_connection_that_rested():
+    """Its head was read when that is seen: it must be found again, however long the body behind it."""
+    with Origin() as o:
+        for n, body in ((1, b"hi"), (2, b"x" * 60000)):
+            assert pooled()[1] == b"ok"
+            time.sleep(2.2)
+            assert pooled(request(method=b"POST", body=body))[1] == b"ok"
+            assert o.numbers()[-1] == n, o.seen
+
+
 def check_request_is_repeated_once_when_a_kept_connection_dies():
     for inner in (tls, plain):
         with Origin([OK, None]) as o:

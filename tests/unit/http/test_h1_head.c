@@ -291,6 +291,9 @@ TEST(h1_head, end_is_found_however_bytes_arrive)
 			    H1_REQUEST_HEAD_MAX, &scanned, &e);
 		}
 		CHECK_INT(end, ==, want);
+		CHECK_INT(h1_head_end((struct view) { text, n },
+			      H1_REQUEST_HEAD_MAX, &scanned, &e),
+		    ==, want);
 	}
 }
 
