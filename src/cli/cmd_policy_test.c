@@ -105,7 +105,7 @@ ask(const struct snapshot *s, const struct policy_who *who, const char *method,
 		    r->rule, sizeof(r->rule), "endpoints[%u]", conn.endpoint);
 	}
 	if (conn.allow && !q->connect_only &&
-	    conn.protocol == POLICY_PROTO_REST) {
+	    policy_protocol_is_inspected(conn.protocol)) {
 		struct policy_request req = { view_of(method),
 			buf_view(&q->target.path), q->target.query };
 
@@ -114,12 +114,15 @@ ask(const struct snapshot *s, const struct policy_who *who, const char *method,
 		if (v.policy != NULL)
 			r->policy = v.policy;
 		r->rule[0] = '\0';
-		if (v.allow)
+		if (v.rule != POLICY_NO_RULE)
 			(void)snprintf(r->rule, sizeof(r->rule),
-			    "endpoints[%u].rules[%u]", v.endpoint, v.rule);
-		else
+			    "endpoints[%u].%s[%u]", v.endpoint,
+			    v.by_deny_rule ? "deny_rules" : "rules", v.rule);
+		if (!v.allow)
 			r->verdict =
-			    conn.enforcement == POLICY_AUDIT ? "audit" : "deny";
+			    v.enforcement == POLICY_AUDIT && !v.bad_query
+				? "audit"
+				: "deny";
 		m = req.method;
 		path = req.path;
 	}

@@ -19,6 +19,8 @@ is_absent(const struct p_field *f, const void *m)
 		return !(f->flags & ALWAYS) &&
 		       ((const struct p_uint *)m)->v == 0;
 	case K_BOOL:
+		if (f->flags & ISTRUE)
+			return p_is_true(m);
 		return !(f->flags & ALWAYS) && !((const struct p_bool *)m)->v;
 	case K_STR:
 		return !(f->flags & ALWAYS) &&
@@ -34,7 +36,10 @@ is_absent(const struct p_field *f, const void *m)
 	case K_NAMED:
 		return ((const struct p_list *)m)->n == 0;
 	case K_QUERY:
+	case K_PARAMS:
 		return ((const struct p_query *)m)->n == 0;
+	case K_TOOL:
+		return true; /* among the params */
 	}
 	return true;
 }
@@ -169,7 +174,10 @@ put_value(
 		break;
 	}
 	case K_QUERY:
+	case K_PARAMS:
 		put_query(out, m, indent + 2);
+		break;
+	case K_TOOL:
 		break;
 	}
 }
@@ -292,7 +300,10 @@ hash_value(struct buf *out, const struct p_field *f, const void *m)
 		}
 		break;
 	}
-	case K_QUERY: {
+	case K_TOOL:
+		break;
+	case K_QUERY:
+	case K_PARAMS: {
 		const struct p_query *q = m;
 
 		for (size_t i = 0; i < q->n; i++) {

@@ -236,8 +236,6 @@ static const struct word {
 	const char *const *words;
 	bool nocase;
 } words[] = {
-	{ offsetof(struct p_endpoint, protocol), "protocol", "rest or sql",
-	    (const char *const[]) { "rest", "sql", NULL }, true },
 	{ offsetof(struct p_endpoint, tls), "tls", "skip",
 	    (const char *const[]) {
 		"skip", "auto", "terminate", "passthrough", NULL },
@@ -252,8 +250,26 @@ static const struct word {
 };
 
 static void
+check_protocol(struct place *pl, const struct p_str *s, bool known)
+{
+	AUTO_BUF struct buf known_words = BUF_INIT(256);
+
+	if (s->v.n == 0 || known)
+		return;
+	for (int i = POLICY_PROTO_NONE + 1; i < POLICY_PROTOCOLS; i++)
+		buf_printf(&known_words, "%s%s",
+		    i == POLICY_PROTOCOLS - 1 ? " or "
+		    : known_words.n > 0       ? ", "
+					      : "",
+		    policy_protocol_word((enum policy_protocol)i));
+	ERROR(pl, s->h.at, "unknown protocol '%s' (expected %s)",
+	    p_show(s->v).text, buf_str(&known_words));
+}
+
+static void
 check_words(struct place *pl, const struct p_endpoint *e)
 {
+	check_protocol(pl, &e->protocol, p_protocol(e) != POLICY_PROTO_NONE);
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		const struct p_str *s =
 		    (const void *)((const char *)e + words[i].offset);
@@ -303,6 +319,11 @@ check_treatment(struct place *pl, const struct p_endpoint *e)
 		ERROR(pl, rules ? e->rules.h.at : e->access.h.at,
 		    "rules and access need a protocol (add 'protocol: rest'); "
 		    "without one every request would pass");
+	if (!policy_protocol_is_inspected(p_protocol(e)) &&
+	    !e->protocol.h.bad && (e->deny_rules.h.set || e->path.v.n > 0))
+		ERROR(pl, e->m.h.at,
+		    "deny_rules and path need a protocol whose requests are "
+		    "judged (add 'protocol: rest')");
 	if (word_is(&e->tls, "terminate") || word_is(&e->tls, "passthrough"))
 		WARN(pl, e->tls.h.at,
 		    "'tls: %s' is deprecated; TLS "

@@ -61,7 +61,7 @@ enforcement_of(const struct p_endpoint *e)
 static const char *
 protocol_of(const struct p_endpoint *e)
 {
-	return view_eq_nocase(e->protocol.v, VIEW("sql")) ? "sql" : "rest";
+	return policy_protocol_word(p_protocol(e));
 }
 
 static bool

@@ -1,80 +1,22 @@
-#include "policy/compiled.h"
+/*
+ * compile: a policy into a snapshot: binaries, keys, and how connections are
+ * treated.  Rules are in compile_rules.c and compile_ops.c.
+ */
+#include "policy/compile.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 
-struct compiler {
-	struct snapshot *s;
-	struct strmap globmap; /* delimiter and pattern to place in s->globs */
-	size_t globs_cap;
-	struct arena tmp;
-	uint32_t **policy_globs; /* places in s->binaries, by policy */
-	size_t *policy_nglobs;
-	uint32_t *seen; /* by binary: the stamp of the last key with it */
-	uint32_t stamp;
-	struct pending *pending; /* one for each (endpoint, port) */
-	size_t npending;
-	struct err *e;
-};
-
-/* An endpoint under one of its ports, on the way to its key. */
-struct pending {
-	uint32_t key;
-	struct c_place at;
-	const struct p_endpoint *e;
-};
-
-static const struct preset {
-	const char *name;
-	const char *methods[7];
-} presets[] = {
-	{ "read-only", { "GET", "HEAD", "OPTIONS" } },
-	{ "read-write", { "GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH" } },
-	{ "full", { "*" } },
-};
-
-const char *const *
-p_preset(struct view access)
-{
-	for (size_t i = 0; i < ARRAY_LEN(presets); i++)
-		if (view_eq(access, view_of(presets[i].name)))
-			return presets[i].methods;
-	return NULL;
-}
-
-uint16_t
-c_method(struct view m)
-{
-	static const struct {
-		struct view name;
-		uint16_t bit;
-	} known[] = {
-		{ { "GET", 3 }, METHOD_GET },
-		{ { "POST", 4 }, METHOD_POST },
-		{ { "HEAD", 4 }, METHOD_HEAD },
-		{ { "PUT", 3 }, METHOD_PUT },
-		{ { "DELETE", 6 }, METHOD_DELETE },
-		{ { "PATCH", 5 }, METHOD_PATCH },
-		{ { "OPTIONS", 7 }, METHOD_OPTIONS },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(known); i++)
-		if (view_eq_nocase(m, known[i].name))
-			return known[i].bit;
-	return METHOD_OTHER;
-}
-
-static uint64_t *
-set_new(struct compiler *c)
+uint64_t *
+c_set_new(struct compiler *c)
 {
 	return ARENA_ARRAY(&c->s->arena, c->s->words, uint64_t);
 }
 
-/* One compiled glob for each distinct pattern; NULL on error. */
-static const struct glob *
-intern_glob(struct compiler *c, struct view pattern, char delim)
+const struct glob *
+c_glob(struct compiler *c, struct view pattern, char delim)
 {
 	struct snapshot *s = c->s;
 	char *key = arena_alloc(&c->tmp, pattern.n + 1, 1);
@@ -99,6 +41,54 @@ intern_glob(struct compiler *c, struct view pattern, char delim)
 	return s->globs[s->nglobs++];
 }
 
+int
+c_scope_glob(
+    struct compiler *c, const struct p_endpoint *e, const struct glob **out)
+{
+	*out = NULL;
+	if (c_rank(e->path.v) == 0)
+		return 0;
+	*out = c_glob(c, e->path.v, '/');
+	return *out != NULL ? 0 : -1;
+}
+
+int
+c_glob_list(struct compiler *c, const struct p_strs *patterns, char delim,
+    const struct glob *const **out)
+{
+	const struct glob **g =
+	    ARENA_ARRAY(&c->s->arena, patterns->n, const struct glob *);
+
+	for (size_t i = 0; i < patterns->n; i++) {
+		g[i] = c_glob(c, patterns->v[i].v, delim);
+		if (g[i] == NULL)
+			return -1;
+	}
+	*out = g;
+	return 0;
+}
+
+int
+c_matchers(struct compiler *c, const struct p_query *q, char delim,
+    const struct c_query **out, size_t *n)
+{
+	struct c_query *v;
+
+	*out = NULL;
+	*n = q->n;
+	if (q->n == 0)
+		return 0;
+	v = ARENA_ARRAY(&c->s->arena, q->n, struct c_query);
+	for (size_t i = 0; i < q->n; i++) {
+		v[i].name = q->v[i].name.v;
+		v[i].n = q->v[i].globs.n;
+		if (c_glob_list(c, &q->v[i].globs, delim, &v[i].globs) < 0)
+			return -1;
+	}
+	*out = v;
+	return 0;
+}
+
 /* --- binaries ----------------------------------------------------------- */
 
 static int
@@ -111,10 +101,10 @@ add_binary(struct compiler *c, unsigned policy, struct view path)
 	if (at == s->nbinaries) {
 		s->nbinaries++;
 		b->path = path;
-		b->policies = set_new(c);
+		b->policies = c_set_new(c);
 		/* Only a pattern with '*' is one. */
 		if (view_find(path, '*') >= 0) {
-			b->glob = intern_glob(c, path, '/');
+			b->glob = c_glob(c, path, '/');
 			if (b->glob == NULL)
 				return -1;
 		}
@@ -190,26 +180,102 @@ compile_key_globs(struct compiler *c, struct c_key *k)
 
 /* --- keys ------------------------------------------------------------- */
 
-static uint32_t
+static struct view
+key_text(char *to, int kind, uint16_t port, struct view name)
+{
+	c_key_head(to, kind, port);
+	if (name.n > 0)
+		memcpy(to + C_KEY_HEAD, name.p, name.n);
+	return (struct view) { to, C_KEY_HEAD + name.n };
+}
+
+/* Puts the key at `at` among the label patterns of one name and port. */
+static int
+chain_label(
+    struct compiler *c, uint32_t at, uint16_t port, const struct p_host *name)
+{
+	struct snapshot *s = c->s;
+	struct view full = { name->text, name->n }, label, parent;
+	char text[C_KEY_HEAD + P_HOST_MAX];
+	struct view t;
+	uint32_t head;
+
+	label = view_cut(full, '.', &parent);
+	s->keys[at].label = c_glob(c, label, '.');
+	if (s->keys[at].label == NULL)
+		return -1;
+	t = key_text(text, HOST_LABELS, port, parent);
+	head = strmap_get(&s->keymap, t);
+	if (head == STRMAP_NONE) {
+		(void)strmap_add(&s->keymap, arena_view(&s->arena, t), at);
+		return 0;
+	}
+	s->keys[at].next_label = s->keys[head].next_label;
+	s->keys[head].next_label = at;
+	return 0;
+}
+
+static int
 key_of(struct compiler *c, enum p_hostkind kind, uint16_t port,
-    const struct p_host *name)
+    const struct p_host *name, uint32_t *out)
 {
 	struct snapshot *s = c->s;
 	char text[C_KEY_HEAD + P_HOST_MAX];
-	struct view t = { text, C_KEY_HEAD + name->n };
-	uint32_t at;
+	struct view t =
+	    key_text(text, kind, port, (struct view) { name->text, name->n });
 
-	c_key_head(text, kind, port);
-	memcpy(text + C_KEY_HEAD, name->text, name->n);
-	at = strmap_get(&s->keymap, t);
-	if (at != STRMAP_NONE)
-		return at;
+	*out = strmap_get(&s->keymap, t);
+	if (*out != STRMAP_NONE)
+		return 0;
+	*out = (uint32_t)s->nkeys++;
 	s->has_star |= kind == HOST_STAR;
 	s->has_globstar |= kind == HOST_GLOBSTAR;
 	s->has_any |= kind == HOST_ANY;
-	s->keys[s->nkeys].exact = kind == HOST_EXACT;
-	return strmap_add(
-	    &s->keymap, arena_view(&s->arena, t), (uint32_t)s->nkeys++);
+	s->has_label |= kind == HOST_LABEL;
+	s->keys[*out].kind = kind;
+	s->keys[*out].next_label = C_NONE;
+	(void)strmap_add(&s->keymap, arena_view(&s->arena, t), *out);
+	return kind == HOST_LABEL ? chain_label(c, *out, port, name) : 0;
+}
+
+static int
+collect_endpoint(
+    struct compiler *c, struct c_place at, const struct p_endpoint *e)
+{
+	enum p_hostkind kind;
+	struct p_host name;
+	uint32_t unused;
+
+	if (p_host_selector(e->host.v, &kind, &name) < 0)
+		return err_set(
+		    c->e, ERR_INVALID, "host '%s'", p_show(e->host.v).text);
+	for (size_t m = 0; m < e->ports.n; m++) {
+		struct pending *p = &c->pending[c->npending++];
+
+		*p = (struct pending) { .at = at, .e = e };
+		if (key_of(c, kind, (uint16_t)e->ports.v[m].v, &name, &p->key) <
+		    0)
+			return -1;
+	}
+	/* Port 0 stands for any, in questions about the name alone. */
+	if (e->ports.n == 0 || c->s->policies[at.policy].binaries.n == 0)
+		return 0;
+	return key_of(c, kind, 0, &name, &unused);
+}
+
+static size_t
+count_persisted(const struct snapshot *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->npolicies; i++)
+		for (size_t k = 0; k < s->policies[i].endpoints.n; k++) {
+			const struct p_endpoint *e =
+			    &p_endpoints(&s->policies[i])[k];
+
+			n += e->ports.n * e->graphql_persisted_queries.n;
+		}
+	return n;
 }
 
 static int
@@ -220,28 +286,19 @@ collect(struct compiler *c)
 
 	for (size_t i = 0; i < s->npolicies; i++)
 		for (size_t k = 0; k < s->policies[i].endpoints.n; k++)
-			n += p_endpoints(&s->policies[i])[k].ports.n;
+			n += p_endpoints(&s->policies[i])[k].ports.n + 1;
+	s->persisted = ARENA_ARRAY(
+	    &s->arena, count_persisted(s) + 1, struct c_persisted *);
 	c->pending = ARENA_ARRAY(&c->tmp, n + 1, struct pending);
 	s->keys = ARENA_ARRAY(&s->arena, n + 1, struct c_key);
 	for (size_t i = 0; i < s->npolicies; i++) {
 		const struct p_policy *p = &s->policies[i];
 
-		for (size_t k = 0; k < p->endpoints.n; k++) {
-			const struct p_endpoint *e = &p_endpoints(p)[k];
-			enum p_hostkind kind;
-			struct p_host name;
-
-			if (p_host_selector(e->host.v, &kind, &name) < 0)
-				return err_set(c->e, ERR_INVALID, "host '%s'",
-				    p_show(e->host.v).text);
-			for (size_t m = 0; m < e->ports.n; m++)
-				c->pending[c->npending++] = (struct pending) {
-					.key = key_of(c, kind,
-					    (uint16_t)e->ports.v[m].v, &name),
-					.at = { (uint16_t)i, (uint16_t)k },
-					.e = e,
-				};
-		}
+		for (size_t k = 0; k < p->endpoints.n; k++)
+			if (collect_endpoint(c,
+				(struct c_place) { (uint16_t)i, (uint16_t)k },
+				&p_endpoints(p)[k]) < 0)
+				return -1;
 	}
 	return 0;
 }
@@ -261,16 +318,15 @@ pending_order(const void *ap, const void *bp)
 static struct c_class
 class_of(struct compiler *c, const struct p_endpoint *e)
 {
-	struct c_class k = { 0 };
+	struct c_class k = { .protocol = p_protocol(e),
+		.h2c = e->h2c.v,
+		.advised = e->advisor_proposed.v };
 	struct policy_net *nets;
 
-	if (view_eq_nocase(e->protocol.v, VIEW("rest")))
-		k.protocol = POLICY_PROTO_REST;
-	else if (view_eq_nocase(e->protocol.v, VIEW("sql")))
-		k.protocol = POLICY_PROTO_SQL;
 	if (view_eq(e->enforcement.v, VIEW("audit")))
 		k.enforcement = POLICY_AUDIT;
-	if (view_eq(e->tls.v, VIEW("skip")))
+	/* What is said inside a plain TCP connection is nobody's business. */
+	if (view_eq(e->tls.v, VIEW("skip")) || k.protocol == POLICY_PROTO_TCP)
 		k.tls = POLICY_TLS_SKIP;
 	if (e->allowed_ips.n == 0)
 		return k;
@@ -286,7 +342,8 @@ static bool
 class_eq(const struct c_class *a, const struct c_class *b)
 {
 	return a->protocol == b->protocol && a->enforcement == b->enforcement &&
-	       a->tls == b->tls && a->nnets == b->nnets &&
+	       a->tls == b->tls && a->h2c == b->h2c &&
+	       a->advised == b->advised && a->nnets == b->nnets &&
 	       (a->nnets == 0 ||
 		   memcmp(a->nets, b->nets, a->nnets * sizeof(*a->nets)) == 0);
 }
@@ -300,148 +357,10 @@ add_class(struct compiler *c, struct c_key *k, const struct pending *p)
 	while (i < k->nclasses && !class_eq(&k->classes[i], &new))
 		i++;
 	if (i == k->nclasses) {
-		new.policies = set_new(c);
+		new.policies = c_set_new(c);
 		k->classes[k->nclasses++] = new;
 	}
 	c_set(k->classes[i].policies, p->at.policy);
-}
-
-/* --- rules ------------------------------------------------------------ */
-
-static uint16_t
-rule_methods(struct view method)
-{
-	uint16_t bit = c_method(method);
-
-	if (view_eq(method, VIEW("*")))
-		return METHOD_ANY;
-	if (bit == METHOD_GET)
-		return METHOD_GET | METHOD_HEAD;
-	return bit == METHOD_OTHER ? 0 : bit;
-}
-
-static int
-compile_query(struct compiler *c, const struct p_query *q, struct c_rule *out)
-{
-	struct c_query *v = ARENA_ARRAY(&c->s->arena, q->n, struct c_query);
-
-	for (size_t i = 0; i < q->n; i++) {
-		const struct p_strs *globs = &q->v[i].globs;
-		const struct glob **g =
-		    ARENA_ARRAY(&c->s->arena, globs->n, const struct glob *);
-
-		for (size_t k = 0; k < globs->n; k++) {
-			g[k] = intern_glob(c, globs->v[k].v, '.');
-			if (g[k] == NULL)
-				return -1;
-		}
-		v[i] = (struct c_query) { q->v[i].name.v, g, globs->n };
-	}
-	out->query = v;
-	out->nquery = q->n;
-	return 0;
-}
-
-static size_t
-rule_count(const struct p_endpoint *e)
-{
-	const char *const *methods = p_preset(e->access.v);
-	size_t n = e->rules.n;
-
-	if (!view_eq_nocase(e->protocol.v, VIEW("rest")))
-		return 0;
-	while (methods != NULL && *methods != NULL) {
-		methods++;
-		n++;
-	}
-	return n;
-}
-
-static int
-add_rule(struct compiler *c, struct c_key *k, const struct pending *p,
-    size_t index, struct view method, struct view path,
-    const struct p_query *query)
-{
-	struct c_rule *r = &k->rules[k->nrules];
-
-	*r = (struct c_rule) { .policy = p->at.policy,
-		.endpoint = p->at.endpoint,
-		.rule = (uint16_t)index,
-		.methods = rule_methods(method),
-		.method = method };
-	r->path = intern_glob(c, path, '/');
-	if (r->path == NULL)
-		return -1;
-	if (query != NULL && query->n > 0) {
-		k->has_query = true;
-		if (compile_query(c, query, r) < 0)
-			return -1;
-	}
-	k->nrules++;
-	return 0;
-}
-
-static int
-add_rules(struct compiler *c, struct c_key *k, const struct pending *p)
-{
-	const char *const *methods = p_preset(p->e->access.v);
-
-	if (rule_count(p->e) == 0)
-		return 0;
-	for (size_t i = 0; methods != NULL && methods[i] != NULL; i++)
-		if (add_rule(
-			c, k, p, i, view_of(methods[i]), VIEW("**"), NULL) < 0)
-			return -1;
-	for (size_t i = 0; i < p->e->rules.n; i++) {
-		const struct p_allow *a = &p_rules(p->e)[i].allow;
-
-		if (add_rule(c, k, p, i, a->method.v, a->path.v, &a->query) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* By prefix, then by place. */
-static int
-rule_order(const void *ap, const void *bp)
-{
-	const struct c_rule *a = ap, *b = bp;
-	int c = view_cmp(glob_prefix(a->path), glob_prefix(b->path));
-
-	if (c != 0)
-		return c;
-	if (a->policy != b->policy)
-		return a->policy < b->policy ? -1 : 1;
-	if (a->endpoint != b->endpoint)
-		return a->endpoint < b->endpoint ? -1 : 1;
-	return (int)a->rule - (int)b->rule;
-}
-
-static void
-group_rules(struct compiler *c, struct c_key *k)
-{
-	if (k->nrules == 0)
-		return;
-	qsort(k->rules, k->nrules, sizeof(*k->rules), rule_order);
-	k->groups = ARENA_ARRAY(&c->s->arena, k->nrules, struct c_group);
-	for (size_t i = 0; i < k->nrules; i++) {
-		struct view prefix = glob_prefix(k->rules[i].path);
-		struct c_group *g = k->groups + k->ngroups;
-		uint32_t parent = (uint32_t)k->ngroups - 1;
-
-		if (k->ngroups > 0 && view_eq(g[-1].prefix, prefix)) {
-			g[-1].n++;
-			continue;
-		}
-		if (k->ngroups == 0)
-			parent = C_NONE;
-		/* Sorted: every prefix of this one is on that chain. */
-		while (parent != C_NONE &&
-		       !view_starts(prefix, k->groups[parent].prefix))
-			parent = k->groups[parent].parent;
-		*g = (struct c_group) { prefix, parent, (uint32_t)i, 1 };
-		k->ngroups++;
-	}
 }
 
 /* v[0..n): everything under one key. */
@@ -450,24 +369,22 @@ compile_key(
     struct compiler *c, struct c_key *k, const struct pending *v, size_t n)
 {
 	struct arena *a = &c->s->arena;
-	size_t rules = 0;
 
-	for (size_t i = 0; i < n; i++)
-		rules += rule_count(v[i].e);
-	k->policies = set_new(c);
+	k->policies = c_set_new(c);
 	k->places = ARENA_ARRAY(a, n, struct c_place);
 	k->classes = ARENA_ARRAY(a, n, struct c_class);
-	k->rules = ARENA_ARRAY(a, rules, struct c_rule);
 	for (size_t i = 0; i < n; i++) {
 		c_set(k->policies, v[i].at.policy);
 		k->places[k->nplaces++] = v[i].at;
 		add_class(c, k, &v[i]);
-		if (add_rules(c, k, &v[i]) < 0)
-			return -1;
+		if (p_protocol(v[i].e) == POLICY_PROTO_TCP &&
+		    c->s->policies[v[i].at.policy].binaries.n > 0)
+			k->tcp = true;
 	}
-	group_rules(c, k);
 	compile_key_globs(c, k);
-	return 0;
+	if (c_compile_scopes(c, k, v, n) < 0 || c_compile_rules(c, k, v, n) < 0)
+		return -1;
+	return c_compile_ops(c, k, v, n);
 }
 
 static int
@@ -487,6 +404,7 @@ compile_keys(struct compiler *c)
 			&c->pending[i], n) < 0)
 			return -1;
 	}
+	c_index_ops(c);
 	return 0;
 }
 
@@ -507,6 +425,8 @@ snapshot_new(const struct policy *p, uint64_t generation, struct snapshot **out,
 	assert(s->words <= C_WORDS_MAX);
 	s->keymap = STRMAP_INIT(&s->arena);
 	s->binmap = STRMAP_INIT(&s->arena);
+	s->opmap = STRMAP_INIT(&s->arena);
+	s->idmap = STRMAP_INIT(&s->arena);
 	c.globmap = STRMAP_INIT(&c.tmp);
 	rc = collect(&c);
 	if (rc == 0)
@@ -514,6 +434,7 @@ snapshot_new(const struct policy *p, uint64_t generation, struct snapshot **out,
 	if (rc == 0)
 		rc = compile_keys(&c);
 	arena_fini(&c.tmp);
+	free(c.ops);
 	if (rc < 0) {
 		snapshot_unref(s);
 		return err_wrap(e, "compile policy");

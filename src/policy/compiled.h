@@ -22,27 +22,37 @@
 
 enum {
 	C_WORDS_MAX = PL_POLICIES_MAX / 64,
-	/* exact, one parent, a suffix a label, hostless */
-	C_KEYS_MAX = P_HOST_MAX / 2 + 4
+	/* exact, one parent and its label patterns, a suffix a label, hostless
+	 */
+	C_KEYS_MAX = P_HOST_MAX / 2 + 4 + PL_LABELS_MAX
 };
 
-/* A parameter's matcher: every value must match one of the globs. */
+struct c_text;
+
+/* A parameter's matcher. */
 struct c_query {
 	struct view name;
 	const struct glob *const *globs;
 	size_t n;
 };
 
+struct c_place {
+	uint16_t policy, endpoint;
+};
+
+/* A rule about HTTP requests, of `rules`, `access` or `deny_rules`. */
 struct c_rule {
-	uint16_t policy, endpoint, rule;
+	struct c_place at;
+	uint16_t rule;
 	uint16_t methods; /* METHOD_ bits; 0: compare `method` */
 	struct view method;
 	const struct glob *path;
+	const struct glob *scope; /* the endpoint's path; NULL: all */
 	const struct c_query *query;
 	size_t nquery;
 };
 
-/* The rules whose path begins with `prefix`, in order of place. */
+/* Things whose path begins with `prefix`, in order. */
 struct c_group {
 	struct view prefix;
 	uint32_t parent; /* the longest group that is a prefix, or C_NONE */
@@ -50,32 +60,95 @@ struct c_group {
 };
 #define C_NONE UINT32_MAX
 
+struct c_groups {
+	struct c_group *v;
+	size_t n;
+};
+
+/* By group, in order of place. */
+struct c_rules {
+	struct c_rule *v;
+	size_t n;
+	struct c_groups groups;
+	bool has_query; /* some rule looks at the query */
+};
+
+/*
+ * What endpoints of one path say about the requests there, with the set of
+ * their policies.  By group, the most specific first.
+ */
+struct c_scope {
+	const struct glob *path;
+	struct view text; /* of the path, as written */
+	uint32_t rank; /* how specific; 0: every path */
+	struct policy_treatment t; /* policy and endpoint are found later */
+	uint64_t *policies;
+};
+
+struct c_scopes {
+	struct c_scope *v;
+	size_t n;
+	struct c_groups groups;
+};
+
+/* A rule about operations (policy_op); NULL globs match everything. */
+struct c_op {
+	struct c_place at;
+	uint16_t rule;
+	const struct glob *scope;
+	uint8_t types; /* GRAPHQL: GQL_ bits */
+	bool names_tool; /* CALL: looks at params.name */
+	const struct glob *first; /* CALL: method, GRPC: service */
+	const struct glob *second; /* GRAPHQL: name, GRPC: method */
+	const struct glob *const *fields; /* GRAPHQL */
+	size_t nfields;
+	const struct c_query *params; /* CALL */
+	size_t nparams;
+};
+
+enum { GQL_QUERY = 1, GQL_MUTATION = 2, GQL_SUBSCRIPTION = 4, GQL_ANY = 7 };
+
+/* Rules that share what they are found by; in order of place. */
+struct c_oplist {
+	const struct c_op **v;
+	size_t n;
+};
+
+/* A registered GraphQL query; several policies may register one id. */
+struct c_persisted {
+	struct c_place at;
+	const struct glob *scope;
+	const struct p_operation *operation;
+	const struct view *fields; /* as views */
+	struct c_persisted *next; /* of the same id and key */
+};
+
 /* Endpoints treated alike, as the set of their policies. */
 struct c_class {
 	enum policy_protocol protocol;
 	enum policy_enforcement enforcement;
 	enum policy_tls tls;
+	bool h2c, advised;
 	const struct policy_net *nets;
 	size_t nnets;
 	uint64_t *policies;
 };
 
-struct c_place {
-	uint16_t policy, endpoint;
-};
-
 struct c_key {
-	bool exact; /* the selector is the very host */
-	bool has_query; /* some rule looks at the query */
+	enum p_hostkind kind;
+	bool tcp; /* an endpoint of that protocol, which programs may use */
+	bool has_ops; /* some rule is about operations */
+	const struct glob *label; /* of the first label, or NULL */
+	uint32_t next_label; /* the next such key for the same name */
 	uint64_t *policies;
 	struct c_class *classes;
 	size_t nclasses;
 	struct c_place *places; /* sorted */
 	size_t nplaces;
-	struct c_rule *rules; /* by group */
-	size_t nrules;
-	struct c_group *groups;
-	size_t ngroups;
+	struct c_rules allow, deny;
+	struct c_scopes scopes;
+	const struct c_op **tools; /* rules that name a tool */
+	size_t ntools;
 	const uint32_t *globs; /* binary globs of its policies */
 	size_t nglobs;
 };
@@ -94,10 +167,16 @@ struct snapshot {
 	struct arena arena;
 	const struct p_policy *policies;
 	size_t npolicies, words;
-	bool has_star, has_globstar, has_any;
-	struct strmap keymap; /* c_key_text to place in keys */
+	bool has_star, has_globstar, has_any, has_label;
+	struct strmap keymap; /* c_key_text to place in keys; port 0: any */
 	struct c_key *keys;
 	size_t nkeys;
+	struct strmap opmap; /* c_op_text to place in oplists */
+	struct c_oplist *oplists;
+	size_t noplists;
+	struct strmap idmap; /* c_op_text to place in persisted */
+	struct c_persisted **persisted;
+	size_t npersisted;
 	struct strmap binmap; /* exact path to place in binaries */
 	struct c_binary *binaries;
 	size_t nbinaries;
@@ -114,7 +193,8 @@ enum {
 	METHOD_PATCH = 1 << 5,
 	METHOD_OPTIONS = 1 << 6,
 	METHOD_OTHER = 1 << 7,
-	METHOD_ANY = (1 << 8) - 1
+	METHOD_ANY = (1 << 8) - 1, /* of HTTP */
+	METHOD_TEXT = 1 << 8 /* WEBSOCKET_TEXT, which no request can have */
 };
 /* The bit of a method, METHOD_OTHER for any that is not listed. */
 uint16_t c_method(struct view method) MUST_USE;
@@ -122,12 +202,27 @@ uint16_t c_method(struct view method) MUST_USE;
 /* The text a key is found by; room for C_KEY_HEAD + name.n bytes. */
 enum { C_KEY_HEAD = 3 };
 static inline void
-c_key_head(char to[C_KEY_HEAD], enum p_hostkind kind, uint16_t port)
+c_key_head(char to[C_KEY_HEAD], int kind, uint16_t port)
 {
 	to[0] = (char)kind;
 	to[1] = (char)(port >> 8);
 	to[2] = (char)port;
 }
+
+/* The kind under which label patterns of a name are chained. */
+enum { HOST_LABELS = 'L' };
+
+/*
+ * The text that rules about operations are found by: the key's place, what
+ * they are about, and two literals, each empty when the rule has a pattern
+ * there.  *out is in `to`; false when no rule can have such literals.
+ */
+enum { C_OP_DENY = 0x80, C_OP_ID = 0x40, C_OP_TEXT = 6 + 2 * PL_PATTERN_MAX };
+bool c_op_text(char to[C_OP_TEXT], uint32_t key, unsigned what,
+    struct view first, struct view second, struct view *out);
+
+/* How specific a path is: the more bytes it fixes; 0 for all paths. */
+uint32_t c_rank(struct view path) MUST_USE;
 
 static inline void
 c_set(uint64_t *set, size_t i)
@@ -141,7 +236,20 @@ c_has(const uint64_t *set, size_t i)
 	return set[i / 64] >> (i % 64) & 1;
 }
 
-/* --- decide.c, for suggest.c ------------------------------------------ */
+/* --- decide.c ----------------------------------------------------------- */
+
+/*
+ * Large locals whose bytes are all written before they are read: the build
+ * zeroes every variable, which would cost more than the decision.
+ */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define UNINIT __attribute__((uninitialized))
+#endif
+#endif
+#ifndef UNINIT
+#define UNINIT
+#endif
 
 struct c_found {
 	const struct c_key *keys[C_KEYS_MAX];
@@ -157,6 +265,37 @@ bool c_find(const struct snapshot *s, const struct policy_who *who,
 int c_first(const uint64_t *set, size_t words) MUST_USE;
 /* The first matching endpoint of a policy. */
 unsigned c_endpoint_of(const struct c_found *f, unsigned policy) MUST_USE;
+const char *c_name(const struct snapshot *s, unsigned policy) MUST_USE;
+
+/* --- decide_request.c --------------------------------------------------- */
+
+/* false: nobody's. */
+bool c_treat(const struct snapshot *s, const struct c_found *f,
+    struct view path, struct policy_treatment *out);
+
+/* The end of the chain of groups that can be of this path, or C_NONE. */
+uint32_t c_chain(const struct c_groups *g, struct view path) MUST_USE;
+bool c_in_scope(const struct glob *scope, struct view path) MUST_USE;
+bool c_is_before(struct c_place a, unsigned rule_a, struct c_place b,
+    unsigned rule_b) MUST_USE;
+
+/* One question to the rules about requests. */
+struct c_ask {
+	const struct c_found *f;
+	struct view method, path;
+	uint16_t bit;
+	const struct query *query; /* NULL when there is none */
+};
+/* The first rule that matches; NULL when none does. */
+const struct c_rule *c_ask_allow(const struct c_ask *a);
+const struct c_rule *c_ask_deny(const struct c_ask *a);
+/* false, with *why: the query is not one that rules can be sure about. */
+bool c_query_of(const struct c_found *f, struct view raw, struct query *out,
+    const struct query **q, struct c_text *why);
+void c_place_of(const struct snapshot *s, struct c_place at, unsigned rule,
+    struct policy_verdict *out);
+
+/* --- reason.c ----------------------------------------------------------- */
 
 /* Bounded text for reasons: escapes what must not reach a terminal or log. */
 struct c_text {

@@ -1,19 +1,7 @@
+/* decide: who may connect where.  Requests are in decide_request.c. */
 #include "policy/decide.h"
 
 #include "policy/compiled.h"
-
-/*
- * Large locals whose bytes are all written before they are read: the build
- * zeroes every variable, which would cost more than the decision.
- */
-#if defined(__has_attribute)
-#if __has_attribute(uninitialized)
-#define UNINIT __attribute__((uninitialized))
-#endif
-#endif
-#ifndef UNINIT
-#define UNINIT
-#endif
 
 static bool
 intersects(const uint64_t *a, const uint64_t *b, size_t words)
@@ -49,6 +37,18 @@ find_key(
 		out->keys[out->n++] = &s->keys[at];
 }
 
+/* The keys whose label pattern takes in the first label. */
+static void
+find_labels(const struct snapshot *s, const char *text, size_t n,
+    struct view label, struct c_found *out)
+{
+	uint32_t at = strmap_get(&s->keymap, (struct view) { text, n });
+
+	for (; at != C_NONE; at = s->keys[at].next_label)
+		if (glob_match(s->keys[at].label, label))
+			out->keys[out->n++] = &s->keys[at];
+}
+
 /*
  * Each suffix of the host is looked up with a head put in front of it, over
  * bytes that are no longer needed.
@@ -59,7 +59,7 @@ find_keys(const struct snapshot *s, struct view host, uint16_t port,
 {
 	char text[C_KEY_HEAD + P_HOST_MAX + 1] UNINIT;
 	struct p_host h UNINIT;
-	struct view name = { text + C_KEY_HEAD, 0 }, rest;
+	struct view name = { text + C_KEY_HEAD, 0 }, rest, label;
 	char *head;
 
 	if (p_host_normalise(host, &h) < 0)
@@ -68,15 +68,21 @@ find_keys(const struct snapshot *s, struct view host, uint16_t port,
 	memcpy(text + C_KEY_HEAD, h.text, h.n);
 	c_key_head(text, HOST_EXACT, port);
 	find_key(s, text, C_KEY_HEAD + name.n, out);
-	if (s->has_star || s->has_globstar) {
+	if (s->has_star || s->has_globstar || s->has_label) {
 		bool parent = true;
 
+		label = view_cut((struct view) { h.text, h.n }, '.', &rest);
 		for ((void)view_cut(name, '.', &rest); rest.p != NULL;
 		     (void)view_cut(rest, '.', &rest)) {
 			head = text + (rest.p - text) - C_KEY_HEAD;
 			if (parent && s->has_star) {
 				c_key_head(head, HOST_STAR, port);
 				find_key(s, head, C_KEY_HEAD + rest.n, out);
+			}
+			if (parent && s->has_label) {
+				c_key_head(head, HOST_LABELS, port);
+				find_labels(
+				    s, head, C_KEY_HEAD + rest.n, label, out);
 			}
 			parent = false;
 			if (s->has_globstar) {
@@ -183,8 +189,8 @@ c_endpoint_of(const struct c_found *f, unsigned policy)
 	return best;
 }
 
-static const char *
-name_of(const struct snapshot *s, unsigned policy)
+const char *
+c_name(const struct snapshot *s, unsigned policy)
 {
 	return s->policies[policy].m.key.v.p; /* NUL-terminated in its arena */
 }
@@ -227,16 +233,16 @@ merge(
 
 			if (!intersects(c->policies, f->match, s->words))
 				continue;
-			if (k->exact)
+			if (k->kind == HOST_EXACT && !c->advised)
 				out->exact_host = true;
 			if (c->tls == POLICY_TLS_AUTO)
 				out->tls = POLICY_TLS_AUTO;
-			if (c->protocol == POLICY_PROTO_REST ||
-			    out->protocol == POLICY_PROTO_NONE)
-				out->protocol = c->protocol;
+			out->protocol = MAX(out->protocol, c->protocol);
 			if (c->protocol != POLICY_PROTO_NONE) {
 				if (!judged || c->enforcement == POLICY_ENFORCE)
 					out->enforcement = c->enforcement;
+				if (!judged || !c->h2c)
+					out->h2c = c->h2c;
 				judged = true;
 			}
 			if (!add_nets(out, c->nets, c->nnets))
@@ -273,7 +279,7 @@ put_missing(const struct snapshot *s, const struct c_found *f, struct view host,
 		c_puts(t, t->n > 0 ? "; endpoint " : "endpoint ");
 		c_put_host(t, host, port);
 		c_puts(t, " not in policy '");
-		c_put(t, view_of(name_of(s, i)));
+		c_put(t, view_of(c_name(s, i)));
 		c_puts(t, "'");
 	}
 }
@@ -286,7 +292,7 @@ put_refused(const struct snapshot *s, const struct c_found *f,
 		if (!c_has(f->endpoint, i))
 			continue;
 		c_puts(t, t->n > 0 ? "; " : "");
-		put_binary(t, who, name_of(s, i));
+		put_binary(t, who, c_name(s, i));
 	}
 }
 
@@ -346,7 +352,7 @@ judge_conn(const struct snapshot *s, const struct policy_who *who,
 		return;
 	}
 	out->allow = true;
-	out->policy = name_of(s, (unsigned)first);
+	out->policy = c_name(s, (unsigned)first);
 	out->endpoint = c_endpoint_of(&f, (unsigned)first);
 }
 
@@ -362,206 +368,42 @@ policy_decide_conn(const struct snapshot *s, const struct policy_who *who,
 	c_end(&t);
 }
 
-/* --- requests --------------------------------------------------------- */
+/* --- names -------------------------------------------------------------- */
 
-struct ask {
-	const struct snapshot *s;
-	const struct c_found *f;
-	struct view method, path;
-	uint16_t bit;
-	const struct query *query; /* NULL when there is none */
-	const struct c_rule *best;
-};
-
-static bool
-value_matches(const struct c_query *q, struct view value)
+static enum policy_name
+best_name(const struct c_found *f, bool tcp)
 {
-	if (value.n > 0 && memchr(value.p, '\0', value.n) != NULL)
-		return false;
-	for (size_t i = 0; i < q->n; i++)
-		if (glob_match(q->globs[i], value))
-			return true;
-	return false;
-}
+	static const enum policy_name names[] = {
+		[HOST_ANY] = POLICY_NAME_HOSTLESS,
+		[HOST_EXACT] = POLICY_NAME_EXACT,
+		[HOST_STAR] = POLICY_NAME_WILDCARD,
+		[HOST_GLOBSTAR] = POLICY_NAME_WILDCARD,
+		[HOST_LABEL] = POLICY_NAME_WILDCARD,
+	};
+	enum policy_name best = POLICY_NAME_NONE;
 
-/* At least one value, and every one of them. */
-static bool
-param_matches(const struct c_query *q, const struct query *in)
-{
-	bool seen = false;
-
-	for (size_t i = 0; i < in->n; i++) {
-		if (!view_eq(in->pairs[i].name, q->name))
-			continue;
-		if (!value_matches(q, in->pairs[i].value))
-			return false;
-		seen = true;
-	}
-	return seen;
-}
-
-static bool
-query_matches(const struct c_rule *r, const struct query *in)
-{
-	if (r->nquery > 0 && in == NULL)
-		return false;
-	for (size_t i = 0; i < r->nquery; i++)
-		if (!param_matches(&r->query[i], in))
-			return false;
-	return true;
-}
-
-static bool
-method_matches(const struct c_rule *r, const struct ask *a)
-{
-	if (r->methods != 0)
-		return (r->methods & a->bit) != 0;
-	return view_eq_nocase(r->method, a->method);
-}
-
-static bool
-is_before(const struct c_rule *a, const struct c_rule *b)
-{
-	if (a->policy != b->policy)
-		return a->policy < b->policy;
-	if (a->endpoint != b->endpoint)
-		return a->endpoint < b->endpoint;
-	return a->rule < b->rule;
-}
-
-/* Rules of a group are in order, so the first that matches is its best. */
-static void
-ask_group(struct ask *a, const struct c_key *k, const struct c_group *g)
-{
-	const struct glob *last = NULL;
-	bool matched = false;
-
-	for (size_t i = g->first; i < g->first + g->n; i++) {
-		const struct c_rule *r = &k->rules[i];
-
-		if (a->best != NULL && !is_before(r, a->best))
-			return;
-		if (!c_has(a->f->match, r->policy) || !method_matches(r, a))
-			continue;
-		if (r->path != last) {
-			matched = glob_match_rest(r->path, a->path);
-			last = r->path;
-		}
-		if (matched && query_matches(r, a->query)) {
-			a->best = r;
-			return;
-		}
-	}
-}
-
-static void
-ask_key(struct ask *a, const struct c_key *k)
-{
-	size_t lo = 0, hi = k->ngroups;
-	uint32_t at;
-
-	/* The last group not after the path: the end of the chain. */
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (view_cmp(k->groups[mid].prefix, a->path) <= 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (at = (uint32_t)lo - 1; lo > 0 && at != C_NONE;
-	     at = k->groups[at].parent)
-		if (view_starts(a->path, k->groups[at].prefix))
-			ask_group(a, k, &k->groups[at]);
-}
-
-static void
-explain_request(const struct policy_request *r, struct c_text *t)
-{
-	enum { SHOWN = 160 };
-	struct view path = view_slice(r->path, 0, 800);
-
-	if (r->method.n == 0 || r->path.n == 0) {
-		c_puts(t, "request denied by policy");
-		return;
-	}
-	c_put(t, view_slice(r->method, 0, SHOWN));
-	c_puts(t, " ");
-	c_put(t, path);
-	c_puts(t, path.n < r->path.n ? "... not permitted by policy"
-				     : " not permitted by policy");
-}
-
-/* The verdict in *out; the words in *t when denied. */
-static void
-judge_request(const struct snapshot *s, const struct c_found *f,
-    const struct policy_request *r, const struct query *query,
-    struct policy_verdict *out, struct c_text *t)
-{
-	struct ask a = { .s = s,
-		.f = f,
-		.method = r->method,
-		.path = r->path,
-		.bit = c_method(r->method),
-		.query = query };
-	bool looks = false;
-	int first = c_first(f->match, s->words);
-
-	if (first >= 0) {
-		out->policy = name_of(s, (unsigned)first);
-		out->endpoint = c_endpoint_of(f, (unsigned)first);
-	}
 	for (size_t i = 0; i < f->n; i++)
-		looks |= f->keys[i]->has_query;
-	if (looks && view_find(r->query, ';') >= 0) {
-		/* Attack: servers that split on ';' see other parameters. */
-		out->bad_query = true;
-		c_puts(t, "query contains ';', which servers read differently");
-		return;
-	}
-	if (first >= 0 && r->method.n > 0 && r->path.n > 0)
-		for (size_t i = 0; i < f->n; i++)
-			ask_key(&a, f->keys[i]);
-	if (a.best == NULL) {
-		explain_request(r, t);
-		return;
-	}
-	out->allow = true;
-	out->policy = name_of(s, a.best->policy);
-	out->endpoint = a.best->endpoint;
-	out->rule = a.best->rule;
+		if (!tcp || f->keys[i]->tcp)
+			best = MAX(best, names[f->keys[i]->kind]);
+	return best;
 }
 
-static __attribute__((noinline)) void
-judge_with_query(const struct snapshot *s, const struct c_found *f,
-    const struct policy_request *r, struct policy_verdict *out,
-    struct c_text *t)
+enum policy_name
+policy_names(const struct snapshot *s, struct view host)
 {
-	struct query q UNINIT;
-	struct err e;
-
-	if (query_decode(r->query, &q, &e) < 0) {
-		out->bad_query = true;
-		c_puts(t, e.text);
-		return;
-	}
-	judge_request(s, f, r, &q, out, t);
-}
-
-void
-policy_decide_request(const struct snapshot *s, const struct policy_who *who,
-    struct view host, uint16_t port, const struct policy_request *r,
-    struct policy_verdict *out, struct policy_reason *why)
-{
-	struct c_text t = { .p = why->text, .max = sizeof(why->text) };
 	struct c_found f UNINIT;
 
-	*out = (struct policy_verdict) { 0 };
-	if (who->exe.n == 0 || !c_find(s, who, host, port, &f))
-		c_puts(&t, "request denied by policy");
-	else if (r->query.n > 0)
-		judge_with_query(s, &f, r, out, &t);
-	else
-		judge_request(s, &f, r, NULL, out, &t);
-	c_end(&t);
+	f.n = 0;
+	return find_keys(s, host, 0, &f) ? best_name(&f, false)
+					 : POLICY_NAME_NONE;
+}
+
+enum policy_name
+policy_names_tcp(const struct snapshot *s, struct view host, uint16_t port)
+{
+	struct c_found f UNINIT;
+
+	f.n = 0;
+	return port != 0 && find_keys(s, host, port, &f) ? best_name(&f, true)
+							 : POLICY_NAME_NONE;
 }

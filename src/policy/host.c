@@ -77,9 +77,43 @@ p_host_normalise(struct view v, struct p_host *out)
 		   : -1;
 }
 
+/*
+ * "us-*.api.example.com": the name behind the first label must be one of two
+ * labels at least (Attack: "*-x.com" takes in names that anybody can buy).
+ */
+static int
+label_selector(struct view v, struct p_host *name)
+{
+	struct view rest, label = view_cut(v, '.', &rest), behind;
+	struct p_host parent;
+
+	if (label.n > 63 || view_ends(label, VIEW("-")) ||
+	    view_starts(label, VIEW("-")) ||
+	    p_host_normalise(rest, &parent) < 0)
+		return -1;
+	behind = (struct view) { parent.text, parent.n };
+	if (view_find(behind, '.') < 0 || !is_name(behind) ||
+	    label.n + 1 + parent.n > P_HOST_MAX)
+		return -1;
+	for (size_t i = 0; i < label.n; i++) {
+		char c = label.p[i];
+
+		c = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+		if (!is_alnum(c) && c != '-' && c != '*')
+			return -1;
+		name->text[i] = c;
+	}
+	name->text[label.n] = '.';
+	memcpy(name->text + label.n + 1, parent.text, parent.n + 1);
+	name->n = label.n + 1 + parent.n;
+	return 0;
+}
+
 int
 p_host_selector(struct view v, enum p_hostkind *kind, struct p_host *name)
 {
+	struct view rest, label = view_cut(v, '.', &rest);
+
 	*kind = HOST_EXACT;
 	if (v.n == 0) {
 		*kind = HOST_ANY;
@@ -92,6 +126,9 @@ p_host_selector(struct view v, enum p_hostkind *kind, struct p_host *name)
 	} else if (view_starts(v, VIEW("*."))) {
 		*kind = HOST_STAR;
 		v = view_slice(v, 2, v.n);
+	} else if (view_find(label, '*') >= 0) {
+		*kind = HOST_LABEL;
+		return label_selector(v, name);
 	}
 	if (p_host_normalise(v, name) < 0)
 		return -1;

@@ -24,6 +24,13 @@ enum {
 	PL_ALTERNATES_MAX = 64,
 	PL_PATTERN_MAX = 1024,
 	PL_NAME_MAX = 256,
+	PL_PERSISTED_MAX = 1024, /* registered GraphQL queries */
+	PL_GQL_FIELDS_MAX = 256,
+	PL_BODY_MAX = 16 << 20, /* what a body may be held up to */
+	PL_BODY_DEFAULT = 65536,
+	/* Host patterns with '*' inside the first label, for one port and the
+	 * same name behind it: each costs a look at every connection. */
+	PL_LABELS_MAX = 32,
 	/* Endpoints and rules, once for each port: what a snapshot holds. */
 	PL_EXPANDED_MAX = 1 << 17,
 	PL_FS_PATHS_MAX = 256,
@@ -97,10 +104,39 @@ struct p_query {
 	size_t n;
 };
 
+/* What a rule allows, and what an entry of deny_rules refuses. */
 struct p_allow {
 	struct p_map m;
 	struct p_str method, path, command;
 	struct p_query query;
+	struct p_str operation_type, operation_name;
+	struct p_strs fields;
+	struct p_query params; /* of "a.b" when nested; tool is in there */
+	struct p_head tool; /* where it stood */
+	struct p_str service, rpc;
+};
+
+/* A registered GraphQL query; the key is its id. */
+struct p_operation {
+	struct p_map m;
+	struct p_str operation_type, operation_name;
+	struct p_strs fields;
+};
+
+struct p_json_rpc {
+	struct p_map m;
+	struct p_uint max_body_bytes;
+};
+
+struct p_mcp {
+	struct p_map m;
+	struct p_uint max_body_bytes;
+	struct p_bool strict_tool_names, allow_all_known_mcp_methods;
+};
+
+struct p_binding {
+	struct p_map m;
+	struct p_str provider;
 };
 
 struct p_rule {
@@ -113,9 +149,22 @@ struct p_endpoint {
 	struct p_str host;
 	struct p_uint port; /* the only one of ports, or 0 */
 	struct p_uints ports;
-	struct p_str protocol, tls, enforcement, access;
+	struct p_str path, protocol, tls, enforcement, access;
 	struct p_list rules; /* p_rule */
+	struct p_list deny_rules; /* p_allow */
 	struct p_strs allowed_ips;
+	struct p_bool allow_encoded_slash, h2c;
+	struct p_str persisted_queries;
+	struct p_list graphql_persisted_queries; /* p_operation */
+	struct p_uint graphql_max_body_bytes;
+	struct p_json_rpc json_rpc;
+	struct p_mcp mcp;
+	struct p_bool websocket_credential_rewrite,
+	    request_body_credential_rewrite;
+	struct p_str credential_signing, signing_service, signing_region;
+	struct p_binding credential_binding;
+	struct p_bool allow_uninspected_credentials, advisor_proposed,
+	    provider_credentialed;
 };
 
 struct p_binary {
@@ -188,6 +237,25 @@ p_rules(const struct p_endpoint *e)
 	return e->rules.v;
 }
 
+static inline const struct p_allow *
+p_deny_rules(const struct p_endpoint *e)
+{
+	return e->deny_rules.v;
+}
+
+static inline const struct p_operation *
+p_persisted(const struct p_endpoint *e)
+{
+	return e->graphql_persisted_queries.v;
+}
+
+/* What an ISTRUE one says. */
+static inline bool
+p_is_true(const struct p_bool *b)
+{
+	return !b->h.set || b->v;
+}
+
 struct policy *policy_ref(const struct policy *p) MUST_USE;
 
 /* --- the rows of fields.def ------------------------------------------ */
@@ -202,7 +270,9 @@ enum p_kind {
 	K_PORTS,
 	K_LIST,
 	K_NAMED,
-	K_QUERY
+	K_QUERY,
+	K_PARAMS,
+	K_TOOL
 };
 
 enum p_owner {
@@ -213,6 +283,10 @@ enum p_owner {
 	P_process,
 	P_policy,
 	P_endpoint,
+	P_json_rpc,
+	P_mcp,
+	P_binding,
+	P_operation,
 	P_rule,
 	P_allow,
 	P_binary
@@ -223,7 +297,9 @@ enum p_flag {
 	NULLABLE = 2,
 	ALWAYS = 4,
 	STATIC = 8,
-	IGNORED = 16
+	IGNORED = 16,
+	ISTRUE = 32,
+	UNENFORCED = 64
 };
 
 struct p_field {
@@ -273,11 +349,23 @@ void p_read(struct policy *p, const struct ydoc_node *root, bool whole,
 void p_check_safety(const struct policy *p, struct policy_findings *f);
 /* Marks the endpoints that are at fault, which p_check_overlap leaves out. */
 void p_check_network(struct policy *p, struct policy_findings *f);
+/* Protocols and keys that the proxy does not do yet. */
+void p_check_enforced(const struct policy *p, struct policy_findings *f);
 void p_check_overlap(const struct policy *p, struct policy_findings *f);
 
-/* policy_parse without p_check_overlap, for tests of the backstop in 2.6. */
-int policy_parse_overlapping(
-    struct view yaml, struct policy **out, struct policy_findings *f) MUST_USE;
+/*
+ * policy_parse that lets pass what its callers may not have.  For tests: of
+ * the backstop in 2.6, and of the language ahead of the proxy.
+ */
+enum p_lenient {
+	P_OVERLAPPING = 1, /* no p_check_overlap */
+	P_UNENFORCED = 2 /* no p_check_enforced */
+};
+int p_parse_lenient(struct view yaml, unsigned lenient, struct policy **out,
+    struct policy_findings *f) MUST_USE;
+
+/* The protocol of an endpoint: NONE when it has none or an unknown one. */
+enum policy_protocol p_protocol(const struct p_endpoint *e) MUST_USE;
 
 /* An entry of allowed_ips, masked, IPv4-mapped ones as IPv4. */
 int p_net_parse(struct view v, struct policy_net *out) MUST_USE;
@@ -299,12 +387,17 @@ enum p_hostkind {
 	HOST_ANY = '-', /* hostless */
 	HOST_EXACT = '=',
 	HOST_STAR = '*', /* one label before the name */
-	HOST_GLOBSTAR = 'g' /* one or more labels before it */
+	HOST_GLOBSTAR = 'g', /* one or more labels before it */
+	HOST_LABEL = 'l' /* a first label with '*' in it, part of the name */
 };
 int p_host_selector(
     struct view v, enum p_hostkind *kind, struct p_host *name) MUST_USE;
 
-/* The methods of an access preset, NULL-terminated; NULL when unknown. */
-const char *const *p_preset(struct view access) MUST_USE;
+/*
+ * The methods of an access preset that is about requests, NULL-terminated;
+ * NULL when there is no such.
+ */
+const char *const *p_preset(
+    enum policy_protocol protocol, struct view access) MUST_USE;
 
 #endif

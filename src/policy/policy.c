@@ -101,8 +101,8 @@ skip_header(struct arena *a, struct view yaml)
 }
 
 static void
-read_text(
-    struct policy *p, struct view yaml, bool overlap, struct policy_findings *f)
+read_text(struct policy *p, struct view yaml, unsigned lenient,
+    struct policy_findings *f)
 {
 	struct ydoc_node *root;
 	size_t before = f->errors;
@@ -123,22 +123,24 @@ read_text(
 	if (whole && root != NULL) {
 		p_check_safety(p, f);
 		p_check_network(p, f);
-		if (overlap)
+		if (!(lenient & P_UNENFORCED))
+			p_check_enforced(p, f);
+		if (!(lenient & P_OVERLAPPING))
 			p_check_overlap(p, f);
 		if (f->errors == before)
 			check_size(p, f);
 	}
 }
 
-static int
-parse(struct view yaml, bool overlap, struct policy **out,
+int
+p_parse_lenient(struct view yaml, unsigned lenient, struct policy **out,
     struct policy_findings *f)
 {
 	AUTO_POLICY struct policy *p = NEW(struct policy);
 	size_t before = f->errors;
 
 	atomic_init(&p->refs, 1);
-	read_text(p, yaml, overlap, f);
+	read_text(p, yaml, lenient, f);
 	if (f->errors > before)
 		return -1;
 	p->read_only =
@@ -152,14 +154,7 @@ parse(struct view yaml, bool overlap, struct policy **out,
 int
 policy_parse(struct view yaml, struct policy **out, struct policy_findings *f)
 {
-	return parse(yaml, true, out, f);
-}
-
-int
-policy_parse_overlapping(
-    struct view yaml, struct policy **out, struct policy_findings *f)
-{
-	return parse(yaml, false, out, f);
+	return p_parse_lenient(yaml, 0, out, f);
 }
 
 struct policy *

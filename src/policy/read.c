@@ -4,40 +4,16 @@
  */
 #include <stdlib.h>
 
-#include "policy/model.h"
+#include "policy/read.h"
 
-struct reader {
-	struct policy *p;
-	struct policy_findings *f;
-	struct buf where; /* "github.endpoints[0].rules[1]" */
-	bool whole;
-};
-
-static struct p_mark
-mark_of(const struct ydoc_node *n)
-{
-	return (struct p_mark) { n->line, n->column };
-}
-
-static struct p_head
-head_of(const struct ydoc_node *n)
-{
-	return (struct p_head) { .at = mark_of(n), .set = true };
-}
-
-/* The location in front of a message: "github.endpoints[0]: ", or nothing. */
-static const char *
-where(struct reader *r)
+const char *
+p_where(struct p_reader *r)
 {
 	return buf_str(&r->where);
 }
 
-#define FAULT(r, node, fmt, ...) \
-	p_error((r)->f, mark_of(node), "parse", "%s%s" fmt, where(r), \
-	    (r)->where.n > 0 ? ": " : "", ##__VA_ARGS__)
-
-static size_t
-enter(struct reader *r, struct view key)
+size_t
+p_enter(struct p_reader *r, struct view key)
 {
 	size_t before = r->where.n;
 	struct p_shown s = p_show(key);
@@ -49,7 +25,7 @@ enter(struct reader *r, struct view key)
 }
 
 static size_t
-enter_index(struct reader *r, size_t i)
+enter_index(struct p_reader *r, size_t i)
 {
 	size_t before = r->where.n;
 
@@ -57,8 +33,8 @@ enter_index(struct reader *r, size_t i)
 	return before;
 }
 
-static void
-leave(struct reader *r, size_t before)
+void
+p_leave(struct p_reader *r, size_t before)
 {
 	r->where.n = before;
 	r->where.full = false;
@@ -86,7 +62,7 @@ describe(const struct ydoc_node *n)
 
 /* Reports unless the node was reported already; false either way. */
 static bool
-mismatch(struct reader *r, const struct ydoc_node *n, const char *expected)
+mismatch(struct p_reader *r, const struct ydoc_node *n, const char *expected)
 {
 	if (n->kind != YDOC_BAD)
 		FAULT(r, n, "expected %s, got %s", expected, describe(n));
@@ -94,7 +70,7 @@ mismatch(struct reader *r, const struct ydoc_node *n, const char *expected)
 }
 
 static bool
-is_kind(struct reader *r, const struct ydoc_node *n, enum ydoc_kind kind,
+is_kind(struct p_reader *r, const struct ydoc_node *n, enum ydoc_kind kind,
     const char *expected)
 {
 	return n->kind == kind || mismatch(r, n, expected);
@@ -132,12 +108,12 @@ whole_number(struct view v, uint64_t max, uint64_t *out)
 }
 
 static bool
-read_uint(struct reader *r, const struct ydoc_node *n, uint64_t min,
+read_uint(struct p_reader *r, const struct ydoc_node *n, uint64_t min,
     uint64_t max, struct p_uint *out)
 {
 	uint64_t v;
 
-	out->h = head_of(n);
+	out->h = p_head_of(n);
 	out->h.bad = true;
 	if (n->kind != YDOC_SCALAR || n->type != YDOC_INT)
 		return mismatch(r, n, "a whole number");
@@ -160,9 +136,9 @@ read_uint(struct reader *r, const struct ydoc_node *n, uint64_t min,
 }
 
 static bool
-read_bool(struct reader *r, const struct ydoc_node *n, struct p_bool *out)
+read_bool(struct p_reader *r, const struct ydoc_node *n, struct p_bool *out)
 {
-	out->h = head_of(n);
+	out->h = p_head_of(n);
 	if (n->kind != YDOC_SCALAR || n->type != YDOC_BOOL) {
 		out->h.bad = true;
 		return mismatch(r, n, "a boolean");
@@ -171,11 +147,11 @@ read_bool(struct reader *r, const struct ydoc_node *n, struct p_bool *out)
 	return true;
 }
 
-static bool
-read_str(struct reader *r, const struct ydoc_node *n, uint64_t max,
+bool
+p_read_str(struct p_reader *r, const struct ydoc_node *n, uint64_t max,
     struct p_str *out)
 {
-	out->h = head_of(n);
+	out->h = p_head_of(n);
 	if (n->kind != YDOC_SCALAR || n->type != YDOC_STR) {
 		out->h.bad = true;
 		return mismatch(r, n, "a string");
@@ -190,8 +166,8 @@ read_str(struct reader *r, const struct ydoc_node *n, uint64_t max,
 }
 
 /* How many members to read; says so when there are too many. */
-static size_t
-bounded(struct reader *r, const struct ydoc_node *n, uint64_t max)
+size_t
+p_bounded(struct p_reader *r, const struct ydoc_node *n, uint64_t max)
 {
 	if (n->n <= max)
 		return n->n;
@@ -200,42 +176,42 @@ bounded(struct reader *r, const struct ydoc_node *n, uint64_t max)
 }
 
 static void
-read_strs(struct reader *r, const struct ydoc_node *n, uint64_t max,
+read_strs(struct p_reader *r, const struct ydoc_node *n, uint64_t max,
     struct p_strs *out)
 {
 	size_t want, i = 0;
 
-	out->h = head_of(n);
+	out->h = p_head_of(n);
 	if (!is_kind(r, n, YDOC_SEQ, "a list of strings")) {
 		out->h.bad = true;
 		return;
 	}
-	want = bounded(r, n, max);
+	want = p_bounded(r, n, max);
 	out->v = ARENA_ARRAY(&r->p->arena, want, struct p_str);
 	for (const struct ydoc_node *k = n->first; k != NULL && i < want;
 	     k = k->next, i++) {
 		size_t before = enter_index(r, i);
 
-		if (read_str(r, k, UINT32_MAX, &out->v[out->n]))
+		if (p_read_str(r, k, UINT32_MAX, &out->v[out->n]))
 			out->n++;
 		else
 			out->h.bad = true;
-		leave(r, before);
+		p_leave(r, before);
 	}
 }
 
 static void
-read_ports(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
-    struct p_uints *out)
+read_ports(struct p_reader *r, const struct ydoc_node *n,
+    const struct p_field *f, struct p_uints *out)
 {
 	size_t want, i = 0;
 
-	out->h = head_of(n);
+	out->h = p_head_of(n);
 	if (!is_kind(r, n, YDOC_SEQ, "a list of numbers")) {
 		out->h.bad = true;
 		return;
 	}
-	want = bounded(r, n, 256);
+	want = p_bounded(r, n, 256);
 	out->v = ARENA_ARRAY(&r->p->arena, want, struct p_uint);
 	for (const struct ydoc_node *k = n->first; k != NULL && i < want;
 	     k = k->next, i++) {
@@ -245,25 +221,25 @@ read_ports(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
 			out->n++;
 		else
 			out->h.bad = true;
-		leave(r, before);
+		p_leave(r, before);
 	}
 }
 
-static bool read_map(
-    struct reader *r, const struct ydoc_node *n, enum p_owner owner, void *out);
+static bool read_map(struct p_reader *r, const struct ydoc_node *n,
+    enum p_owner owner, void *out);
 
 static void
-read_list(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
-    struct p_list *out)
+read_list(struct p_reader *r, const struct ydoc_node *n,
+    const struct p_field *f, struct p_list *out)
 {
 	size_t size = p_size_of(f->sub), want, i = 0;
 
-	out->h = head_of(n);
+	out->h = p_head_of(n);
 	if (!is_kind(r, n, YDOC_SEQ, "a list")) {
 		out->h.bad = true;
 		return;
 	}
-	want = bounded(r, n, f->max);
+	want = p_bounded(r, n, f->max);
 	out->v = arena_alloc(&r->p->arena, want, size);
 	for (const struct ydoc_node *k = n->first; k != NULL && i < want;
 	     k = k->next, i++) {
@@ -275,12 +251,12 @@ read_list(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
 			out->h.bad = true;
 		m->faulty = r->f->errors > errors;
 		out->n++;
-		leave(r, before);
+		p_leave(r, before);
 	}
 }
 
-static bool
-read_key(struct reader *r, const struct ydoc_node *k, struct p_str *out)
+bool
+p_read_key(struct p_reader *r, const struct ydoc_node *k, struct p_str *out)
 {
 	if (k->kind == YDOC_BAD || k->value == NULL)
 		return false;
@@ -289,7 +265,7 @@ read_key(struct reader *r, const struct ydoc_node *k, struct p_str *out)
 		    describe(k));
 		return false;
 	}
-	return read_str(r, k, PL_NAME_MAX, out);
+	return p_read_str(r, k, PL_NAME_MAX, out);
 }
 
 static int
@@ -300,175 +276,43 @@ map_order(const void *a, const void *b)
 }
 
 static void
-read_named(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
-    struct p_list *out)
+read_named(struct p_reader *r, const struct ydoc_node *n,
+    const struct p_field *f, struct p_list *out)
 {
 	size_t size = p_size_of(f->sub), want;
 
-	out->h = head_of(n);
+	out->h = p_head_of(n);
 	if (!is_kind(r, n, YDOC_MAP, "a mapping")) {
 		out->h.bad = true;
 		return;
 	}
-	want = bounded(r, n, f->max);
+	want = p_bounded(r, n, f->max);
 	out->v = arena_alloc(&r->p->arena, want, size);
 	for (const struct ydoc_node *k = n->first; k != NULL && out->n < want;
 	     k = k->next) {
 		struct p_map *m = (void *)((char *)out->v + out->n * size);
-		/* Messages name a policy by its own name alone. */
-		size_t before = r->where.n;
+		size_t before = r->where.n, errors = r->f->errors;
 
-		r->where.n = 0;
-		if (read_key(r, k, &m->key)) {
-			enter(r, k->text);
+		/* Messages name a policy by its own name alone. */
+		if (f->owner == P_top)
+			r->where.n = 0;
+		if (p_read_key(r, k, &m->key)) {
+			(void)p_enter(r, k->text);
 			read_map(r, k->value, f->sub, m);
+			m->faulty = r->f->errors > errors;
 			out->n++;
 		}
-		leave(r, before);
+		p_leave(r, before);
 	}
 	if (out->n > 0)
 		qsort(out->v, out->n, size, map_order);
 }
 
-static bool
-matcher_fault(struct reader *r, const struct ydoc_node *n, const char *text)
-{
-	if (n->kind != YDOC_BAD)
-		FAULT(r, n, "%s", text);
-	return false;
-}
-
-static bool
-is_str(const struct ydoc_node *n)
-{
-	return n->kind == YDOC_SCALAR && n->type == YDOC_STR;
-}
-
-static bool
-read_any(struct reader *r, const struct ydoc_node *n, struct p_strs *out)
-{
-	bool ok = true;
-
-	out->h = head_of(n);
-	if (n->kind != YDOC_SEQ)
-		return matcher_fault(r, n, "expected array of glob strings");
-	if (n->n == 0)
-		return matcher_fault(r, n, "list must not be empty");
-	if (n->n > PL_ALTERNATES_MAX) {
-		FAULT(r, n, "more than %d alternates", PL_ALTERNATES_MAX);
-		return false;
-	}
-	out->v = ARENA_ARRAY(&r->p->arena, n->n, struct p_str);
-	for (const struct ydoc_node *k = n->first; k != NULL; k = k->next) {
-		if (!is_str(k))
-			ok = matcher_fault(r, k, "all values must be strings");
-		else if (read_str(r, k, PL_PATTERN_MAX, &out->v[out->n]))
-			out->n++;
-		else
-			ok = false;
-	}
-	return ok;
-}
-
-static bool
-read_one(struct reader *r, const struct ydoc_node *n, struct p_strs *out)
-{
-	out->h = head_of(n);
-	out->v = ARENA_ARRAY(&r->p->arena, 1, struct p_str);
-	out->n = 1;
-	return read_str(r, n, PL_PATTERN_MAX, out->v);
-}
-
-static bool
-read_matcher(struct reader *r, const struct ydoc_node *n, struct p_matcher *out)
-{
-	const struct ydoc_node *any = NULL, *glob = NULL;
-	bool ok;
-	size_t before;
-
-	if (is_str(n))
-		return read_one(r, n, &out->globs);
-	if (n->kind != YDOC_MAP)
-		return matcher_fault(
-		    r, n, "expected string glob or object with `any`");
-	for (const struct ydoc_node *k = n->first; k != NULL; k = k->next) {
-		if (k->kind == YDOC_BAD || k->value == NULL)
-			return false;
-		if (view_eq(k->text, VIEW("any")))
-			any = k->value;
-		else if (view_eq(k->text, VIEW("glob")))
-			glob = k->value;
-		else
-			return matcher_fault(r, k,
-			    "unknown matcher keys; only "
-			    "`glob` or `any` are supported");
-	}
-	if (any != NULL && glob != NULL)
-		return matcher_fault(
-		    r, n, "matcher cannot specify both `glob` and `any`");
-	if (any == NULL && glob == NULL)
-		return matcher_fault(r, n,
-		    "object matcher requires `glob` "
-		    "string or non-empty `any` list");
-	before = enter(r, any != NULL ? VIEW("any") : VIEW("glob"));
-	if (any != NULL) {
-		out->any = true;
-		ok = read_any(r, any, &out->globs);
-	} else if (is_str(glob))
-		ok = read_one(r, glob, &out->globs);
-	else
-		ok = matcher_fault(r, glob, "expected glob string");
-	leave(r, before);
-	return ok;
-}
-
-static int
-matcher_order(const void *a, const void *b)
-{
-	return view_cmp(((const struct p_matcher *)a)->name.v,
-	    ((const struct p_matcher *)b)->name.v);
-}
-
 static void
-read_query(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
-    struct p_query *out)
+read_value(struct p_reader *r, const struct ydoc_node *n,
+    const struct p_field *f, void *member)
 {
-	size_t want;
-
-	out->h = head_of(n);
-	if (n->kind != YDOC_MAP) {
-		matcher_fault(r, n, "expected map of query matchers");
-		out->h.bad = true;
-		return;
-	}
-	want = bounded(r, n, f->max);
-	out->v = ARENA_ARRAY(&r->p->arena, want, struct p_matcher);
-	for (const struct ydoc_node *k = n->first; k != NULL && out->n < want;
-	     k = k->next) {
-		struct p_matcher *m = &out->v[out->n];
-		size_t before;
-
-		if (!read_key(r, k, &m->name))
-			continue;
-		before = enter(r, k->text);
-		/* Escaped they would outgrow what YAML takes for a key. */
-		if (p_has_control(k->text))
-			FAULT(r, k, "name has control characters");
-		if (read_matcher(r, k->value, m))
-			out->n++;
-		else
-			*m = (struct p_matcher) { 0 };
-		leave(r, before);
-	}
-	if (out->n > 0)
-		qsort(out->v, out->n, sizeof(*out->v), matcher_order);
-}
-
-static void
-read_value(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
-    void *member)
-{
-	size_t before = enter(r, f->key);
+	size_t before = p_enter(r, f->key);
 
 	switch (f->kind) {
 	case K_UINT:
@@ -479,7 +323,7 @@ read_value(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
 		(void)read_bool(r, n, member);
 		break;
 	case K_STR:
-		(void)read_str(r, n, f->max, member);
+		(void)p_read_str(r, n, f->max, member);
 		break;
 	case K_MAP:
 		(void)read_map(r, n, f->sub, member);
@@ -497,21 +341,26 @@ read_value(struct reader *r, const struct ydoc_node *n, const struct p_field *f,
 		read_named(r, n, f, member);
 		break;
 	case K_QUERY:
-		read_query(r, n, f, member);
+		p_read_query(r, n, f, member);
 		break;
+	case K_PARAMS:
+		p_read_params(r, n, f, member);
+		break;
+	case K_TOOL:
+		break; /* read_map */
 	}
-	leave(r, before);
+	p_leave(r, before);
 }
 
 /* port and ports become one list. */
 static void
-fold_ports(struct reader *r, struct p_endpoint *e)
+fold_ports(struct p_reader *r, struct p_endpoint *e)
 {
 	if (e->port.h.set && e->ports.h.set && e->ports.n > 0) {
 		p_error(r->f, e->ports.h.at, "network",
 		    "%s: port and ports are mutually exclusive; use ports for "
 		    "multiple ports",
-		    where(r));
+		    p_where(r));
 	} else if (e->port.v > 0) {
 		e->ports.h = e->port.h;
 		e->ports.v = ARENA_NEW(&r->p->arena, struct p_uint);
@@ -545,7 +394,7 @@ path_normalise(struct arena *a, struct view v)
 }
 
 static void
-normalise_paths(struct reader *r, struct p_strs *s)
+normalise_paths(struct p_reader *r, struct p_strs *s)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (s->v[i].v.n <= PL_FS_PATH_MAX)
@@ -554,7 +403,7 @@ normalise_paths(struct reader *r, struct p_strs *s)
 
 /* What a mapping implies once it has been read. */
 static void
-settle(struct reader *r, enum p_owner owner, void *map)
+settle(struct p_reader *r, enum p_owner owner, void *map)
 {
 	if (owner == P_endpoint) {
 		fold_ports(r, map);
@@ -570,9 +419,9 @@ settle(struct reader *r, enum p_owner owner, void *map)
 }
 
 static void
-unknown_key(struct reader *r, const struct ydoc_node *k, struct p_rows rows)
+unknown_key(struct p_reader *r, const struct ydoc_node *k, struct p_rows rows)
 {
-	AUTO_BUF struct buf known = BUF_INIT(512);
+	AUTO_BUF struct buf known = BUF_INIT(1024);
 
 	for (size_t i = 0; i < rows.n; i++) {
 		buf_puts(&known, i > 0 ? ", " : "");
@@ -598,15 +447,16 @@ is_null(const struct ydoc_node *n)
 }
 
 static bool
-read_map(
-    struct reader *r, const struct ydoc_node *n, enum p_owner owner, void *out)
+read_map(struct p_reader *r, const struct ydoc_node *n, enum p_owner owner,
+    void *out)
 {
 	struct p_rows rows = p_rows_of(owner);
 	struct p_map *m = out;
+	const struct ydoc_node *tool = NULL;
 	bool all_known = true;
 	uint32_t seen = 0;
 
-	m->h = head_of(n);
+	m->h = p_head_of(n);
 	if (!is_kind(r, n, YDOC_MAP, "a mapping")) {
 		m->h.bad = true;
 		return false;
@@ -624,12 +474,16 @@ read_map(
 			continue;
 		}
 		seen |= 1u << (f - rows.v);
-		if (!(f->flags & NULLABLE) || !is_null(k->value))
+		if (f->kind == K_TOOL)
+			tool = k->value;
+		else if (!(f->flags & NULLABLE) || !is_null(k->value))
 			read_value(r, k->value, f, (char *)out + f->offset);
 	}
 	for (size_t i = 0; r->whole && all_known && i < rows.n; i++)
 		if ((rows.v[i].flags & REQUIRED) && !(seen >> i & 1))
 			FAULT(r, n, "missing key '%s'", rows.v[i].key.p);
+	if (tool != NULL) /* once the params are there */
+		p_read_tool(r, tool, out);
 	settle(r, owner, out);
 	return true;
 }
@@ -638,7 +492,7 @@ void
 p_read(struct policy *p, const struct ydoc_node *root, bool whole,
     struct policy_findings *f)
 {
-	struct reader r = {
+	struct p_reader r = {
 		.p = p, .f = f, .whole = whole, .where = BUF_INIT(4096)
 	};
 	const struct p_uint *version = &p->top.version;

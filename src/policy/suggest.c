@@ -13,6 +13,8 @@ struct proposal {
 	struct view host;
 	uint16_t port;
 	struct view method, path;
+	const struct policy_op *op; /* NULL: the request itself */
+	enum policy_protocol protocol; /* that judges it */
 	struct buf *out;
 };
 
@@ -25,23 +27,60 @@ line(struct buf *out, unsigned indent, const char *text)
 static void
 pair(struct buf *out, unsigned indent, const char *key, struct view value)
 {
-	buf_printf(out, "%*s%s: ", (int)indent, "", key);
+	buf_printf(out, "%*s%s%s ", (int)indent, "", key,
+	    strcmp(key, "-") == 0 ? "" : ":");
 	ydoc_put_str(out, value);
 	buf_putc(out, '\n');
 }
 
-/* A path as the glob that matches just it. */
+/* A text as the glob that matches just it. */
 static void
-put_literal_path(struct proposal *p, unsigned indent)
+put_literal(struct proposal *p, unsigned indent, const char *key, struct view v)
 {
 	AUTO_BUF struct buf glob = BUF_INIT(2 * 4096);
 
-	for (size_t i = 0; i < p->path.n; i++) {
-		if (memchr("*?[]{}\\", p->path.p[i], 7) != NULL)
+	for (size_t i = 0; i < v.n; i++) {
+		if (memchr("*?[]{}\\", v.p[i], 7) != NULL)
 			buf_putc(&glob, '\\');
-		buf_putc(&glob, p->path.p[i]);
+		buf_putc(&glob, v.p[i]);
 	}
-	pair(p->out, indent, "path", buf_view(&glob));
+	pair(p->out, indent, key, buf_view(&glob));
+}
+
+/* The operation, as the rule that allows just it. */
+static void
+put_op(struct proposal *p, unsigned indent)
+{
+	const struct policy_op *op = p->op;
+
+	switch (op->kind) {
+	case POLICY_OP_CALL:
+		pair(p->out, indent, "method", op->method);
+		for (size_t i = 0; i < op->n_params; i++)
+			if (p->protocol == POLICY_PROTO_MCP &&
+			    view_eq(op->method, VIEW("tools/call")) &&
+			    view_eq(op->params[i].name, VIEW("name")))
+				put_literal(
+				    p, indent, "tool", op->params[i].value);
+		break;
+	case POLICY_OP_GRAPHQL:
+		/* Not by its name, which the client makes up. */
+		pair(p->out, indent, "operation_type", op->type);
+		if (op->n_fields == 0)
+			break;
+		line(p->out, indent, "fields:");
+		for (size_t i = 0; i < op->n_fields; i++)
+			put_literal(p, indent, "-", op->fields[i]);
+		break;
+	case POLICY_OP_GRPC:
+		put_literal(p, indent, "service", op->service);
+		put_literal(p, indent, "rpc", op->method);
+		break;
+	case POLICY_OP_TEXT:
+		pair(p->out, indent, "method", VIEW("WEBSOCKET_TEXT"));
+		put_literal(p, indent, "path", p->path);
+		break;
+	}
 }
 
 /* `other`: the rule that asks for another query, or -1. */
@@ -55,8 +94,12 @@ put_rule(struct proposal *p, unsigned indent, int other)
 		    "allows any\n",
 		    (int)indent, "", other);
 	line(p->out, indent, "- allow:");
+	if (p->op != NULL) {
+		put_op(p, indent + 4);
+		return;
+	}
 	pair(p->out, indent + 4, "method", p->method);
-	put_literal_path(p, indent + 4);
+	put_literal(p, indent + 4, "path", p->path);
 }
 
 static void
@@ -148,20 +191,48 @@ suggest_binary(struct proposal *p, unsigned policy)
 	put_binaries(p);
 }
 
-/* An endpoint of the policy that judges requests and has rules, or -1. */
+static bool
+judges(const struct proposal *p, const struct p_endpoint *e)
+{
+	enum policy_protocol proto = p_protocol(e);
+
+	if (p->op != NULL)
+		return proto == p->protocol;
+	return policy_protocol_judged(proto) == POLICY_BY_REQUEST;
+}
+
+/* Its `path` takes the request's in. */
+static bool
+is_about(const struct proposal *p, const struct p_endpoint *e)
+{
+	struct glob *g = NULL;
+	struct err err;
+	bool yes;
+
+	if (c_rank(e->path.v) == 0)
+		return true;
+	if (glob_new(e->path.v, '/', &g, &err) < 0)
+		return false;
+	yes = glob_match(g, p->path);
+	glob_free(g);
+	return yes;
+}
+
+/* An endpoint of the policy that judges this and has rules, or -1. */
 static int
-endpoint_with_rules(
-    const struct p_policy *q, const struct c_found *f, unsigned policy)
+endpoint_with_rules(const struct proposal *p, const struct p_policy *q,
+    const struct c_found *f, unsigned policy)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		const struct c_key *k = f->keys[i];
 
 		for (size_t n = 0; n < k->nplaces; n++) {
-			unsigned e = k->places[n].endpoint;
+			unsigned at = k->places[n].endpoint;
+			const struct p_endpoint *e = &p_endpoints(q)[at];
 
-			if (k->places[n].policy == policy &&
-			    p_endpoints(q)[e].rules.n > 0)
-				return (int)e;
+			if (k->places[n].policy == policy && e->rules.n > 0 &&
+			    judges(p, e) && is_about(p, e))
+				return (int)at;
 		}
 	}
 	return -1;
@@ -171,7 +242,9 @@ endpoint_with_rules(
 static void
 put_shared(struct proposal *p, const struct p_endpoint *e)
 {
-	line(p->out, 6, "protocol: rest");
+	pair(p->out, 6, "protocol", view_of(policy_protocol_word(p->protocol)));
+	if (e->path.v.n > 0 && is_about(p, e))
+		pair(p->out, 6, "path", e->path.v);
 	if (e->tls.v.n > 0)
 		pair(p->out, 6, "tls", e->tls.v);
 	if (e->enforcement.v.n > 0)
@@ -202,11 +275,11 @@ rule_with_query(const struct proposal *p, const struct c_found *f,
 	uint16_t bit = c_method(p->method);
 
 	for (size_t i = 0; i < f->n; i++)
-		for (size_t n = 0; n < f->keys[i]->nrules; n++) {
-			const struct c_rule *r = &f->keys[i]->rules[n];
+		for (size_t n = 0; n < f->keys[i]->allow.n; n++) {
+			const struct c_rule *r = &f->keys[i]->allow.v[n];
 
-			if (r->policy == policy && r->endpoint == endpoint &&
-			    r->nquery > 0 &&
+			if (r->at.policy == policy &&
+			    r->at.endpoint == endpoint && r->nquery > 0 &&
 			    (r->methods != 0
 				    ? (r->methods & bit) != 0
 				    : view_eq_nocase(r->method, p->method)) &&
@@ -217,23 +290,33 @@ rule_with_query(const struct proposal *p, const struct c_found *f,
 }
 
 static void
+put_endpoint(struct proposal *p, const struct p_endpoint *e)
+{
+	line(p->out, 4, "endpoints:");
+	if (e->host.v.n > 0) {
+		pair(p->out, 4, "- host", e->host.v);
+		buf_printf(p->out, "      port: %u\n", p->port);
+	} else
+		buf_printf(p->out, "    - port: %u\n", p->port);
+	if (e->path.v.n > 0)
+		pair(p->out, 6, "path", e->path.v);
+}
+
+static void
 suggest_rule(struct proposal *p, const struct c_found *f, unsigned policy)
 {
 	const struct p_policy *q = &p->s->policies[policy];
-	int at = endpoint_with_rules(q, f, policy);
+	int at = endpoint_with_rules(p, q, f, policy);
 	const struct p_endpoint *e;
 
 	if (at >= 0) {
-		e = &p_endpoints(q)[at];
 		buf_printf(p->out, "  # add to the rules of endpoint %d\n", at);
 		put_key(p, policy);
-		line(p->out, 4, "endpoints:");
-		if (e->host.v.n > 0) {
-			pair(p->out, 4, "- host", e->host.v);
-			buf_printf(p->out, "      port: %u\n", p->port);
-		} else
-			buf_printf(p->out, "    - port: %u\n", p->port);
-		put_rule(p, 6, rule_with_query(p, f, policy, (unsigned)at));
+		put_endpoint(p, &p_endpoints(q)[at]);
+		put_rule(p, 6,
+		    p->op != NULL
+			? -1
+			: rule_with_query(p, f, policy, (unsigned)at));
 		return;
 	}
 	/* Presets and rules exclude each other, so it takes an endpoint. */
@@ -247,11 +330,69 @@ suggest_rule(struct proposal *p, const struct c_found *f, unsigned policy)
 	put_nets(p, e);
 }
 
+/* What no rule that is added can allow. */
+static void
+suggest_removal(struct proposal *p, const struct policy_verdict *v)
+{
+	buf_printf(p->out,
+	    "  # entry %u of deny_rules of endpoint %u refuses this, whatever "
+	    "allows it;\n  # only without that entry can it pass\n",
+	    v->rule, v->endpoint);
+	buf_puts(p->out, "  # policy: ");
+	ydoc_put_str(p->out, view_of(v->policy));
+	buf_putc(p->out, '\n');
+}
+
+static void
+suggest_inside(struct proposal *p, const struct c_found *f,
+    const struct policy_verdict *v, unsigned policy)
+{
+	p->protocol = v->protocol;
+	if (v->by_deny_rule)
+		suggest_removal(p, v);
+	else if (v->allow || v->bad_query)
+		return; /* not the policy's doing */
+	else if (p->op == NULL && v->protocol == POLICY_PROTO_NONE) {
+		/* No endpoint is about this path. */
+		p->protocol = POLICY_PROTO_REST;
+		suggest_rule(p, f, policy);
+	} else if (p->op != NULL ||
+		   policy_protocol_judged(v->protocol) == POLICY_BY_REQUEST)
+		suggest_rule(p, f, policy);
+}
+
+/* false: nothing that a policy could say. */
+static bool
+prepare(struct proposal *p, struct p_host *name, struct view host,
+    struct c_found *f)
+{
+	if (p->who->exe.n == 0 || p->port == 0 ||
+	    p_host_normalise(host, name) < 0 ||
+	    !c_find(p->s, p->who, host, p->port, f))
+		return false;
+	p->host = (struct view) { name->text, name->n };
+	return true;
+}
+
+static void
+suggest_outside(struct proposal *p, const struct c_found *f)
+{
+	int policy = c_first(f->endpoint, p->s->words);
+
+	if (policy >= 0)
+		suggest_binary(p, (unsigned)policy);
+	else
+		suggest_policy(p);
+}
+
 void
 policy_suggest(const struct snapshot *s, const struct policy_who *who,
     struct view host, uint16_t port, struct view method, struct view path,
     struct buf *out)
 {
+	struct policy_request r = { .method = method, .path = path };
+	struct policy_verdict v;
+	struct policy_reason why;
 	struct p_host name;
 	struct c_found f;
 	struct proposal p = { .s = s,
@@ -262,17 +403,43 @@ policy_suggest(const struct snapshot *s, const struct policy_who *who,
 		.out = out };
 	int policy;
 
-	if (who->exe.n == 0 || port == 0 || p_host_normalise(host, &name) < 0 ||
-	    !c_find(s, who, host, port, &f))
-		return; /* nothing that a policy could say */
-	p.host = (struct view) { name.text, name.n };
+	if (!prepare(&p, &name, host, &f))
+		return;
 	policy = c_first(f.match, s->words);
-	if (policy >= 0 && method.n > 0 && path.n > 0)
-		suggest_rule(&p, &f, (unsigned)policy);
-	else if (policy >= 0)
-		return; /* allowed already */
-	else if ((policy = c_first(f.endpoint, s->words)) >= 0)
-		suggest_binary(&p, (unsigned)policy);
-	else
-		suggest_policy(&p);
+	if (policy < 0)
+		suggest_outside(&p, &f);
+	else if (method.n > 0 && path.n > 0) {
+		policy_decide_request(s, who, host, port, &r, &v, &why);
+		suggest_inside(&p, &f, &v, (unsigned)policy);
+	}
+}
+
+/* What the policy has registered is not the client's to have changed. */
+void
+policy_suggest_op(const struct snapshot *s, const struct policy_who *who,
+    struct view host, uint16_t port, const struct policy_request *r,
+    const struct policy_op *op, struct buf *out)
+{
+	struct policy_verdict v;
+	struct policy_reason why;
+	struct p_host name;
+	struct c_found f;
+	struct proposal p = { .s = s,
+		.who = who,
+		.port = port,
+		.path = r->path,
+		.op = op,
+		.out = out };
+	int policy;
+
+	if (!prepare(&p, &name, host, &f))
+		return;
+	policy = c_first(f.match, s->words);
+	if (policy < 0) {
+		suggest_outside(&p, &f);
+		return;
+	}
+	policy_decide_op(s, who, host, port, r, op, &v, &why);
+	if (op->persisted.n == 0 || v.by_deny_rule)
+		suggest_inside(&p, &f, &v, (unsigned)policy);
 }

@@ -135,8 +135,8 @@ px_answer(struct px_conn *c)
 		return px_forward_send(c);
 	}
 	px_event(c,
-	    c->conn.protocol == POLICY_PROTO_REST ? AUDIT_CONNECT_L7
-						  : AUDIT_CONNECT,
+	    policy_protocol_is_inspected(c->conn.protocol) ? AUDIT_CONNECT_L7
+							   : AUDIT_CONNECT,
 	    AUDIT_ALLOW, "", VIEW(""), VIEW(""));
 	c->event_done = true;
 	px_put(&c->client, VIEW("HTTP/1.1 200 Connection Established\r\n\r\n"));

@@ -109,6 +109,14 @@ permitted(struct px_conn *c, const struct policy_request *r,
 {
 	if (!px_judge_request(c, c->snap, r, v, why))
 		return false;
+	if (v->operations) {
+		/* None of the inspectors is there that could read them. */
+		v->enforcement = POLICY_ENFORCE;
+		(void)snprintf(why->text, sizeof(why->text),
+		    "operations of protocol %s cannot be judged",
+		    policy_protocol_word(v->protocol));
+		return false;
+	}
 	if (c->hx.override == NULL)
 		return true;
 	(void)snprintf(why->text, sizeof(why->text),
@@ -129,7 +137,7 @@ hx_judge(struct px_conn *c)
 
 	px_pin(c);
 	why.text[0] = '\0';
-	c->hx.inspected = c->conn.protocol == POLICY_PROTO_REST;
+	c->hx.inspected = policy_protocol_is_inspected(c->conn.protocol);
 	if (!c->hx.inspected) {
 		/* A forwarded one is recorded as FORWARD once connected. */
 		if (!forward)
@@ -147,7 +155,7 @@ hx_judge(struct px_conn *c)
 	/* Not of the rule that let the request before this one through. */
 	if (v.policy != NULL)
 		px_set_policy(c, v.policy);
-	audit = c->conn.enforcement == POLICY_AUDIT;
+	audit = v.enforcement == POLICY_AUDIT;
 	if (v.bad_query) {
 		(void)err_set(&e, ERR_INVALID, "%.400s", why.text);
 		return hx_refuse(c, 400, &e) == PX_MORE ? PX_WAIT : PX_CLOSE;

@@ -21,9 +21,8 @@ px_pin(struct px_conn *c)
 static void
 merge(struct policy_conn *all, const struct policy_conn *one)
 {
-	if (all->protocol == POLICY_PROTO_NONE ||
-	    one->protocol == POLICY_PROTO_REST)
-		all->protocol = one->protocol;
+	all->protocol = MAX(all->protocol, one->protocol);
+	all->h2c = all->h2c && one->h2c;
 	if (one->enforcement == POLICY_ENFORCE)
 		all->enforcement = POLICY_ENFORCE;
 	if (one->tls == POLICY_TLS_AUTO)
@@ -73,6 +72,22 @@ px_judge_conn(struct px_conn *c, struct snapshot *s, struct policy_conn *out,
 	return true;
 }
 
+/* The strictest of them, as the treatment of a path is. */
+static void
+keep_strict(struct policy_verdict *all, const struct policy_verdict *one)
+{
+	bool operations = all->operations || one->operations;
+	enum policy_enforcement e = one->enforcement == POLICY_ENFORCE
+					? POLICY_ENFORCE
+					: all->enforcement;
+	enum policy_protocol p = MAX(all->protocol, one->protocol);
+
+	*all = *one;
+	all->operations = operations && one->allow;
+	all->enforcement = e;
+	all->protocol = p;
+}
+
 bool
 px_judge_request(struct px_conn *c, struct snapshot *s,
     const struct policy_request *r, struct policy_verdict *out,
@@ -81,14 +96,62 @@ px_judge_request(struct px_conn *c, struct snapshot *s,
 	struct view host = view_of(c->dst.host);
 
 	c->denied_owner = NULL;
-	*out = (struct policy_verdict) { 0 };
+	*out = (struct policy_verdict) { .enforcement = POLICY_AUDIT };
 	for (unsigned i = 0; i < c->n_owners; i++) {
+		struct policy_verdict one;
+
 		policy_decide_request(
-		    s, &c->owners[i].who, host, c->dst.port, r, out, why);
+		    s, &c->owners[i].who, host, c->dst.port, r, &one, why);
+		keep_strict(out, &one);
 		if (!out->allow) {
 			c->denied_owner = &c->owners[i];
 			return false;
 		}
 	}
 	return c->n_owners > 0 && out->allow;
+}
+
+bool
+px_judge_op(struct px_conn *c, struct snapshot *s,
+    const struct policy_request *r, const struct policy_op *op,
+    struct policy_verdict *out, struct policy_reason *why)
+{
+	struct view host = view_of(c->dst.host);
+
+	c->denied_owner = NULL;
+	*out = (struct policy_verdict) { .enforcement = POLICY_AUDIT };
+	for (unsigned i = 0; i < c->n_owners; i++) {
+		struct policy_verdict one;
+
+		policy_decide_op(
+		    s, &c->owners[i].who, host, c->dst.port, r, op, &one, why);
+		keep_strict(out, &one);
+		if (!out->allow) {
+			c->denied_owner = &c->owners[i];
+			return false;
+		}
+	}
+	return c->n_owners > 0 && out->allow;
+}
+
+bool
+px_treat_request(struct px_conn *c, struct snapshot *s, struct view path,
+    struct policy_treatment *out)
+{
+	struct view host = view_of(c->dst.host);
+
+	for (unsigned i = 0; i < c->n_owners; i++) {
+		struct policy_treatment one;
+
+		if (!policy_treat_request(
+			s, &c->owners[i].who, host, c->dst.port, path, &one)) {
+			*out = one;
+			return false;
+		}
+		if (i == 0)
+			*out = one;
+		else
+			policy_treatment_merge(out, &one);
+	}
+	return c->n_owners > 0;
 }

@@ -23,7 +23,7 @@ leave_upstream(struct px_conn *c)
 	struct hx *x = &c->hx;
 
 	if (c->mode == PX_MODE_CONNECT && !c->unpooled && !x->head_begun &&
-	    c->conn.protocol == POLICY_PROTO_REST && !x->active &&
+	    policy_protocol_is_inspected(c->conn.protocol) && !x->active &&
 	    (c->reused || (x->upstream_keeps && x->req.done && x->resp.done)))
 		px_pool_give(c);
 }
@@ -252,10 +252,10 @@ still_allowed(struct px_conn *c)
 	struct policy_verdict v;
 	struct policy_reason why;
 
-	if (!c->hx.active || c->conn.protocol != POLICY_PROTO_REST ||
-	    c->conn.enforcement == POLICY_AUDIT)
+	if (!c->hx.active || !policy_protocol_is_inspected(c->conn.protocol))
 		return true;
-	return px_judge_request(c, c->snap, &r, &v, &why);
+	return px_judge_request(c, c->snap, &r, &v, &why) ||
+	       v.enforcement == POLICY_AUDIT;
 }
 
 const struct l7_proto l7_http = { "rest", sniff, l7_http_run, late,

@@ -269,6 +269,12 @@ bool px_judge_conn(struct px_conn *c, struct snapshot *s,
 bool px_judge_request(struct px_conn *c, struct snapshot *s,
     const struct policy_request *r, struct policy_verdict *out,
     struct policy_reason *why);
+bool px_judge_op(struct px_conn *c, struct snapshot *s,
+    const struct policy_request *r, const struct policy_op *op,
+    struct policy_verdict *out, struct policy_reason *why);
+/* As policy_treat_request, for all of them. */
+bool px_treat_request(struct px_conn *c, struct snapshot *s, struct view path,
+    struct policy_treatment *out);
 void px_pin(struct px_conn *c);
 
 /* connect.c, forward.c: dispatch of the first head; upstream.c: the way out */

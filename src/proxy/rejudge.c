@@ -60,7 +60,8 @@ rejudge_one(struct px_conn *c)
 		cut(c, e.text);
 		return;
 	}
-	if (c->step == PX_RAW && c->conn.protocol == POLICY_PROTO_REST &&
+	if (c->step == PX_RAW &&
+	    policy_protocol_is_inspected(c->conn.protocol) &&
 	    !(c->l7 != NULL && c->hx.active)) {
 		cut(c, "the endpoint is inspected now");
 		return;

@@ -24,7 +24,7 @@ enum {
 static bool
 inspected(const struct px_conn *c)
 {
-	return c->conn.protocol == POLICY_PROTO_REST;
+	return policy_protocol_is_inspected(c->conn.protocol);
 }
 
 /* Ends a tunnel whose contents are not acceptable. */

@@ -73,7 +73,7 @@ static bool
 may_reuse(const struct px_conn *c)
 {
 	return c->mode == PX_MODE_CONNECT && !c->fresh_only &&
-	       c->conn.protocol == POLICY_PROTO_REST &&
+	       policy_protocol_is_inspected(c->conn.protocol) &&
 	       c->conn.tls == POLICY_TLS_AUTO;
 }
 

@@ -4,8 +4,9 @@
  * Field names of the message are the keys of the YAML, so both directions walk
  * the descriptors that protoc-c made: a field that the contract gets later
  * needs a row in policy/fields.def and nothing here.  What differs is in
- * `aliases`, and two shapes: PORT and PORTS of an endpoint are one list, and a
- * query matcher is a string or {any: [...]}.
+ * `aliases`, and three shapes: PORT and PORTS of an endpoint are one list, a
+ * matcher is a string or {any: [...]}, and the body limit of JSON-RPC, a number
+ * of its own on the wire, is in a mapping named after the protocol.
  */
 #include "rpc/policy_wire.h"
 
@@ -60,6 +61,26 @@ is_map(const ProtobufCFieldDescriptor *f)
 	       f->type == PROTOBUF_C_TYPE_MESSAGE && d->n_fields == 2 &&
 	       strcmp(d->fields[0].name, "key") == 0 &&
 	       strcmp(d->fields[1].name, "value") == 0;
+}
+
+/* proto3 `optional`, which protoc-c wants written as a oneof. */
+static bool
+is_optional(const ProtobufCFieldDescriptor *f)
+{
+	return (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
+}
+
+static bool
+is_endpoint(const ProtobufCMessage *m)
+{
+	return m->descriptor ==
+	       &openshell__sandbox__v1__network_endpoint__descriptor;
+}
+
+static bool
+is_mcp(const Openshell__Sandbox__V1__NetworkEndpoint *e)
+{
+	return view_eq_nocase(view_of(e->protocol), VIEW("mcp"));
 }
 
 static bool
@@ -170,12 +191,35 @@ field_of(const ProtobufCMessageDescriptor *d, struct view key)
 }
 
 static void
+fill_limit(
+    Openshell__Sandbox__V1__NetworkEndpoint *e, const struct ydoc_node *map)
+{
+	for (const struct ydoc_node *k = map->first; k != NULL; k = k->next)
+		if (view_eq(k->text, VIEW("max_body_bytes")) &&
+		    k->value != NULL)
+			e->json_rpc_max_body_bytes = number_of(k->value->text);
+}
+
+static void
+fill_plain(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
+    const struct ydoc_node *value)
+{
+	put_scalar(member(m, f->offset), f, value->text);
+	if (is_optional(f))
+		*(uint32_t *)member(m, f->quantifier_offset) = f->id;
+}
+
+static void
 fill(ProtobufCMessage *m, const struct ydoc_node *map)
 {
 	for (const struct ydoc_node *k = map->first; k != NULL; k = k->next) {
 		const ProtobufCFieldDescriptor *f =
 		    field_of(m->descriptor, k->text);
 
+		if (is_endpoint(m) && k->value != NULL &&
+		    (view_eq(k->text, VIEW("json_rpc")) ||
+			view_eq(k->text, VIEW("mcp"))))
+			fill_limit((void *)m, k->value);
 		/* Null is absence; canonical text has no other key. */
 		if (f == NULL || k->value == NULL ||
 		    (k->value->kind == YDOC_SCALAR &&
@@ -189,7 +233,7 @@ fill(ProtobufCMessage *m, const struct ydoc_node *map)
 			*(ProtobufCMessage **)member(m, f->offset) =
 			    message_of(f->descriptor, k->value);
 		else
-			put_scalar(member(m, f->offset), f, k->value->text);
+			fill_plain(m, f, k->value);
 	}
 }
 
@@ -273,8 +317,11 @@ put_plain(struct yaml *y, const ProtobufCFieldDescriptor *f, const void *at)
 }
 
 static bool
-is_default(const ProtobufCFieldDescriptor *f, const void *at)
+is_default(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
+    const void *at)
 {
+	if (is_optional(f))
+		return *(uint32_t *)member(m, f->quantifier_offset) != f->id;
 	if (f->type == PROTOBUF_C_TYPE_MESSAGE)
 		return *(ProtobufCMessage *const *)at == NULL;
 	if (f->type == PROTOBUF_C_TYPE_STRING)
@@ -288,9 +335,7 @@ is_default(const ProtobufCFieldDescriptor *f, const void *at)
 static bool
 is_hidden_port(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
 {
-	return m->descriptor ==
-		   &openshell__sandbox__v1__network_endpoint__descriptor &&
-	       strcmp(f->name, "port") == 0 &&
+	return is_endpoint(m) && strcmp(f->name, "port") == 0 &&
 	       ((const Openshell__Sandbox__V1__NetworkEndpoint *)m)->n_ports >
 		   0;
 }
@@ -391,12 +436,73 @@ key_of(const ProtobufCFieldDescriptor *f)
 	return f->name;
 }
 
+/* Something of a message without lists would be written. */
+static bool
+has_fields(const ProtobufCMessage *m)
+{
+	for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
+
+		if (!is_default(m, f, member(m, f->offset)))
+			return true;
+	}
+	return false;
+}
+
+static void
+put_limit(struct yaml *y, uint32_t n)
+{
+	put_key(y, "max_body_bytes");
+	buf_putc(y->out, ' ');
+	put_number(y, n);
+	buf_putc(y->out, '\n');
+}
+
+/* The two fields whose limit is beside them; true when it was one of them. */
+static bool
+put_limited(struct yaml *y, const Openshell__Sandbox__V1__NetworkEndpoint *e,
+    const ProtobufCFieldDescriptor *f, bool *any)
+{
+	uint32_t n = e->json_rpc_max_body_bytes;
+
+	if (strcmp(f->name, "json_rpc_max_body_bytes") == 0) {
+		*any = n > 0 && !is_mcp(e);
+		if (!*any)
+			return true;
+		put_key(y, "json_rpc");
+		buf_putc(y->out, '\n');
+		y->indent += 2;
+		put_limit(y, n);
+		y->indent -= 2;
+		return true;
+	}
+	if (strcmp(f->name, "mcp") != 0)
+		return false;
+	n = is_mcp(e) ? n : 0;
+	*any = n > 0 || e->mcp != NULL;
+	if (!*any)
+		return true;
+	put_key(y, "mcp");
+	buf_putc(y->out, '\n');
+	y->indent += 2;
+	if (n > 0)
+		put_limit(y, n);
+	if (e->mcp != NULL && (n == 0 || has_fields(&e->mcp->base)))
+		put_message(y, &e->mcp->base);
+	y->indent -= 2;
+	return true;
+}
+
 /* false: the field says nothing. */
 static bool
 put_field(struct yaml *y, const ProtobufCMessage *m,
     const ProtobufCFieldDescriptor *f)
 {
 	const void *at = member(m, f->offset);
+	bool any;
+
+	if (is_endpoint(m) && put_limited(y, (const void *)m, f, &any))
+		return any;
 
 	if (f->label == PROTOBUF_C_LABEL_REPEATED) {
 		if (count(m, f) == 0)
@@ -408,7 +514,7 @@ put_field(struct yaml *y, const ProtobufCMessage *m,
 			put_list_items(y, m, f);
 		return true;
 	}
-	if ((is_default(f, at) && !is_always(m, f)) || is_hidden_port(m, f))
+	if ((is_default(m, f, at) && !is_always(m, f)) || is_hidden_port(m, f))
 		return false;
 	put_key(y, key_of(f));
 	if (f->type == PROTOBUF_C_TYPE_MESSAGE) {

@@ -508,7 +508,7 @@ compile_overlapping(const char *id, const char *yaml)
 	struct snapshot *s = NULL;
 	struct err e;
 
-	if (policy_parse_overlapping(view_of(yaml), &p, &f) < 0)
+	if (p_parse_lenient(view_of(yaml), P_OVERLAPPING, &p, &f) < 0)
 		fail_msg("%s: %s", id, f.v[0].text);
 	CHECK_INT(snapshot_new(p, 1, &s, &e), ==, 0);
 	return s;

@@ -205,7 +205,7 @@ TEST(policy, vectors_of_endpoints)
 		    "{host: h.example.com, port: 80, protocol: http, "
 		    "access: full}",
 		    REFUSED, 1,
-		    "unknown protocol 'http' (expected rest or sql)",
+		    "unknown protocol 'http' (expected tcp, sql, rest, ",
 		    "network" },
 		{ "improve", "{host: h.example.com, port: 80, tls: off-ish}",
 		    REFUSED, 1, "unknown tls 'off-ish'", "network" },
@@ -502,8 +502,14 @@ TEST(policy, names_overlaps_beside_other_faults)
 	    "p:6:37: error: a.endpoints[1]: unknown tls 'Skip' (expected "
 	    "skip)\n"
 	    "p:7:43: error: a.endpoints[2]: unknown key 'bogus' (known here: "
-	    "host, port, ports, protocol, tls, enforcement, access, rules, "
-	    "allowed_ips)\n"
+	    "host, port, ports, path, protocol, tls, enforcement, access, "
+	    "rules, deny_rules, allowed_ips, allow_encoded_slash, h2c, "
+	    "persisted_queries, graphql_persisted_queries, "
+	    "graphql_max_body_bytes, json_rpc, mcp, "
+	    "websocket_credential_rewrite, request_body_credential_rewrite, "
+	    "credential_signing, signing_service, signing_region, "
+	    "credential_binding, allow_uninspected_credentials, "
+	    "advisor_proposed, provider_credentialed)\n"
 	    "p:8:7: error: network policies 'a' endpoint[0] (h.com:443) and "
 	    "'a' endpoint[3] (h.com:443) overlap on port(s) 443 with "
 	    "conflicting metadata: tls=auto vs skip\n");
@@ -710,14 +716,15 @@ TEST(policy, P_38_presets)
 
 	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
 		AUTO_BUF struct buf b = BUF_INIT(256);
-		const char *const *m = p_preset(view_of(v[i].preset));
+		const char *const *m =
+		    p_preset(POLICY_PROTO_REST, view_of(v[i].preset));
 
 		for (; *m != NULL; m++)
 			buf_printf(&b, "%s ", *m);
 		CHECK_STR(buf_str(&b), v[i].methods);
 	}
-	CHECK(p_preset(VIEW("other")) == NULL);
-	CHECK(p_preset(VIEW("")) == NULL);
+	CHECK(p_preset(POLICY_PROTO_REST, VIEW("other")) == NULL);
+	CHECK(p_preset(POLICY_PROTO_REST, VIEW("")) == NULL);
 }
 
 /*

@@ -1,0 +1,458 @@
+/*
+ * compile_rules: rules about HTTP requests, and how endpoints treat them;
+ * each grouped by the literal beginning of its path (compiled.h).
+ */
+#include <stdlib.h>
+
+#include "policy/compile.h"
+
+static const struct preset {
+	enum policy_protocol protocol;
+	const char *name;
+	const char *methods[7];
+} presets[] = {
+	{ POLICY_PROTO_REST, "read-only", { "GET", "HEAD", "OPTIONS" } },
+	{ POLICY_PROTO_REST, "read-write",
+	    { "GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH" } },
+	{ POLICY_PROTO_REST, "full", { "*" } },
+	{ POLICY_PROTO_WEBSOCKET, "read-only", { "GET" } },
+	{ POLICY_PROTO_WEBSOCKET, "read-write", { "GET", "WEBSOCKET_TEXT" } },
+	{ POLICY_PROTO_WEBSOCKET, "full", { "*" } },
+};
+
+const char *const *
+p_preset(enum policy_protocol protocol, struct view access)
+{
+	for (size_t i = 0; i < ARRAY_LEN(presets); i++)
+		if (presets[i].protocol == protocol &&
+		    view_eq(access, view_of(presets[i].name)))
+			return presets[i].methods;
+	return NULL;
+}
+
+uint16_t
+c_method(struct view m)
+{
+	static const struct {
+		struct view name;
+		uint16_t bit;
+	} known[] = {
+		{ { "GET", 3 }, METHOD_GET },
+		{ { "POST", 4 }, METHOD_POST },
+		{ { "HEAD", 4 }, METHOD_HEAD },
+		{ { "PUT", 3 }, METHOD_PUT },
+		{ { "DELETE", 6 }, METHOD_DELETE },
+		{ { "PATCH", 5 }, METHOD_PATCH },
+		{ { "OPTIONS", 7 }, METHOD_OPTIONS },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (view_eq_nocase(m, known[i].name))
+			return known[i].bit;
+	return METHOD_OTHER;
+}
+
+/* Of a WebSocket, `*` is both the upgrade and the messages. */
+static uint16_t
+rule_methods(struct view method, enum policy_protocol p)
+{
+	uint16_t bit = c_method(method);
+
+	if (view_eq(method, VIEW("*")))
+		return p == POLICY_PROTO_WEBSOCKET ? METHOD_ANY | METHOD_TEXT
+						   : METHOD_ANY;
+	if (view_eq_nocase(method, VIEW("WEBSOCKET_TEXT")))
+		return METHOD_TEXT;
+	if (bit == METHOD_GET)
+		return METHOD_GET | METHOD_HEAD;
+	return bit == METHOD_OTHER ? 0 : bit;
+}
+
+/* --- groups ------------------------------------------------------------- */
+
+/* The prefix of the i-th of some things that are sorted by it. */
+typedef struct view prefix_of(const void *things, size_t i);
+
+static void
+group(struct compiler *c, const void *things, size_t n, prefix_of *prefix_at,
+    struct c_groups *out)
+{
+	if (n == 0)
+		return;
+	out->v = ARENA_ARRAY(&c->s->arena, n, struct c_group);
+	for (size_t i = 0; i < n; i++) {
+		struct view prefix = prefix_at(things, i);
+		struct c_group *g = out->v + out->n;
+		uint32_t parent = (uint32_t)out->n - 1;
+
+		if (out->n > 0 && view_eq(g[-1].prefix, prefix)) {
+			g[-1].n++;
+			continue;
+		}
+		if (out->n == 0)
+			parent = C_NONE;
+		/* Sorted: every prefix of this one is on that chain. */
+		while (parent != C_NONE &&
+		       !view_starts(prefix, out->v[parent].prefix))
+			parent = out->v[parent].parent;
+		*g = (struct c_group) { prefix, parent, (uint32_t)i, 1 };
+		out->n++;
+	}
+}
+
+/* --- rules -------------------------------------------------------------- */
+
+static int
+add_rule(struct compiler *c, struct c_rules *to, const struct pending *p,
+    size_t index, const struct p_allow *a)
+{
+	struct c_rule *r = &to->v[to->n];
+	enum policy_protocol proto = p_protocol(p->e);
+
+	*r = (struct c_rule) { .at = p->at,
+		.rule = (uint16_t)index,
+		.methods = rule_methods(a->method.v, proto),
+		.method = a->method.v };
+	r->path = c_glob(c, a->path.v, '/');
+	if (r->path == NULL || c_scope_glob(c, p->e, &r->scope) < 0 ||
+	    c_matchers(c, &a->query, '.', &r->query, &r->nquery) < 0)
+		return -1;
+	to->has_query |= r->nquery > 0;
+	to->n++;
+	return 0;
+}
+
+/* Rules of a WebSocket may be about the operations in its messages. */
+static bool
+is_about_requests(const struct p_allow *a)
+{
+	return a->method.v.n > 0;
+}
+
+static int
+add_allows(struct compiler *c, struct c_key *k, const struct pending *p)
+{
+	const char *const *methods = p_preset(p_protocol(p->e), p->e->access.v);
+	struct p_allow preset = { .path = { .v = VIEW("**") } };
+
+	for (size_t i = 0; methods != NULL && methods[i] != NULL; i++) {
+		preset.method.v = view_of(methods[i]);
+		if (add_rule(c, &k->allow, p, i, &preset) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < p->e->rules.n; i++) {
+		const struct p_allow *a = &p_rules(p->e)[i].allow;
+
+		if (is_about_requests(a) && add_rule(c, &k->allow, p, i, a) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* In an entry of deny_rules, what is not said is not asked for. */
+static int
+add_denies(struct compiler *c, struct c_key *k, const struct pending *p)
+{
+	for (size_t i = 0; i < p->e->deny_rules.n; i++) {
+		struct p_allow a = p_deny_rules(p->e)[i];
+
+		if (a.operation_type.v.n > 0 || a.operation_name.v.n > 0 ||
+		    a.fields.n > 0)
+			continue;
+		if (a.method.v.n == 0)
+			a.method.v = VIEW("*");
+		if (a.path.v.n == 0)
+			a.path.v = VIEW("**");
+		if (add_rule(c, &k->deny, p, i, &a) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* By prefix, then by place. */
+static int
+rule_order(const void *ap, const void *bp)
+{
+	const struct c_rule *a = ap, *b = bp;
+	int c = view_cmp(glob_prefix(a->path), glob_prefix(b->path));
+
+	if (c != 0)
+		return c;
+	if (a->at.policy != b->at.policy)
+		return a->at.policy < b->at.policy ? -1 : 1;
+	if (a->at.endpoint != b->at.endpoint)
+		return a->at.endpoint < b->at.endpoint ? -1 : 1;
+	return (int)a->rule - (int)b->rule;
+}
+
+static struct view
+rule_prefix(const void *things, size_t i)
+{
+	return glob_prefix(((const struct c_rule *)things)[i].path);
+}
+
+static void
+settle(struct compiler *c, struct c_rules *r)
+{
+	if (r->n > 0)
+		qsort(r->v, r->n, sizeof(*r->v), rule_order);
+	group(c, r->v, r->n, rule_prefix, &r->groups);
+}
+
+int
+c_compile_rules(
+    struct compiler *c, struct c_key *k, const struct pending *v, size_t n)
+{
+	size_t allows = 0, denies = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (policy_protocol_judged(p_protocol(v[i].e)) !=
+		    POLICY_BY_REQUEST)
+			continue;
+		allows += v[i].e->rules.n + ARRAY_LEN(presets[0].methods);
+		denies += v[i].e->deny_rules.n;
+	}
+	k->allow.v = ARENA_ARRAY(&c->s->arena, allows, struct c_rule);
+	k->deny.v = ARENA_ARRAY(&c->s->arena, denies, struct c_rule);
+	for (size_t i = 0; i < n; i++)
+		if (policy_protocol_judged(p_protocol(v[i].e)) ==
+			POLICY_BY_REQUEST &&
+		    (add_allows(c, k, &v[i]) < 0 ||
+			add_denies(c, k, &v[i]) < 0))
+			return -1;
+	settle(c, &k->allow);
+	settle(c, &k->deny);
+	return 0;
+}
+
+/* --- treatment ---------------------------------------------------------- */
+
+/*
+ * Bytes that the pattern fixes, at least: of alternatives the shortest, of a
+ * class one.  Twice that, and one more for a path that is no pattern: it is
+ * more specific than every pattern it matches.
+ */
+static size_t
+fixed_bytes(struct view v, size_t *at, bool *is_pattern, bool inside)
+{
+	size_t n = 0, best = SIZE_MAX;
+
+	for (; *at < v.n; ++*at) {
+		char b = v.p[*at];
+
+		if (inside && (b == ',' || b == '}')) {
+			best = MIN(best, n);
+			n = 0;
+			if (b == '}')
+				return best;
+			continue;
+		}
+		if (b == '\\')
+			++*at;
+		if (b == '*' || b == '?') {
+			*is_pattern = true;
+		} else if (b == '[') {
+			*is_pattern = true;
+			n++;
+			/* The first byte may be ']' itself. */
+			for (*at += 2; *at < v.n && v.p[*at] != ']'; ++*at)
+				;
+		} else if (b == '{') {
+			*is_pattern = true;
+			++*at;
+			n += fixed_bytes(v, at, is_pattern, true);
+		} else
+			n++;
+	}
+	return inside ? MIN(best, n) : n;
+}
+
+uint32_t
+c_rank(struct view path)
+{
+	bool is_pattern = false;
+	size_t at = 0, n;
+
+	/* "/" + "**" says no more than that a path begins with '/'. */
+	if (path.n == 0 || view_eq(path, VIEW("**")) ||
+	    view_eq(path, VIEW("/**")))
+		return 0;
+	n = fixed_bytes(path, &at, &is_pattern, false);
+	return (uint32_t)(2 * n + (is_pattern ? 1 : 2));
+}
+
+static uint32_t
+max_body(const struct p_endpoint *e)
+{
+	uint32_t n = 0;
+
+	switch (p_protocol(e)) {
+	case POLICY_PROTO_GRAPHQL:
+	case POLICY_PROTO_WEBSOCKET:
+		n = e->graphql_max_body_bytes.v;
+		break;
+	case POLICY_PROTO_JSON_RPC:
+		n = e->json_rpc.max_body_bytes.v;
+		break;
+	case POLICY_PROTO_MCP:
+		n = e->mcp.max_body_bytes.v;
+		break;
+	case POLICY_PROTO_NONE:
+	case POLICY_PROTO_TCP:
+	case POLICY_PROTO_SQL:
+	case POLICY_PROTO_REST:
+	case POLICY_PROTO_GRPC:
+	case POLICY_PROTOCOLS:
+		break;
+	}
+	return n > 0 ? n : PL_BODY_DEFAULT;
+}
+
+static enum policy_signing
+signing_of(struct view v)
+{
+	static const char *const words[] = {
+		[POLICY_SIGN_NONE] = "",
+		[POLICY_SIGN_SIGV4] = "sigv4",
+		[POLICY_SIGN_SIGV4_BODY] = "sigv4:body",
+		[POLICY_SIGN_SIGV4_NO_BODY] = "sigv4:no_body",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (view_eq(v, view_of(words[i])))
+			return (enum policy_signing)i;
+	return POLICY_SIGN_NONE;
+}
+
+static bool
+has_graphql_rule(const struct p_endpoint *e)
+{
+	for (size_t i = 0; i < e->rules.n; i++)
+		if (p_rules(e)[i].allow.operation_type.v.n > 0)
+			return true;
+	return false;
+}
+
+static struct policy_treatment
+treatment_of(const struct p_endpoint *e)
+{
+	enum policy_protocol p = p_protocol(e);
+
+	return (struct policy_treatment) {
+		.protocol = p,
+		.enforcement = view_eq(e->enforcement.v, VIEW("audit"))
+				   ? POLICY_AUDIT
+				   : POLICY_ENFORCE,
+		.max_body = max_body(e),
+		.strict_tool_names = p_is_true(&e->mcp.strict_tool_names),
+		.allow_all_methods = e->mcp.allow_all_known_mcp_methods.v,
+		.allow_registered =
+		    view_eq(e->persisted_queries.v, VIEW("allow_registered")),
+		.graphql_messages =
+		    p == POLICY_PROTO_GRAPHQL ||
+		    (p == POLICY_PROTO_WEBSOCKET && has_graphql_rule(e)),
+		.allow_encoded_slash = e->allow_encoded_slash.v,
+		.rewrite_body = e->request_body_credential_rewrite.v,
+		.rewrite_websocket = e->websocket_credential_rewrite.v,
+		.uninspected_credentials = e->allow_uninspected_credentials.v,
+		.signing = signing_of(e->credential_signing.v),
+		.signing_service = e->signing_service.v,
+		.signing_region = e->signing_region.v,
+		.provider = e->credential_binding.provider.v,
+	};
+}
+
+static bool
+treatment_eq(const struct policy_treatment *a, const struct policy_treatment *b)
+{
+	return a->protocol == b->protocol && a->enforcement == b->enforcement &&
+	       a->max_body == b->max_body &&
+	       a->strict_tool_names == b->strict_tool_names &&
+	       a->allow_all_methods == b->allow_all_methods &&
+	       a->allow_registered == b->allow_registered &&
+	       a->graphql_messages == b->graphql_messages &&
+	       a->allow_encoded_slash == b->allow_encoded_slash &&
+	       a->rewrite_body == b->rewrite_body &&
+	       a->rewrite_websocket == b->rewrite_websocket &&
+	       a->uninspected_credentials == b->uninspected_credentials &&
+	       a->signing == b->signing &&
+	       view_eq(a->signing_service, b->signing_service) &&
+	       view_eq(a->signing_region, b->signing_region) &&
+	       view_eq(a->provider, b->provider);
+}
+
+static struct view
+scope_prefix(const void *things, size_t i)
+{
+	const struct c_scope *s = (const struct c_scope *)things + i;
+
+	return s->path != NULL ? glob_prefix(s->path) : VIEW("");
+}
+
+/* By prefix, the most specific first, then by text. */
+static int
+scope_order(const void *ap, const void *bp)
+{
+	const struct c_scope *a = ap, *b = bp;
+	int c = view_cmp(scope_prefix(a, 0), scope_prefix(b, 0));
+
+	if (c != 0)
+		return c;
+	if (a->rank != b->rank)
+		return a->rank > b->rank ? -1 : 1;
+	return view_cmp(a->text, b->text);
+}
+
+/* Those that say the same about the same path become one. */
+static void
+fold_scopes(struct compiler *c, struct c_scopes *s)
+{
+	size_t n = 0, twins = 0; /* where the ones of this path begin */
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct c_scope *new = &s->v[i];
+		size_t k;
+
+		if (n == 0 || !view_eq(s->v[n - 1].text, new->text))
+			twins = n;
+		for (k = twins; k < n; k++)
+			if (treatment_eq(&s->v[k].t, &new->t))
+				break;
+		if (k == n) {
+			s->v[n] = *new;
+			s->v[n].policies = c_set_new(c);
+			n++;
+		}
+		/* Until here, `endpoint` has been the policy's place. */
+		c_set(s->v[k].policies, new->t.endpoint);
+	}
+	s->n = n;
+}
+
+int
+c_compile_scopes(
+    struct compiler *c, struct c_key *k, const struct pending *v, size_t n)
+{
+	struct c_scopes *to = &k->scopes;
+
+	to->v = ARENA_ARRAY(&c->s->arena, n, struct c_scope);
+	for (size_t i = 0; i < n; i++) {
+		const struct p_endpoint *e = v[i].e;
+		struct c_scope *s = &to->v[to->n];
+
+		if (!policy_protocol_is_inspected(p_protocol(e)))
+			continue;
+		s->t = treatment_of(e);
+		s->t.endpoint = v[i].at.policy;
+		s->text = e->path.v;
+		s->rank = c_rank(e->path.v);
+		if (c_scope_glob(c, e, &s->path) < 0)
+			return -1;
+		to->n++;
+	}
+	if (to->n > 0)
+		qsort(to->v, to->n, sizeof(*to->v), scope_order);
+	fold_scopes(c, to);
+	group(c, to->v, to->n, scope_prefix, &to->groups);
+	return 0;
+}
