@@ -6,60 +6,32 @@
  * (Attack: patterns and paths that make a backtracking matcher run for ever).
  * Braces become forks; nothing is ever multiplied out.
  */
-#include "codec/glob.h"
+#include "codec/glob_impl.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 
-enum op {
-	OP_BYTE, /* reads `byte` */
-	OP_ONE, /* reads any byte but D */
-	OP_CLASS, /* reads a byte of classes[arg] */
-	OP_STAR, /* reads any byte but D and stays; or goes on */
-	OP_GLOBSTAR, /* reads any byte and stays; or goes on */
-	OP_FORK, /* goes on, and to arg */
-	OP_JUMP, /* goes to arg */
-	OP_END
-};
-
-struct state {
-	uint8_t op, byte;
-	uint16_t arg;
-};
-
-struct class {
-	uint64_t bits[4];
-};
-
 enum { STATES_MAX = 2 * GLOB_MAX + 2, WORDS_MAX = (STATES_MAX + 63) / 64 };
-
-struct glob {
-	struct state *states; /* in one piece with this */
-	size_t n;
-	struct class *classes;
-	struct view prefix; /* the leading OP_BYTE states as text */
-	unsigned char delim;
-};
 
 struct compiler {
 	struct view in;
 	size_t at;
 	char delim;
 	unsigned depth, branches;
-	struct state *states;
+	struct glob_state *states;
 	size_t n;
-	struct class *classes;
+	struct glob_class *classes;
 	size_t nclasses;
 	struct err *e;
 };
 
 static size_t
-emit(struct compiler *c, enum op op, unsigned char byte, size_t arg)
+emit(struct compiler *c, enum glob_op op, unsigned char byte, size_t arg)
 {
-	c->states[c->n] = (struct state) { (uint8_t)op, byte, (uint16_t)arg };
+	c->states[c->n] =
+	    (struct glob_state) { (uint8_t)op, byte, (uint16_t)arg };
 	return c->n++;
 }
 
@@ -88,7 +60,7 @@ class_byte(struct compiler *c, unsigned char *out)
 }
 
 static void
-class_add(struct class *k, unsigned from, unsigned to)
+class_add(struct glob_class *k, unsigned from, unsigned to)
 {
 	for (unsigned b = from; b <= to; b++)
 		k->bits[b / 64] |= (uint64_t)1 << (b % 64);
@@ -97,11 +69,11 @@ class_add(struct class *k, unsigned from, unsigned to)
 static int
 compile_class(struct compiler *c)
 {
-	struct class *k = &c->classes[c->nclasses];
+	struct glob_class *k = &c->classes[c->nclasses];
 	unsigned char from, to, d = (unsigned char)c->delim;
 	bool negate = false, first = true;
 
-	*k = (struct class) { { 0 } };
+	*k = (struct glob_class) { { 0 } };
 	c->at++; /* '[' */
 	if (!at_end(c) && (c->in.p[c->at] == '!' || c->in.p[c->at] == '^')) {
 		negate = true;
@@ -197,7 +169,8 @@ compile_braces(struct compiler *c)
 	if (fork == SIZE_MAX)
 		return 0;
 	/* The last branch has no alternative to fork to. */
-	c->states[fork] = (struct state) { OP_JUMP, 0, (uint16_t)(fork + 1) };
+	c->states[fork] =
+	    (struct glob_state) { OP_JUMP, 0, (uint16_t)(fork + 1) };
 	for (; jumps != 0; jumps = next) { /* 0 cannot be a jump: a fork is */
 		next = c->states[jumps].arg;
 		c->states[jumps].arg = (uint16_t)c->n;
@@ -251,16 +224,16 @@ compile_seq(struct compiler *c)
 static struct glob *
 pack(const struct compiler *c)
 {
-	size_t classes = c->nclasses * sizeof(struct class);
-	size_t states = c->n * sizeof(struct state), lit = 0;
+	size_t classes = c->nclasses * sizeof(struct glob_class);
+	size_t states = c->n * sizeof(struct glob_state), lit = 0;
 	struct glob *g;
 	char *prefix;
 
 	while (c->states[lit].op == OP_BYTE)
 		lit++;
 	g = mem_calloc(1, sizeof(*g) + classes + states + lit + 1);
-	g->classes = (struct class *)(g + 1);
-	g->states = (struct state *)(g->classes + c->nclasses);
+	g->classes = (struct glob_class *)(g + 1);
+	g->states = (struct glob_state *)(g->classes + c->nclasses);
 	g->n = c->n;
 	g->delim = (unsigned char)c->delim;
 	prefix = (char *)(g->states + c->n);
@@ -276,8 +249,8 @@ pack(const struct compiler *c)
 int
 glob_new(struct view pattern, char delim, struct glob **out, struct err *e)
 {
-	AUTO_FREE struct state *states = NULL;
-	AUTO_FREE struct class *classes = NULL;
+	AUTO_FREE struct glob_state *states = NULL;
+	AUTO_FREE struct glob_class *classes = NULL;
 	struct compiler c = { .in = pattern, .delim = delim, .e = e };
 
 	if (pattern.n > GLOB_MAX)
@@ -317,12 +290,6 @@ put(uint64_t *set, size_t i)
 	set[i / 64] |= (uint64_t)1 << (i % 64);
 }
 
-static bool
-in_class(const struct class *k, unsigned char b)
-{
-	return k->bits[b / 64] >> (b % 64) & 1;
-}
-
 /*
  * One pass over the live states.  Targets that read nothing are added to
  * `live` ahead of where the pass is.  byte < 0 stands for the end of the
@@ -340,10 +307,10 @@ step(const struct glob *g, uint64_t *live, uint64_t *next, size_t words,
 		while ((todo = live[w] & ~done) != 0) {
 			unsigned bit = (unsigned)__builtin_ctzll(todo);
 			size_t i = w * 64 + bit;
-			const struct state *s = &g->states[i];
+			const struct glob_state *s = &g->states[i];
 
 			done |= (uint64_t)1 << bit;
-			switch ((enum op)s->op) {
+			switch ((enum glob_op)s->op) {
 			case OP_BYTE:
 				if (byte >= 0 && s->byte == b)
 					put(next, i + 1);
@@ -354,7 +321,7 @@ step(const struct glob *g, uint64_t *live, uint64_t *next, size_t words,
 				break;
 			case OP_CLASS:
 				if (byte >= 0 &&
-				    in_class(&g->classes[s->arg], b))
+				    glob_class_has(&g->classes[s->arg], b))
 					put(next, i + 1);
 				break;
 			case OP_STAR:
@@ -431,7 +398,7 @@ glob_match_rest(const struct glob *g, struct view subject)
 	struct view rest = view_slice(subject, g->prefix.n, subject.n);
 	uint64_t a, b;
 
-	switch ((enum op)g->states[g->prefix.n].op) {
+	switch ((enum glob_op)g->states[g->prefix.n].op) {
 	case OP_END:
 		return rest.n == 0;
 	case OP_GLOBSTAR:

@@ -44,4 +44,10 @@ bool glob_is_literal(const struct glob *g);
 /* glob_match for a subject already known to begin with glob_prefix. */
 bool glob_match_rest(const struct glob *g, struct view subject);
 
+/*
+ * Some subject matches both (which must have one delimiter).  Adds to *work
+ * what it cost, at most the product of their lengths.
+ */
+bool glob_overlaps(const struct glob *a, const struct glob *b, size_t *work);
+
 #endif

@@ -227,160 +227,6 @@ c_compile_rules(
 
 /* --- treatment ---------------------------------------------------------- */
 
-/*
- * Bytes that the pattern fixes, at least: of alternatives the shortest, of a
- * class one.  Twice that, and one more for a path that is no pattern: it is
- * more specific than every pattern it matches.
- */
-static size_t
-fixed_bytes(struct view v, size_t *at, bool *is_pattern, bool inside)
-{
-	size_t n = 0, best = SIZE_MAX;
-
-	for (; *at < v.n; ++*at) {
-		char b = v.p[*at];
-
-		if (inside && (b == ',' || b == '}')) {
-			best = MIN(best, n);
-			n = 0;
-			if (b == '}')
-				return best;
-			continue;
-		}
-		if (b == '\\')
-			++*at;
-		if (b == '*' || b == '?') {
-			*is_pattern = true;
-		} else if (b == '[') {
-			*is_pattern = true;
-			n++;
-			/* The first byte may be ']' itself. */
-			for (*at += 2; *at < v.n && v.p[*at] != ']'; ++*at)
-				;
-		} else if (b == '{') {
-			*is_pattern = true;
-			++*at;
-			n += fixed_bytes(v, at, is_pattern, true);
-		} else
-			n++;
-	}
-	return inside ? MIN(best, n) : n;
-}
-
-uint32_t
-c_rank(struct view path)
-{
-	bool is_pattern = false;
-	size_t at = 0, n;
-
-	/* "/" + "**" says no more than that a path begins with '/'. */
-	if (path.n == 0 || view_eq(path, VIEW("**")) ||
-	    view_eq(path, VIEW("/**")))
-		return 0;
-	n = fixed_bytes(path, &at, &is_pattern, false);
-	return (uint32_t)(2 * n + (is_pattern ? 1 : 2));
-}
-
-static uint32_t
-max_body(const struct p_endpoint *e)
-{
-	uint32_t n = 0;
-
-	switch (p_protocol(e)) {
-	case POLICY_PROTO_GRAPHQL:
-	case POLICY_PROTO_WEBSOCKET:
-		n = e->graphql_max_body_bytes.v;
-		break;
-	case POLICY_PROTO_JSON_RPC:
-		n = e->json_rpc.max_body_bytes.v;
-		break;
-	case POLICY_PROTO_MCP:
-		n = e->mcp.max_body_bytes.v;
-		break;
-	case POLICY_PROTO_NONE:
-	case POLICY_PROTO_TCP:
-	case POLICY_PROTO_SQL:
-	case POLICY_PROTO_REST:
-	case POLICY_PROTO_GRPC:
-	case POLICY_PROTOCOLS:
-		break;
-	}
-	return n > 0 ? n : PL_BODY_DEFAULT;
-}
-
-static enum policy_signing
-signing_of(struct view v)
-{
-	static const char *const words[] = {
-		[POLICY_SIGN_NONE] = "",
-		[POLICY_SIGN_SIGV4] = "sigv4",
-		[POLICY_SIGN_SIGV4_BODY] = "sigv4:body",
-		[POLICY_SIGN_SIGV4_NO_BODY] = "sigv4:no_body",
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (view_eq(v, view_of(words[i])))
-			return (enum policy_signing)i;
-	return POLICY_SIGN_NONE;
-}
-
-static bool
-has_graphql_rule(const struct p_endpoint *e)
-{
-	for (size_t i = 0; i < e->rules.n; i++)
-		if (p_rules(e)[i].allow.operation_type.v.n > 0)
-			return true;
-	return false;
-}
-
-static struct policy_treatment
-treatment_of(const struct p_endpoint *e)
-{
-	enum policy_protocol p = p_protocol(e);
-
-	return (struct policy_treatment) {
-		.protocol = p,
-		.enforcement = view_eq(e->enforcement.v, VIEW("audit"))
-				   ? POLICY_AUDIT
-				   : POLICY_ENFORCE,
-		.max_body = max_body(e),
-		.strict_tool_names = p_is_true(&e->mcp.strict_tool_names),
-		.allow_all_methods = e->mcp.allow_all_known_mcp_methods.v,
-		.allow_registered =
-		    view_eq(e->persisted_queries.v, VIEW("allow_registered")),
-		.graphql_messages =
-		    p == POLICY_PROTO_GRAPHQL ||
-		    (p == POLICY_PROTO_WEBSOCKET && has_graphql_rule(e)),
-		.allow_encoded_slash = e->allow_encoded_slash.v,
-		.rewrite_body = e->request_body_credential_rewrite.v,
-		.rewrite_websocket = e->websocket_credential_rewrite.v,
-		.uninspected_credentials = e->allow_uninspected_credentials.v,
-		.signing = signing_of(e->credential_signing.v),
-		.signing_service = e->signing_service.v,
-		.signing_region = e->signing_region.v,
-		.provider = e->credential_binding.provider.v,
-	};
-}
-
-static bool
-treatment_eq(const struct policy_treatment *a, const struct policy_treatment *b)
-{
-	return a->protocol == b->protocol && a->enforcement == b->enforcement &&
-	       a->max_body == b->max_body &&
-	       a->strict_tool_names == b->strict_tool_names &&
-	       a->allow_all_methods == b->allow_all_methods &&
-	       a->allow_registered == b->allow_registered &&
-	       a->graphql_messages == b->graphql_messages &&
-	       a->allow_encoded_slash == b->allow_encoded_slash &&
-	       a->rewrite_body == b->rewrite_body &&
-	       a->rewrite_websocket == b->rewrite_websocket &&
-	       a->uninspected_credentials == b->uninspected_credentials &&
-	       a->signing == b->signing &&
-	       view_eq(a->signing_service, b->signing_service) &&
-	       view_eq(a->signing_region, b->signing_region) &&
-	       view_eq(a->provider, b->provider);
-}
-
 static struct view
 scope_prefix(const void *things, size_t i)
 {
@@ -416,7 +262,7 @@ fold_scopes(struct compiler *c, struct c_scopes *s)
 		if (n == 0 || !view_eq(s->v[n - 1].text, new->text))
 			twins = n;
 		for (k = twins; k < n; k++)
-			if (treatment_eq(&s->v[k].t, &new->t))
+			if (c_treatment_eq(&s->v[k].t, &new->t))
 				break;
 		if (k == n) {
 			s->v[n] = *new;
@@ -442,7 +288,7 @@ c_compile_scopes(
 
 		if (!policy_protocol_is_inspected(p_protocol(e)))
 			continue;
-		s->t = treatment_of(e);
+		s->t = c_treatment(e);
 		s->t.endpoint = v[i].at.policy;
 		s->text = e->path.v;
 		s->rank = c_rank(e->path.v);

@@ -221,8 +221,14 @@ enum { C_OP_DENY = 0x80, C_OP_ID = 0x40, C_OP_TEXT = 6 + 2 * PL_PATTERN_MAX };
 bool c_op_text(char to[C_OP_TEXT], uint32_t key, unsigned what,
     struct view first, struct view second, struct view *out);
 
+/* --- treatment.c --------------------------------------------------------- */
+
 /* How specific a path is: the more bytes it fixes; 0 for all paths. */
 uint32_t c_rank(struct view path) MUST_USE;
+/* Without policy and endpoint. */
+struct policy_treatment c_treatment(const struct p_endpoint *e) MUST_USE;
+bool c_treatment_eq(const struct policy_treatment *a,
+    const struct policy_treatment *b) MUST_USE;
 
 static inline void
 c_set(uint64_t *set, size_t i)

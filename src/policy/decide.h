@@ -138,6 +138,7 @@ struct policy_treatment {
 	 * in them is one of POLICY_OP_GRAPHQL, none of POLICY_OP_TEXT. */
 	bool graphql_messages;
 	bool allow_encoded_slash;
+	bool h2c; /* as of the connection */
 	bool rewrite_body, rewrite_websocket; /* placeholders there, too */
 	bool uninspected_credentials;
 	enum policy_signing signing;

@@ -42,29 +42,6 @@ c_chain(const struct c_groups *g, struct view path)
 
 /* --- treatment ---------------------------------------------------------- */
 
-void
-policy_treatment_merge(
-    struct policy_treatment *all, const struct policy_treatment *one)
-{
-	all->conflict |= all->signing != one->signing ||
-			 !view_eq(all->signing_service, one->signing_service) ||
-			 !view_eq(all->signing_region, one->signing_region) ||
-			 !view_eq(all->provider, one->provider) ||
-			 one->conflict;
-	all->protocol = MAX(all->protocol, one->protocol);
-	if (one->enforcement == POLICY_ENFORCE)
-		all->enforcement = POLICY_ENFORCE;
-	all->max_body = MIN(all->max_body, one->max_body);
-	all->strict_tool_names |= one->strict_tool_names;
-	all->allow_all_methods &= one->allow_all_methods;
-	all->allow_registered &= one->allow_registered;
-	all->graphql_messages |= one->graphql_messages;
-	all->allow_encoded_slash &= one->allow_encoded_slash;
-	all->rewrite_body &= one->rewrite_body;
-	all->rewrite_websocket &= one->rewrite_websocket;
-	all->uninspected_credentials &= one->uninspected_credentials;
-}
-
 struct treat {
 	const struct snapshot *s;
 	const struct c_found *f;
