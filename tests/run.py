@@ -170,10 +170,10 @@ def run_pytest(mode, staged, agents_dir, args, count, inside, paths):
            "OPENSHELL": f"{staged}/prefix/bin/openshell",
            "OPENSHELL_TEST_STAGE": str(staged), "OPENSHELL_TEST_MODE": mode,
            "OPENSHELL_TEST_AGENTS": str(agents_dir or ""), **sanitizer_env(args)}
-    env.update((k, os.environ[k]) for k in ("OPENSHELL_TEST_SEED", "OPENSHELL_TEST_KILLS") if k in os.environ)
+    env.update((k, os.environ[k]) for k in ("OPENSHELL_TEST_SEED", "OPENSHELL_TEST_KILLS", "OPENSHELL_TEST_NAMES") if k in os.environ)
     command = become(mode)
     if inside:
-        command += [f"{staged}/script/testnet", "--"]
+        command += [f"{staged}/script/testnet", "--add", "load.example.test", "--"]
     command += [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
                 "--durations=5", "--timeout=240", f"--rootdir={staged}/tests", f"--junitxml={report}",
                 f"--basetemp={scratch}/tmp/pytest"]

@@ -1,7 +1,7 @@
 /*
  * accept: the two listeners that live in the sandbox's network namespace.
  *
- * Caps: PX_CONNS_MAX connections; what comes beyond is told 503 (a few at a
+ * Caps: px->conns_max connections; what comes beyond is told 503 (a few at a
  * time, without work) or, when even those are many, waits in the backlog.  A
  * lack of descriptors pauses accepting instead of spinning.
  */
@@ -16,7 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 
-enum { ACCEPT_BATCH = 64, BACKOFF_MS = 50 };
+enum { ACCEPT_BATCH = 64, BACKOFF_MS = 50, FILES_ELSE = 256 };
 
 static void on_listener(uv_poll_t *p, int status, int events);
 
@@ -52,8 +52,8 @@ too_many(struct px_conn *c)
 {
 	struct err e;
 
-	(void)err_set(&e, ERR_LIMIT, "more than %d connections of this sandbox",
-	    PX_CONNS_MAX);
+	(void)err_set(&e, ERR_LIMIT, "more than %u connections of this sandbox",
+	    c->px->conns_max);
 	/* Not read, so nothing is judged: the answer comes at once. */
 	if (px_fail(c, 503, AUDIT_HTTP_REFUSED, "accept",
 		"too_many_connections", e.text, &e) == PX_CLOSE)
@@ -69,7 +69,7 @@ take(struct px *px, int fd, enum px_mode mode)
 
 	if (c == NULL)
 		return;
-	if (mode != PX_MODE_CAPTURE && px->n_counted >= PX_CONNS_MAX) {
+	if (mode != PX_MODE_CAPTURE && px->n_counted >= px->conns_max) {
 		too_many(c);
 		return;
 	}
@@ -130,6 +130,15 @@ watch(struct px *px, uv_poll_t *p, int fd, struct err *e)
 		return err_set(e, ERR_IO, "watch listener: %s", uv_strerror(r));
 	p->data = px;
 	return 0;
+}
+
+unsigned
+px_conns_max(uint64_t files)
+{
+	/* A socket at both ends; the pool and others have theirs. */
+	uint64_t n = files > FILES_ELSE ? (files - FILES_ELSE) / 2 : 0;
+
+	return (unsigned)MIN(MAX(n, 1), (uint64_t)PX_CONNS_MAX);
 }
 
 int

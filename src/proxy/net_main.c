@@ -331,6 +331,8 @@ send_ca(struct px *px, struct view pem, struct err *e)
 static int
 start(struct px *px, const struct net_start *m, int *fds, struct err *e)
 {
+	uint64_t files;
+
 	px->events.all = m->event_level != 0;
 	px->generation = m->generation;
 	px->proxy_port = m->proxy_port;
@@ -342,8 +344,9 @@ start(struct px *px, const struct net_start *m, int *fds, struct err *e)
 	}
 	px_io_trust(px->io, fd_take(&fds[1]));
 	set_servers(px, m->servers);
-	if (selfbox_enter(m->drop_uid, m->drop_gid, e) < 0)
+	if (selfbox_enter(m->drop_uid, m->drop_gid, &files, e) < 0)
 		return err_wrap(e, "confine the proxy");
+	px->conns_max = px_conns_max(files);
 	if (load_policy(fds[0], m->generation, &px->snap, e) < 0)
 		return -1;
 	/* What reading it took is not needed while the sandbox idles. */

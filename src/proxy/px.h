@@ -29,12 +29,15 @@
 #include "sandbox/netmsg.h"
 
 enum {
-	PX_CONNS_MAX = 1024, /* of one sandbox; beyond it 503 */
-	PX_SLOTS = 1280, /* those, the refused ones and captured ones */
+	/* Of one sandbox; fewer when the process may open fewer files. */
+	PX_CONNS_MAX = 10240,
+	PX_SLOTS = PX_CONNS_MAX + 256, /* and the refused ones */
 	PX_OWNERS_MAX = 8, /* programs sharing one socket */
 	PX_ADDRS_MAX = 16, /* of one name */
 	PX_INTERIM_MAX = 8 /* 1xx before a final response */
 };
+_Static_assert(
+    (int)PX_EVENTS_CONNS == (int)PX_SLOTS, "room for a record of each");
 
 /* One program that holds the client's socket. */
 struct px_owner {
@@ -228,7 +231,7 @@ struct px {
 	uint16_t proxy_port;
 
 	struct px_conn *slot[PX_SLOTS];
-	unsigned n_conns, n_counted;
+	unsigned n_conns, n_counted, conns_max; /* beyond it 503 */
 	size_t held; /* bytes of all bodies that are held */
 	uint16_t free_slot; /* where to look first */
 	uint32_t serial;
@@ -254,6 +257,8 @@ void px_close(struct px_conn *c, bool reset);
 
 /* accept.c */
 int px_listen(struct px *px, int listener, int capture, struct err *e) MUST_USE;
+/* How many connections so many descriptors are enough for. */
+unsigned px_conns_max(uint64_t files);
 void px_accept_pause(struct px *px, bool pause);
 
 /* identity_ask.c */

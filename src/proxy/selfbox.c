@@ -27,6 +27,8 @@
 #include "base/bytes.h"
 
 /* landlock(7); newer than the headers of our oldest build system. */
+/* Two sockets for each of PX_CONNS_MAX, and what is in the making. */
+enum { FILES_MAX = 21504 };
 enum { LL_NR_CREATE = 444, LL_NR_RESTRICT = 446, LL_VERSION_FLAG = 1 };
 
 struct ll_ruleset {
@@ -350,15 +352,14 @@ limit(int what, rlim_t n, struct err *e)
 }
 
 int
-selfbox_enter(uint32_t uid, uint32_t gid, struct err *e)
+selfbox_enter(uint32_t uid, uint32_t gid, uint64_t *files, struct err *e)
 {
-	struct rlimit files;
+	struct rlimit now;
 
-	/* Two sockets a connection, and what is in the making. */
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+	if (getrlimit(RLIMIT_NOFILE, &now) < 0)
 		return err_sys(e, "read the limit of open files");
-	if (limit(RLIMIT_NOFILE, MIN(files.rlim_max, (rlim_t)4096), e) < 0 ||
-	    limit(RLIMIT_CORE, 0, e) < 0)
+	*files = MIN(now.rlim_max, (rlim_t)FILES_MAX);
+	if (limit(RLIMIT_NOFILE, *files, e) < 0 || limit(RLIMIT_CORE, 0, e) < 0)
 		return -1; /* not FSIZE: stderr may be a file */
 	if (drop_root(uid, gid, e) < 0)
 		return -1;

@@ -16,8 +16,9 @@
  * non-dumpable, no_new_privs, rlimits, Landlock without any path (landlock(7)),
  * and a seccomp allow-list (seccomp(2)).  Cannot be undone. Anything that
  * cannot be put in place is an error, but for Landlock on a kernel without:
- * the caller must end.
+ * the caller must end.  *files is how many descriptors may be open then.
  */
-int selfbox_enter(uint32_t uid, uint32_t gid, struct err *e) MUST_USE;
+int selfbox_enter(
+    uint32_t uid, uint32_t gid, uint64_t *files, struct err *e) MUST_USE;
 
 #endif

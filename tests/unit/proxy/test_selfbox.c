@@ -81,9 +81,10 @@ try(int (*act)(void), bool boxed)
 	int status;
 
 	if (pid == 0) {
+		uint64_t files;
 		struct err e;
 
-		if (boxed && selfbox_enter(65534, 65534, &e) < 0)
+		if (boxed && selfbox_enter(65534, 65534, &files, &e) < 0)
 			_exit(77);
 		_exit(act() < 0);
 	}
