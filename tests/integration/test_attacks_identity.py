@@ -84,9 +84,9 @@ def test_a56_programs_without_a_file(sandbox):
 
 
 def test_a56_another_way_to_the_same_file_is_the_same_program(sandbox):
-    """/proc/self/root/usr/bin/python3 is python3, allowed or not."""
-    fails(only(sandbox, CURL), "sh", "-c", f"exec /proc/self/root{PYTHON} -c '{ASK.replace(chr(39), chr(34))}'")
-    out = only(sandbox, CURL).run("sh", "-c", f"exec /proc/self/root{CURL} -sSf {URL}")
+    """/proc/self/cwd/usr/bin/python3 is python3, allowed or not."""
+    fails(only(sandbox, CURL), "sh", "-c", f"cd / && exec /proc/self/cwd{PYTHON} -c '{ASK.replace(chr(39), chr(34))}'")
+    out = only(sandbox, CURL).run("sh", "-c", f"cd / && exec /proc/self/cwd{CURL} -sSf {URL}")
     assert out.code == 0, out
 
 
