@@ -160,7 +160,9 @@ fill_op(struct compiler *c, enum policy_op_kind kind, const struct p_allow *a,
 		    c_matchers(c, &a->params, '/', &op->params, &op->nparams) <
 			0)
 			return -1;
-		op->names_tool = tool_of(op) != NULL;
+		op->names_tool = tool_of(op) != NULL &&
+				 (op->first == NULL ||
+				     glob_match(op->first, VIEW("tools/call")));
 		return 0;
 	case POLICY_OP_GRAPHQL:
 		op->types = types_of(a->operation_type.v);

@@ -109,6 +109,12 @@ label_selector(struct view v, struct p_host *name)
 	return 0;
 }
 
+bool
+p_host_is_name(const struct p_host *h)
+{
+	return is_name((struct view) { h->text, h->n });
+}
+
 int
 p_host_selector(struct view v, enum p_hostkind *kind, struct p_host *name)
 {

@@ -327,6 +327,12 @@ p_member(const void *map, const struct p_field *f)
 	return (const char *)map + f->offset;
 }
 
+/*
+ * Where a key of a mapping stands; NULL when it says nothing: it is not there,
+ * or it is a false, a 0 or an empty string.
+ */
+const struct p_head *p_said(const void *map, const struct p_field *f) MUST_USE;
+
 /* --- findings -------------------------------------------------------- */
 
 void p_error(struct policy_findings *f, struct p_mark at, const char *class,
@@ -390,6 +396,8 @@ enum p_hostkind {
 	HOST_GLOBSTAR = 'g', /* one or more labels before it */
 	HOST_LABEL = 'l' /* a first label with '*' in it, part of the name */
 };
+/* Not an address. */
+bool p_host_is_name(const struct p_host *h) MUST_USE;
 int p_host_selector(
     struct view v, enum p_hostkind *kind, struct p_host *name) MUST_USE;
 

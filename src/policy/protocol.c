@@ -41,11 +41,10 @@ p_protocol(const struct p_endpoint *e)
 	return POLICY_PROTO_NONE;
 }
 
-/* Where a key of an endpoint that says something stands; NULL otherwise. */
-static const struct p_head *
-said(const struct p_endpoint *e, const struct p_field *f)
+const struct p_head *
+p_said(const void *map, const struct p_field *f)
 {
-	const void *m = p_member(e, f);
+	const void *m = p_member(map, f);
 	const struct p_head *h = m; /* every member begins with it */
 
 	switch (f->kind) {
@@ -87,7 +86,7 @@ check_endpoint(
 
 		if (!(rows.v[i].flags & UNENFORCED))
 			continue;
-		h = said(e, &rows.v[i]);
+		h = p_said(e, &rows.v[i]);
 		if (h != NULL)
 			p_error(f, h->at, "network",
 			    "%s: '%s' is not enforced by this version; remove "

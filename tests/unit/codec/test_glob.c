@@ -258,3 +258,98 @@ TEST(glob, tells_its_literal_beginning)
 	CHECK(glob_is_literal(g));
 	glob_free(g);
 }
+
+static bool
+overlap(const char *x, const char *y)
+{
+	struct glob *a = NULL, *b = NULL;
+	size_t work = 0, back = 0;
+	struct err e;
+	bool yes;
+
+	CHECK_INT(glob_new(view_of(x), '/', &a, &e), ==, 0);
+	CHECK_INT(glob_new(view_of(y), '/', &b, &e), ==, 0);
+	yes = glob_overlaps(a, b, &work);
+	CHECK_INT(glob_overlaps(b, a, &back), ==, yes);
+	CHECK_INT(work, >, 0);
+	glob_free(a);
+	glob_free(b);
+	return yes;
+}
+
+TEST(glob, overlaps)
+{
+	static const struct {
+		const char *a, *b;
+		bool yes;
+	} v[] = {
+		{ "", "", true },
+		{ "", "a", false },
+		{ "a", "a", true },
+		{ "a", "b", false },
+		{ "a", "?", true },
+		{ "/", "?", false },
+		{ "/a/*", "/*/b", true },
+		{ "/a/*", "/b/*", false },
+		{ "/a/*", "/a/b/c", false },
+		{ "/a/**", "/a/b/c", true },
+		{ "/a/**", "/a", false },
+		{ "/**/x", "/a/*/x", true },
+		{ "/**/x", "/x", true },
+		{ "/**/x", "/a/y", false },
+		{ "**", "anything/at/all", true },
+		{ "*", "a/b", false },
+		{ "[a-c]", "[c-e]", true },
+		{ "[a-c]", "[d-e]", false },
+		{ "[!a]", "a", false },
+		{ "[!a]", "/", false },
+		{ "{a,b}c", "{b,d}c", true },
+		{ "{a,b}c", "{d,e}c", false },
+		{ "{a*,b}", "?x", true },
+		{ "a*b*c", "*x*", true },
+		{ "a*b", "*c", false },
+		{ "*a", "*b", false },
+		{ "*a*", "*b*", true },
+		{ "\\*", "a", false },
+		{ "\\*", "*", true },
+		{ "aaa*", "a*a", true },
+		{ "??", "?", false },
+		{ "a?c", "ab*", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		if (overlap(v[i].a, v[i].b) != v[i].yes)
+			fail_msg("'%s' and '%s': want %s", v[i].a, v[i].b,
+			    v[i].yes ? "overlap" : "none");
+}
+
+/* Against an oracle: all short subjects over a small alphabet. */
+TEST(glob, overlaps_as_subjects_say)
+{
+	static const char *const v[] = { "", "a", "*", "**", "?", "a*", "*b",
+		"a*b", "/**", "**/a", "/**/b", "a/**", "{a,b/}*", "[ab]?",
+		"?[!b]", "*a*b*", "{a,ab,abb}", "/*", "*/*", "a{,b}/", "??*" };
+	static const char alphabet[] = "ab/";
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		for (size_t k = 0; k < ARRAY_LEN(v); k++) {
+			bool want = false;
+			unsigned end = 3 * 3 * 3 * 3 * 3;
+
+			for (unsigned len = 0; len <= 5 && !want; len++)
+				for (unsigned n = 0; n < end && !want; n++) {
+					char s[8] = "";
+					unsigned rest = n;
+
+					for (unsigned c = 0; c < len; c++) {
+						s[c] = alphabet[rest % 3];
+						rest /= 3;
+					}
+					want = matches(v[i], '/', s) &&
+					       matches(v[k], '/', s);
+				}
+			if (overlap(v[i], v[k]) != want)
+				fail_msg(
+				    "'%s' and '%s': want %d", v[i], v[k], want);
+		}
+}

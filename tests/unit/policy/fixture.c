@@ -2,7 +2,7 @@
 
 /* 1.4: parse(serialise(m)) is m, for every text that any test parses. */
 static void
-check_round_trip(const struct policy *p, struct view yaml)
+check_round_trip(const struct policy *p, struct view yaml, unsigned lenient)
 {
 	AUTO_BUF struct buf first = BUF_INIT(POLICY_TEXT_MAX);
 	AUTO_BUF struct buf second = BUF_INIT(POLICY_TEXT_MAX);
@@ -11,7 +11,7 @@ check_round_trip(const struct policy *p, struct view yaml)
 	char a[65], b[65];
 
 	policy_canonical(p, &first);
-	if (policy_parse(buf_view(&first), &again, &f) < 0)
+	if (p_parse_lenient(buf_view(&first), lenient, &again, &f) < 0)
 		fail_msg("%.*s\ndoes not read back: %s\n%s", (int)yaml.n,
 		    yaml.p, buf_str(&first), f.v[0].text);
 	policy_canonical(again, &second);
@@ -21,18 +21,30 @@ check_round_trip(const struct policy *p, struct view yaml)
 	CHECK_STR(a, b);
 }
 
-struct parsed
-parse_view(struct view yaml)
+static struct parsed
+parse_as(struct view yaml, unsigned lenient)
 {
 	struct parsed out = { .text = BUF_INIT(1 << 20) };
 
-	if (policy_parse(yaml, &out.p, &out.f) < 0)
+	if (p_parse_lenient(yaml, lenient, &out.p, &out.f) < 0)
 		out.p = NULL;
 	policy_findings_print(&out.f, "p", &out.text);
 	if (out.p != NULL)
-		check_round_trip(out.p, yaml);
+		check_round_trip(out.p, yaml, lenient);
 	CHECK_INT(out.p == NULL, ==, out.f.errors > 0);
 	return out;
+}
+
+struct parsed
+parse_view(struct view yaml)
+{
+	return parse_as(yaml, 0);
+}
+
+struct parsed
+parse_ahead(const char *yaml)
+{
+	return parse_as(view_of(yaml), P_UNENFORCED);
 }
 
 struct parsed
@@ -67,6 +79,20 @@ must_compile(const char *id, const char *yaml)
 	struct err e;
 
 	if (snapshot_new(p, 1, &s, &e) < 0)
+		fail_msg("%s: %s", id, e.text);
+	return s;
+}
+
+struct snapshot *
+must_compile_ahead(const char *id, const char *yaml)
+{
+	AUTO_PARSED struct parsed r = parse_ahead(yaml);
+	struct snapshot *s = NULL;
+	struct err e;
+
+	if (r.p == NULL)
+		fail_msg("%s: refused: %s", id, buf_str(&r.text));
+	if (snapshot_new(r.p, 1, &s, &e) < 0)
 		fail_msg("%s: %s", id, e.text);
 	return s;
 }

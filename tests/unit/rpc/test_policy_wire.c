@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "policy/model.h"
 #include "test.h"
 
 static struct policy *
@@ -71,6 +72,166 @@ TEST(policy_wire, gives_every_field_back)
 	    "    - path: /usr/lib/**\n"
 	    "  'other: one': {endpoints: [{host: a.example.com, port: 80}], "
 	    "binaries: [{path: '/**'}]}\n");
+}
+
+/* Also what is not enforced yet; through bytes, at the agreed numbers. */
+TEST(policy_wire, gives_the_later_keys_back)
+{
+	static const char yaml[] =
+	    "version: 1\n"
+	    "network_policies:\n"
+	    "  a:\n"
+	    "    endpoints:\n"
+	    "    - host: a.example.com\n"
+	    "      port: 443\n"
+	    "      path: /graphql\n"
+	    "      protocol: graphql\n"
+	    "      rules:\n"
+	    "      - allow: {operation_type: query, operation_name: 'Q*', "
+	    "fields: [a, 'b*']}\n"
+	    "      deny_rules:\n"
+	    "      - {operation_type: mutation, fields: [c]}\n"
+	    "      persisted_queries: allow_registered\n"
+	    "      graphql_persisted_queries:\n"
+	    "        h1: {operation_type: query, operation_name: N, fields: "
+	    "[a]}\n"
+	    "        h2: {operation_type: mutation}\n"
+	    "      graphql_max_body_bytes: 1234\n"
+	    "      allow_encoded_slash: true\n"
+	    "      h2c: true\n"
+	    "      advisor_proposed: true\n"
+	    "      request_body_credential_rewrite: true\n"
+	    "      websocket_credential_rewrite: true\n"
+	    "      credential_binding: {provider: gh}\n"
+	    "      allow_uninspected_credentials: true\n"
+	    "    - {host: b.example.com, port: 443, protocol: rest, access: "
+	    "full, credential_signing: 'sigv4:body', signing_service: s3, "
+	    "signing_region: eu-west-1, deny_rules: [{method: GET, path: /x, "
+	    "query: {q: 'a*'}}]}\n"
+	    "    - {host: c.example.com, port: 443, protocol: json-rpc, rules: "
+	    "[{allow: {method: m}}], json_rpc: {max_body_bytes: 77}}\n"
+	    "    - {host: d.example.com, port: 443, protocol: mcp, rules: "
+	    "[{allow: {method: tools/call, tool: {any: [x, y]}, params: "
+	    "{arguments: {a: b}}}}], deny_rules: [{tool: z}], mcp: "
+	    "{max_body_bytes: 88, strict_tool_names: false, "
+	    "allow_all_known_mcp_methods: true}}\n"
+	    "    - {host: e.example.com, port: 443, protocol: mcp, mcp: "
+	    "{allow_all_known_mcp_methods: true}}\n"
+	    "    - {host: f.example.com, port: 443, protocol: mcp, rules: "
+	    "[{allow: {method: x}}], mcp: {max_body_bytes: 5}}\n"
+	    "    - {host: g.example.com, port: 443, protocol: grpc, rules: "
+	    "[{allow: {service: a.B, rpc: C}}], deny_rules: [{rpc: D}]}\n"
+	    "    - {host: 'h-*.example.com', port: 443}\n"
+	    "    binaries: [{path: /bin/x}]\n";
+	AUTO_FINDINGS struct policy_findings f = { 0 };
+	AUTO_POLICY struct policy *p = NULL, *q = NULL;
+	AUTO_BUF struct buf a = BUF_INIT(POLICY_TEXT_MAX),
+			    b = BUF_INIT(POLICY_TEXT_MAX),
+			    text = BUF_INIT(POLICY_TEXT_MAX),
+			    bytes = BUF_INIT(1 << 20);
+	policy_wire_msg *m, *n;
+	const Openshell__Sandbox__V1__NetworkEndpoint *e;
+
+	if (p_parse_lenient(view_of(yaml), P_UNENFORCED, &p, &f) < 0)
+		fail_msg("%s", f.v[0].text);
+	m = policy_wire_from(p);
+	e = m->network_policies[0]->value->endpoints[3];
+	CHECK_INT(e->json_rpc_max_body_bytes, ==, 88);
+	CHECK_INT(e->mcp->strict_case, ==,
+	    OPENSHELL__SANDBOX__V1__MCP_OPTIONS__STRICT_STRICT_TOOL_NAMES);
+	CHECK(!e->mcp->strict_tool_names);
+	CHECK_STR(e->rules[0]->allow->params[1]->key, "name");
+	policy_wire_pack(m, &bytes);
+	policy_wire_free(m);
+	n = openshell__sandbox__v1__sandbox_policy__unpack(
+	    NULL, bytes.n, (const uint8_t *)bytes.p);
+	CHECK(n != NULL);
+	policy_wire_yaml(n, &text);
+	policy_wire_free(n);
+	if (p_parse_lenient(buf_view(&text), P_UNENFORCED, &q, &f) < 0)
+		fail_msg("%s\n%s", buf_str(&text), f.v[0].text);
+	policy_canonical(p, &a);
+	policy_canonical(q, &b);
+	CHECK_STR(buf_str(&b), buf_str(&a));
+}
+
+/* A name for each number of section 8.1, and ours from 50 on. */
+TEST(policy_wire, has_the_agreed_numbers)
+{
+	static const struct {
+		const char *name;
+		unsigned id;
+	} v[] = {
+		{ "deny_rules", 10 },
+		{ "allow_encoded_slash", 11 },
+		{ "persisted_queries", 12 },
+		{ "graphql_persisted_queries", 13 },
+		{ "graphql_max_body_bytes", 14 },
+		{ "path", 15 },
+		{ "websocket_credential_rewrite", 16 },
+		{ "request_body_credential_rewrite", 17 },
+		{ "advisor_proposed", 18 },
+		{ "credential_signing", 19 },
+		{ "signing_service", 20 },
+		{ "signing_region", 21 },
+		{ "json_rpc_max_body_bytes", 22 },
+		{ "mcp", 23 },
+		{ "credential_binding", 24 },
+		{ "allow_uninspected_credentials", 25 },
+		{ "provider_credentialed", 26 },
+		{ "h2c", 50 },
+	};
+	const ProtobufCMessageDescriptor *d =
+	    &openshell__sandbox__v1__network_endpoint__descriptor;
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		const ProtobufCFieldDescriptor *f =
+		    protobuf_c_message_descriptor_get_field(d, v[i].id);
+
+		CHECK(f != NULL);
+		CHECK_STR(f->name, v[i].name);
+	}
+}
+
+/* Every key of the text has a field, or is one of the shapes told above. */
+TEST(policy_wire, has_a_field_for_every_key)
+{
+	static const struct {
+		enum p_owner owner;
+		const ProtobufCMessageDescriptor *d;
+	} v[] = {
+		{ P_policy,
+		    &openshell__sandbox__v1__network_policy_rule__descriptor },
+		{ P_endpoint,
+		    &openshell__sandbox__v1__network_endpoint__descriptor },
+		{ P_allow, &openshell__sandbox__v1__l7_allow__descriptor },
+		{ P_allow, &openshell__sandbox__v1__l7_deny_rule__descriptor },
+		{ P_operation,
+		    &openshell__sandbox__v1__graphql_operation__descriptor },
+		{ P_binding,
+		    &openshell__sandbox__v1__credential_binding__descriptor },
+		{ P_mcp, &openshell__sandbox__v1__mcp_options__descriptor },
+		{ P_binary,
+		    &openshell__sandbox__v1__network_binary__descriptor },
+	};
+	static const char *const shaped[] = { "json_rpc", "max_body_bytes",
+		"tool" };
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		struct p_rows rows = p_rows_of(v[i].owner);
+
+		for (size_t k = 0; k < rows.n; k++) {
+			const char *key = rows.v[k].key.p;
+			bool found =
+			    protobuf_c_message_descriptor_get_field_by_name(
+				v[i].d, key) != NULL;
+
+			for (size_t m = 0; m < ARRAY_LEN(shaped); m++)
+				found |= strcmp(key, shaped[m]) == 0;
+			if (!found)
+				fail_msg("%s has no field", key);
+		}
+	}
 }
 
 TEST(policy_wire, reads_strings_that_look_like_yaml)
