@@ -202,32 +202,20 @@ add_op(struct compiler *c, struct c_key *k, const struct pending *p,
 	return 0;
 }
 
-/* What a preset says of operations; each is a type, or all of gRPC. */
 static int
 add_preset(struct compiler *c, struct c_key *k, const struct pending *p,
     enum policy_op_kind kind)
 {
-	static const struct {
-		const char *access, *types[3];
-	} presets[] = {
-		{ "read-only", { "query" } },
-		{ "read-write", { "query", "mutation" } },
-		{ "full", { "*" } },
-	};
+	const char *const *words = p_preset(p_protocol(p->e), p->e->access.v);
 	struct p_allow a = { 0 };
 
-	for (size_t i = 0; i < ARRAY_LEN(presets); i++) {
-		if (!view_eq(p->e->access.v, view_of(presets[i].access)))
-			continue;
-		if (kind == POLICY_OP_GRPC) {
-			a.service.v = VIEW("**");
-			return add_op(c, k, p, kind, false, 0, &a);
-		}
-		for (size_t t = 0; presets[i].types[t] != NULL; t++) {
-			a.operation_type.v = view_of(presets[i].types[t]);
-			if (add_op(c, k, p, kind, false, t, &a) < 0)
-				return -1;
-		}
+	for (size_t i = 0; words != NULL && words[i] != NULL; i++) {
+		if (kind == POLICY_OP_GRPC)
+			a.service.v = view_of(words[i]);
+		else
+			a.operation_type.v = view_of(words[i]);
+		if (add_op(c, k, p, kind, false, i, &a) < 0)
+			return -1;
 	}
 	return 0;
 }

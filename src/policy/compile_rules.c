@@ -6,30 +6,6 @@
 
 #include "policy/compile.h"
 
-static const struct preset {
-	enum policy_protocol protocol;
-	const char *name;
-	const char *methods[7];
-} presets[] = {
-	{ POLICY_PROTO_REST, "read-only", { "GET", "HEAD", "OPTIONS" } },
-	{ POLICY_PROTO_REST, "read-write",
-	    { "GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH" } },
-	{ POLICY_PROTO_REST, "full", { "*" } },
-	{ POLICY_PROTO_WEBSOCKET, "read-only", { "GET" } },
-	{ POLICY_PROTO_WEBSOCKET, "read-write", { "GET", "WEBSOCKET_TEXT" } },
-	{ POLICY_PROTO_WEBSOCKET, "full", { "*" } },
-};
-
-const char *const *
-p_preset(enum policy_protocol protocol, struct view access)
-{
-	for (size_t i = 0; i < ARRAY_LEN(presets); i++)
-		if (presets[i].protocol == protocol &&
-		    view_eq(access, view_of(presets[i].name)))
-			return presets[i].methods;
-	return NULL;
-}
-
 uint16_t
 c_method(struct view m)
 {
@@ -209,7 +185,7 @@ c_compile_rules(
 		if (policy_protocol_judged(p_protocol(v[i].e)) !=
 		    POLICY_BY_REQUEST)
 			continue;
-		allows += v[i].e->rules.n + ARRAY_LEN(presets[0].methods);
+		allows += v[i].e->rules.n + PL_PRESET_MAX;
 		denies += v[i].e->deny_rules.n;
 	}
 	k->allow.v = ARENA_ARRAY(&c->s->arena, allows, struct c_rule);

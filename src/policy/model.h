@@ -402,9 +402,10 @@ int p_host_selector(
     struct view v, enum p_hostkind *kind, struct p_host *name) MUST_USE;
 
 /*
- * The methods of an access preset that is about requests, NULL-terminated;
- * NULL when there is no such.
+ * What an access preset stands for, NULL-terminated: methods, operation types
+ * of GraphQL, services of gRPC.  NULL when there is no such.
  */
+enum { PL_PRESET_MAX = 6 };
 const char *const *p_preset(
     enum policy_protocol protocol, struct view access) MUST_USE;
 
