@@ -207,6 +207,21 @@ put_map(struct buf *out, enum p_owner owner, const void *map, unsigned indent)
 }
 
 void
+p_put_key(
+    struct buf *out, const struct p_field *f, const void *map, unsigned indent)
+{
+	const void *m = p_member(map, f);
+
+	if (!is_written(f, m))
+		return;
+	buf_printf(out, "%*s", (int)indent, "");
+	buf_put(out, f->key);
+	buf_putc(out, ':');
+	put_value(out, f, m, indent);
+	buf_putc(out, '\n');
+}
+
+void
 policy_canonical(const struct policy *p, struct buf *out)
 {
 	put_map(out, P_top, &p->top, 0);

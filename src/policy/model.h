@@ -333,6 +333,10 @@ p_member(const void *map, const struct p_field *f)
  */
 const struct p_head *p_said(const void *map, const struct p_field *f) MUST_USE;
 
+/* canonical.c: a line, or lines, for one key; nothing when it says nothing. */
+void p_put_key(
+    struct buf *out, const struct p_field *f, const void *map, unsigned indent);
+
 /* --- findings -------------------------------------------------------- */
 
 void p_error(struct policy_findings *f, struct p_mark at, const char *class,

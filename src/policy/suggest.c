@@ -238,30 +238,42 @@ endpoint_with_rules(const struct proposal *p, const struct p_policy *q,
 	return -1;
 }
 
-/* Words the new endpoint must share with the one beside it (8.2). */
+/*
+ * What the new endpoint must share with the one beside it (8.2): all it says
+ * about requests of the path, or else only what is about the connection.
+ */
 static void
-put_shared(struct proposal *p, const struct p_endpoint *e)
+put_shared(struct proposal *p, const struct p_endpoint *e, bool whole)
 {
+	static const char *const own[] = { "host", "port", "ports", "protocol",
+		"access", "rules", "deny_rules", "allowed_ips",
+		"graphql_persisted_queries" };
+	static const char *const conn[] = { "tls", "enforcement",
+		"advisor_proposed" };
+	struct p_rows rows = p_rows_of(P_endpoint);
+
 	pair(p->out, 6, "protocol", view_of(policy_protocol_word(p->protocol)));
-	if (e->path.v.n > 0 && is_about(p, e))
-		pair(p->out, 6, "path", e->path.v);
-	if (e->tls.v.n > 0)
-		pair(p->out, 6, "tls", e->tls.v);
-	if (e->enforcement.v.n > 0)
-		pair(p->out, 6, "enforcement", e->enforcement.v);
+	for (size_t i = 0; i < rows.n; i++) {
+		const struct p_field *f = &rows.v[i];
+		bool shared = whole;
+
+		for (size_t k = 0; k < ARRAY_LEN(own); k++)
+			shared &= !view_eq(f->key, view_of(own[k]));
+		for (size_t k = 0; k < ARRAY_LEN(conn); k++)
+			shared |= view_eq(f->key, view_of(conn[k]));
+		if (shared)
+			p_put_key(p->out, f, e, 6);
+	}
 }
 
 static void
 put_nets(struct proposal *p, const struct p_endpoint *e)
 {
-	if (e->allowed_ips.n == 0)
-		return;
-	line(p->out, 6, "allowed_ips:");
-	for (size_t i = 0; i < e->allowed_ips.n; i++) {
-		buf_puts(p->out, "      - ");
-		ydoc_put_str(p->out, e->allowed_ips.v[i].v);
-		buf_putc(p->out, '\n');
-	}
+	struct p_rows rows = p_rows_of(P_endpoint);
+
+	for (size_t i = 0; i < rows.n; i++)
+		if (view_eq(rows.v[i].key, VIEW("allowed_ips")))
+			p_put_key(p->out, &rows.v[i], e, 6);
 }
 
 /*
@@ -303,8 +315,10 @@ put_endpoint(struct proposal *p, const struct p_endpoint *e)
 }
 
 static void
-suggest_rule(struct proposal *p, const struct c_found *f, unsigned policy)
+suggest_rule(struct proposal *p, const struct c_found *f,
+    const struct policy_verdict *v, unsigned policy)
 {
+	bool whole = v->protocol != POLICY_PROTO_NONE;
 	const struct p_policy *q = &p->s->policies[policy];
 	int at = endpoint_with_rules(p, q, f, policy);
 	const struct p_endpoint *e;
@@ -320,12 +334,12 @@ suggest_rule(struct proposal *p, const struct c_found *f, unsigned policy)
 		return;
 	}
 	/* Presets and rules exclude each other, so it takes an endpoint. */
-	e = &p_endpoints(q)[c_endpoint_of(f, policy)];
+	e = &p_endpoints(q)[whole ? v->endpoint : c_endpoint_of(f, policy)];
 	line(p->out, 2, "# add to the endpoints of this policy");
 	put_key(p, policy);
 	line(p->out, 4, "endpoints:");
 	put_address(p);
-	put_shared(p, e);
+	put_shared(p, e, whole);
 	put_rule(p, 6, -1);
 	put_nets(p, e);
 }
@@ -348,6 +362,10 @@ suggest_inside(struct proposal *p, const struct c_found *f,
     const struct policy_verdict *v, unsigned policy)
 {
 	p->protocol = v->protocol;
+	/* The one whose path it is, of those that match. */
+	for (unsigned i = 0; i < p->s->npolicies; i++)
+		if (v->policy == c_name(p->s, i))
+			policy = i;
 	if (v->by_deny_rule)
 		suggest_removal(p, v);
 	else if (v->allow || v->bad_query)
@@ -355,10 +373,10 @@ suggest_inside(struct proposal *p, const struct c_found *f,
 	else if (p->op == NULL && v->protocol == POLICY_PROTO_NONE) {
 		/* No endpoint is about this path. */
 		p->protocol = POLICY_PROTO_REST;
-		suggest_rule(p, f, policy);
+		suggest_rule(p, f, v, policy);
 	} else if (p->op != NULL ||
 		   policy_protocol_judged(v->protocol) == POLICY_BY_REQUEST)
-		suggest_rule(p, f, policy);
+		suggest_rule(p, f, v, policy);
 }
 
 /* false: nothing that a policy could say. */
