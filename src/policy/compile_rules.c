@@ -78,6 +78,22 @@ group(struct compiler *c, const void *things, size_t n, prefix_of *prefix_at,
 
 /* --- rules -------------------------------------------------------------- */
 
+/* false: no path begins with both, so the rule never matches. */
+static bool
+settle_prefix(struct c_rule *r)
+{
+	struct view scope = r->scope != NULL ? glob_prefix(r->scope) : VIEW("");
+
+	r->prefix = glob_prefix(r->path);
+	if (scope.n > r->prefix.n) {
+		struct view swap = r->prefix;
+
+		r->prefix = scope;
+		scope = swap;
+	}
+	return view_starts(r->prefix, scope);
+}
+
 static int
 add_rule(struct compiler *c, struct c_rules *to, const struct pending *p,
     size_t index, const struct p_allow *a)
@@ -93,6 +109,8 @@ add_rule(struct compiler *c, struct c_rules *to, const struct pending *p,
 	if (r->path == NULL || c_scope_glob(c, p->e, &r->scope) < 0 ||
 	    c_matchers(c, &a->query, '.', &r->query, &r->nquery) < 0)
 		return -1;
+	if (!settle_prefix(r))
+		return 0;
 	to->has_query |= r->nquery > 0;
 	to->n++;
 	return 0;
@@ -150,7 +168,7 @@ static int
 rule_order(const void *ap, const void *bp)
 {
 	const struct c_rule *a = ap, *b = bp;
-	int c = view_cmp(glob_prefix(a->path), glob_prefix(b->path));
+	int c = view_cmp(a->prefix, b->prefix);
 
 	if (c != 0)
 		return c;
@@ -164,7 +182,7 @@ rule_order(const void *ap, const void *bp)
 static struct view
 rule_prefix(const void *things, size_t i)
 {
-	return glob_prefix(((const struct c_rule *)things)[i].path);
+	return ((const struct c_rule *)things)[i].prefix;
 }
 
 static void
@@ -211,7 +229,7 @@ scope_prefix(const void *things, size_t i)
 	return s->path != NULL ? glob_prefix(s->path) : VIEW("");
 }
 
-/* By prefix, the most specific first, then by text. */
+/* By prefix, the most specific first, then by text, then by place. */
 static int
 scope_order(const void *ap, const void *bp)
 {
@@ -222,31 +240,49 @@ scope_order(const void *ap, const void *bp)
 		return c;
 	if (a->rank != b->rank)
 		return a->rank > b->rank ? -1 : 1;
-	return view_cmp(a->text, b->text);
+	c = view_cmp(a->text, b->text);
+	if (c != 0)
+		return c;
+	return c_is_before(a->at, 0, b->at, 0) ? -1 : 1;
+}
+
+static void
+join_scope(struct c_scope *s, struct c_place at)
+{
+	if (s->nplaces > 0 && s->places[s->nplaces - 1].policy == at.policy)
+		return;
+	s->places[s->nplaces++] = at;
+	c_set(s->policies, at.policy);
 }
 
 /* Those that say the same about the same path become one. */
 static void
 fold_scopes(struct compiler *c, struct c_scopes *s)
 {
-	size_t n = 0, twins = 0; /* where the ones of this path begin */
+	size_t n = 0, twins = 0,
+	       run = 0; /* of one path: from where, how many */
 
 	for (size_t i = 0; i < s->n; i++) {
-		struct c_scope *new = &s->v[i];
+		struct c_scope new = s->v[i];
 		size_t k;
 
-		if (n == 0 || !view_eq(s->v[n - 1].text, new->text))
+		if (n == 0 || !view_eq(s->v[n - 1].text, new.text)) {
 			twins = n;
+			for (run = 1; i + run < s->n &&
+				      view_eq(s->v[i + run].text, new.text);
+			     run++)
+				;
+		}
 		for (k = twins; k < n; k++)
-			if (c_treatment_eq(&s->v[k].t, &new->t))
+			if (c_treatment_eq(&s->v[k].t, &new.t))
 				break;
 		if (k == n) {
-			s->v[n] = *new;
-			s->v[n].policies = c_set_new(c);
-			n++;
+			new.policies = c_set_new(c);
+			new.places =
+			    ARENA_ARRAY(&c->s->arena, run, struct c_place);
+			s->v[n++] = new;
 		}
-		/* Until here, `endpoint` has been the policy's place. */
-		c_set(s->v[k].policies, new->t.endpoint);
+		join_scope(&s->v[k], new.at);
 	}
 	s->n = n;
 }
@@ -265,7 +301,7 @@ c_compile_scopes(
 		if (!policy_protocol_is_inspected(p_protocol(e)))
 			continue;
 		s->t = c_treatment(e);
-		s->t.endpoint = v[i].at.policy;
+		s->at = v[i].at;
 		s->text = e->path.v;
 		s->rank = c_rank(e->path.v);
 		if (c_scope_glob(c, e, &s->path) < 0)

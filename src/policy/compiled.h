@@ -46,13 +46,14 @@ struct c_rule {
 	uint16_t rule;
 	uint16_t methods; /* METHOD_ bits; 0: compare `method` */
 	struct view method;
+	struct view prefix; /* the longer of those of path and scope */
 	const struct glob *path;
 	const struct glob *scope; /* the endpoint's path; NULL: all */
 	const struct c_query *query;
 	size_t nquery;
 };
 
-/* Things whose path begins with `prefix`, in order. */
+/* Things that are only about paths that begin with `prefix`, in order. */
 struct c_group {
 	struct view prefix;
 	uint32_t parent; /* the longest group that is a prefix, or C_NONE */
@@ -83,6 +84,9 @@ struct c_scope {
 	uint32_t rank; /* how specific; 0: every path */
 	struct policy_treatment t; /* policy and endpoint are found later */
 	uint64_t *policies;
+	struct c_place at; /* on the way; then the first of `places` */
+	struct c_place *places; /* the first endpoint of each, sorted */
+	size_t nplaces;
 };
 
 struct c_scopes {
@@ -269,6 +273,9 @@ bool c_find(const struct snapshot *s, const struct policy_who *who,
     struct view host, uint16_t port, struct c_found *out);
 /* The smallest member, or -1. */
 int c_first(const uint64_t *set, size_t words) MUST_USE;
+/* The first place of the policy in a sorted list, or n. */
+size_t c_place_find(
+    const struct c_place *v, size_t n, unsigned policy) MUST_USE;
 /* The first matching endpoint of a policy. */
 unsigned c_endpoint_of(const struct c_found *f, unsigned policy) MUST_USE;
 const char *c_name(const struct snapshot *s, unsigned policy) MUST_USE;

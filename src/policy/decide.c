@@ -166,25 +166,33 @@ c_find(const struct snapshot *s, const struct policy_who *who, struct view host,
 	return true;
 }
 
+size_t
+c_place_find(const struct c_place *v, size_t n, unsigned policy)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (v[mid].policy < policy)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < n && v[lo].policy == policy ? lo : n;
+}
+
 unsigned
 c_endpoint_of(const struct c_found *f, unsigned policy)
 {
 	unsigned best = UINT16_MAX;
 
 	for (size_t i = 0; i < f->n; i++) {
-		const struct c_place *v = f->keys[i]->places;
-		size_t lo = 0, hi = f->keys[i]->nplaces;
+		const struct c_key *k = f->keys[i];
+		size_t at = c_place_find(k->places, k->nplaces, policy);
 
-		while (lo < hi) {
-			size_t mid = lo + (hi - lo) / 2;
-
-			if (v[mid].policy < policy)
-				lo = mid + 1;
-			else
-				hi = mid;
-		}
-		if (lo < f->keys[i]->nplaces && v[lo].policy == policy)
-			best = MIN(best, v[lo].endpoint);
+		if (at < k->nplaces)
+			best = MIN(best, k->places[at].endpoint);
 	}
 	return best;
 }

@@ -48,7 +48,6 @@ struct treat {
 	struct view path;
 	struct policy_treatment *out;
 	const struct c_scope *best;
-	const struct c_key *key; /* of the best */
 	unsigned policy;
 };
 
@@ -66,8 +65,7 @@ open_policy(const struct treat *t, const struct c_scope *scope)
 }
 
 static void
-take(struct treat *t, const struct c_key *k, const struct c_scope *scope,
-    unsigned policy)
+take(struct treat *t, const struct c_scope *scope, unsigned policy)
 {
 	if (t->best == NULL || scope->rank > t->best->rank)
 		*t->out = scope->t;
@@ -77,7 +75,6 @@ take(struct treat *t, const struct c_key *k, const struct c_scope *scope,
 			return;
 	}
 	t->best = scope;
-	t->key = k;
 	t->policy = policy;
 }
 
@@ -94,26 +91,8 @@ treat_group(struct treat *t, const struct c_key *k, const struct c_group *g)
 		policy = open_policy(t, scope);
 		if (policy >= 0 && (scope->path == NULL ||
 				       glob_match_rest(scope->path, t->path)))
-			take(t, k, scope, (unsigned)policy);
+			take(t, scope, (unsigned)policy);
 	}
-}
-
-/* The endpoint of the policy that has the scope. */
-static unsigned
-endpoint_of(const struct treat *t)
-{
-	const struct p_endpoint *e = p_endpoints(&t->s->policies[t->policy]);
-	unsigned first = c_endpoint_of(t->f, t->policy);
-
-	for (size_t i = 0; i < t->key->nplaces; i++) {
-		struct c_place at = t->key->places[i];
-
-		if (at.policy == t->policy && at.endpoint >= first &&
-		    view_eq(e[at.endpoint].path.v, t->best->text) &&
-		    p_protocol(&e[at.endpoint]) == t->best->t.protocol)
-			return at.endpoint;
-	}
-	return first;
 }
 
 bool
@@ -121,21 +100,23 @@ c_treat(const struct snapshot *s, const struct c_found *f, struct view path,
     struct policy_treatment *out)
 {
 	struct treat t = { .s = s, .f = f, .path = path, .out = out };
+	size_t at;
 
 	*out = (struct policy_treatment) { .strict_tool_names = true };
 	for (size_t i = 0; i < f->n; i++) {
 		const struct c_key *k = f->keys[i];
 		const struct c_groups *g = &k->scopes.groups;
 
-		for (uint32_t at = c_chain(g, path); at != C_NONE;
-		     at = g->v[at].parent)
-			if (view_starts(path, g->v[at].prefix))
-				treat_group(&t, k, &g->v[at]);
+		for (uint32_t n = c_chain(g, path); n != C_NONE;
+		     n = g->v[n].parent)
+			if (view_starts(path, g->v[n].prefix))
+				treat_group(&t, k, &g->v[n]);
 	}
 	if (t.best == NULL)
 		return false;
 	out->policy = c_name(s, t.policy);
-	out->endpoint = endpoint_of(&t);
+	at = c_place_find(t.best->places, t.best->nplaces, t.policy);
+	out->endpoint = t.best->places[at].endpoint;
 	return true;
 }
 
