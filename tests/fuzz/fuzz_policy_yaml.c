@@ -1,40 +1,140 @@
 /*
  * fuzz_policy_yaml: whatever parses has one canonical text, which parses to
  * itself with the same hash, and compiles.  What does not parse says why.
+ * Nothing inside a connection passes on one that does not; what is refused by
+ * a deny rule is not allowed.
  */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/decide.h"
+#include "policy/model.h"
+#include "policy/walk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
-/* The first policy's first endpoint, or some host, is asked about. */
+/* The question, put to everything that answers one. */
+struct ask {
+	const struct snapshot *s;
+	struct policy_who who;
+	struct view host;
+	uint16_t port;
+	struct policy_request r;
+	struct policy_conn conn;
+	struct buf out;
+};
+
+static void
+ask_op(struct ask *a, const struct policy_op *op)
+{
+	struct policy_reason why;
+	struct policy_treatment t;
+	struct policy_verdict v;
+	bool treated = policy_treat_request(
+	    a->s, &a->who, a->host, a->port, a->r.path, &t);
+
+	policy_decide_op(a->s, &a->who, a->host, a->port, &a->r, op, &v, &why);
+	assert(!v.allow || (a->conn.allow && treated));
+	assert(!v.allow || !v.by_deny_rule);
+	assert(v.allow == (why.text[0] == '\0'));
+	buf_reset(&a->out);
+	policy_suggest_op(a->s, &a->who, a->host, a->port, &a->r, op, &a->out);
+	assert(!a->out.full);
+	assert(!v.allow || a->out.n == 0);
+}
+
+static void
+ask_ops(struct ask *a)
+{
+	static const struct policy_param params[] = {
+		{ VIEW("name"), VIEW("get_me") },
+		{ VIEW("arguments.path"), VIEW("/a/b") },
+	};
+	static const struct view fields[] = { VIEW("viewer"), VIEW("b") };
+	const struct policy_op ops[] = {
+		{ .kind = POLICY_OP_CALL,
+		    .method = VIEW("tools/call"),
+		    .params = params,
+		    .n_params = 2 },
+		{ .kind = POLICY_OP_CALL, .method = VIEW("initialize") },
+		{ .kind = POLICY_OP_GRAPHQL,
+		    .type = VIEW("query"),
+		    .name = VIEW("Q"),
+		    .fields = fields,
+		    .n_fields = 2 },
+		{ .kind = POLICY_OP_GRAPHQL, .persisted = VIEW("abc") },
+		{ .kind = POLICY_OP_GRPC,
+		    .service = VIEW("a.B"),
+		    .method = VIEW("Get") },
+		{ .kind = POLICY_OP_TEXT },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(ops); i++)
+		ask_op(a, &ops[i]);
+}
+
+static void
+ask_request(struct ask *a)
+{
+	struct policy_reason why;
+	struct policy_verdict v;
+
+	policy_decide_conn(a->s, &a->who, a->host, a->port, &a->conn, &why);
+	assert(a->conn.allow || why.text[0] != '\0');
+	policy_decide_request(a->s, &a->who, a->host, a->port, &a->r, &v, &why);
+	assert(a->conn.allow || !v.allow);
+	assert(v.allow || v.bad_query || why.text[0] != '\0');
+	assert(!v.allow || !v.by_deny_rule);
+	assert(!v.operations ||
+	       policy_protocol_judged(v.protocol) == POLICY_BY_OPERATION);
+	policy_suggest(
+	    a->s, &a->who, a->host, a->port, a->r.method, a->r.path, &a->out);
+	assert(!a->out.full);
+	ask_ops(a);
+	/* Whoever may connect to a name may ask for it. */
+	assert(
+	    !a->conn.allow || policy_names(a->s, a->host) != POLICY_NAME_NONE);
+	assert(policy_names_tcp(a->s, a->host, a->port) <=
+	       policy_names(a->s, a->host));
+}
+
+/* Some host, and one that each endpoint is about. */
 static void
 ask(const struct policy *p)
 {
-	AUTO_BUF struct buf out = BUF_INIT(1 << 20);
-	struct policy_who who = { .exe = VIEW("/usr/bin/curl") };
-	struct policy_request r = { VIEW("GET"), VIEW("/a/b"), VIEW("q=1") };
-	struct view host = VIEW("a.example.com");
+	struct ask a = { .who = { .exe = VIEW("/usr/bin/curl") },
+		.host = VIEW("a.example.com"),
+		.port = 443,
+		.r = { VIEW("GET"), VIEW("/a/b"), VIEW("q=1") },
+		.out = BUF_INIT(1 << 21) };
+	struct policy_walk w = { .policy = p };
+	struct policy_endpoint e;
 	struct snapshot *s = NULL;
-	struct policy_reason why;
-	struct policy_conn conn;
-	struct policy_verdict v;
-	struct err e;
+	struct err err;
+	unsigned n = 0;
 
-	if (snapshot_new(p, 1, &s, &e) < 0)
+	if (snapshot_new(p, 1, &s, &err) < 0)
 		abort();
-	who.ancestors[who.n_ancestors++] = VIEW("/usr/bin/bash");
-	policy_decide_conn(s, &who, host, 443, &conn, &why);
-	assert(conn.allow || why.text[0] != '\0');
-	policy_decide_request(s, &who, host, 443, &r, &v, &why);
-	/* No request passes on a connection that does not. */
-	assert(conn.allow || !v.allow);
-	assert(v.allow || v.bad_query || why.text[0] != '\0');
-	policy_suggest(s, &who, host, 443, r.method, r.path, &out);
-	assert(!out.full);
+	a.s = s;
+	a.who.ancestors[a.who.n_ancestors++] = VIEW("/usr/bin/bash");
+	ask_request(&a);
+	for (; n < 8 && policy_walk_next(&w, &e); n++) {
+		struct policy_rule r;
+
+		for (size_t i = 0; i < e.n_rules + e.n_deny_rules; i++)
+			policy_endpoint_rule(&e, i >= e.n_rules,
+			    i >= e.n_rules ? i - e.n_rules : i, &r);
+		if (e.n_ports == 0 || e.n_binaries == 0)
+			continue;
+		a.host = e.host;
+		if (policy_endpoint_selector(&e) == POLICY_SELECT_STAR)
+			a.host = view_slice(e.host, 2, e.host.n);
+		a.port = policy_endpoint_port(&e, 0);
+		a.who.exe = policy_endpoint_binary(&e, 0);
+		a.r.path = e.path.n > 0 ? e.path : VIEW("/");
+		ask_request(&a);
+	}
+	buf_fini(&a.out);
 	snapshot_unref(s);
 }
 
@@ -49,7 +149,7 @@ check_round_trip(const struct policy *p)
 
 	policy_canonical(p, &text);
 	assert(!text.full);
-	if (policy_parse(buf_view(&text), &q, &f) < 0)
+	if (p_parse_lenient(buf_view(&text), P_UNENFORCED, &q, &f) < 0)
 		abort();
 	policy_canonical(q, &again);
 	assert(view_eq(buf_view(&text), buf_view(&again)));
@@ -59,20 +159,41 @@ check_round_trip(const struct policy *p)
 	assert(policy_static_check(p, q, &f) == 0);
 }
 
+/* What is not enforced is refused, and that is the only difference. */
+static void
+check_strict(struct view text, const struct policy *p)
+{
+	AUTO_FINDINGS struct policy_findings f = { 0 };
+	AUTO_POLICY struct policy *q = NULL;
+	char a[65], b[65];
+
+	if (policy_parse(text, &q, &f) < 0)
+		return;
+	policy_hash(p, a);
+	policy_hash(q, b);
+	assert(strcmp(a, b) == 0);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	AUTO_FINDINGS struct policy_findings f = { 0 };
 	AUTO_POLICY struct policy *policy = NULL;
 	AUTO_BUF struct buf out = BUF_INIT(1 << 20);
-	int rc =
-	    policy_parse((struct view) { (const char *)p, n }, &policy, &f);
+	struct view text = { (const char *)p, n };
+	int rc = p_parse_lenient(text, P_UNENFORCED, &policy, &f);
 
 	assert((rc < 0) == (f.errors > 0));
 	policy_findings_print(&f, "p", &out);
 	assert(rc == 0 || out.n > 0);
-	if (rc < 0)
+	if (rc < 0) {
+		AUTO_FINDINGS struct policy_findings g = { 0 };
+		AUTO_POLICY struct policy *q = NULL;
+
+		assert(policy_parse(text, &q, &g) < 0);
 		return 0;
+	}
+	check_strict(text, policy);
 	check_round_trip(policy);
 	ask(policy);
 	return 0;
