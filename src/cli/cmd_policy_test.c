@@ -85,7 +85,42 @@ parse_question(const struct args *a, struct buf *scratch, struct question *q,
 	if (absolute_parse(view_of(a->url), &https, &q->to, &rest, scratch, e) <
 	    0)
 		return -1;
-	return target_canonical(rest, false, &q->target, e);
+	return target_canonical(rest, true, &q->target, e);
+}
+
+/* As the proxy: an encoded slash needs an endpoint that says so. */
+static bool
+slash_permitted(const struct snapshot *s, const struct policy_who *who,
+    const struct question *q, struct policy_reason *why)
+{
+	struct view path = buf_view(&q->target.path);
+	struct policy_treatment t;
+
+	if (!target_has_slash(path) ||
+	    (policy_treat_request(
+		 s, who, view_of(q->to.host), q->to.port, path, &t) &&
+		t.allow_encoded_slash))
+		return true;
+	(void)snprintf(why->text, sizeof(why->text),
+	    "request-target holds an encoded slash, which needs an endpoint "
+	    "with allow_encoded_slash");
+	return false;
+}
+
+static void
+put_verdict(struct answer *r, const struct policy_verdict *v)
+{
+	if (v->policy != NULL)
+		r->policy = v->policy;
+	r->rule[0] = '\0';
+	if (v->rule != POLICY_NO_RULE)
+		(void)snprintf(r->rule, sizeof(r->rule), "endpoints[%u].%s[%u]",
+		    v->endpoint, v->by_deny_rule ? "deny_rules" : "rules",
+		    v->rule);
+	if (!v->allow)
+		r->verdict = v->enforcement == POLICY_AUDIT && !v->bad_query
+				 ? "audit"
+				 : "deny";
 }
 
 static void
@@ -105,29 +140,24 @@ ask(const struct snapshot *s, const struct policy_who *who, const char *method,
 		    r->rule, sizeof(r->rule), "endpoints[%u]", conn.endpoint);
 	}
 	if (conn.allow && !q->connect_only &&
+	    !slash_permitted(s, who, q, &r->reason)) {
+		r->verdict = "deny";
+		return; /* no rule would let it pass */
+	}
+	if (conn.allow && !q->connect_only &&
 	    policy_protocol_is_inspected(conn.protocol)) {
 		struct policy_request req = { view_of(method),
 			buf_view(&q->target.path), q->target.query };
 
 		policy_decide_request(
 		    s, who, host, q->to.port, &req, &v, &r->reason);
-		if (v.policy != NULL)
-			r->policy = v.policy;
-		r->rule[0] = '\0';
-		if (v.rule != POLICY_NO_RULE)
-			(void)snprintf(r->rule, sizeof(r->rule),
-			    "endpoints[%u].%s[%u]", v.endpoint,
-			    v.by_deny_rule ? "deny_rules" : "rules", v.rule);
-		if (!v.allow)
-			r->verdict =
-			    v.enforcement == POLICY_AUDIT && !v.bad_query
-				? "audit"
-				: "deny";
+		put_verdict(r, &v);
 		m = req.method;
 		path = req.path;
 	}
 	if (strcmp(r->verdict, "allow") == 0)
-		r->reason.text[0] = '\0';
+		(void)snprintf(r->reason.text, sizeof(r->reason.text), "%s",
+		    v.operations ? "each operation in it is judged, too" : "");
 	else if (!v.bad_query) /* which no policy would let pass */
 		policy_suggest(
 		    s, who, host, q->to.port, m, path, &r->suggestion);

@@ -215,3 +215,10 @@ target_fini(struct target *t)
 	buf_fini(&t->path);
 	t->query = (struct view) { NULL, 0 };
 }
+
+/* A '%' of its own is "%25" by now, so this is what it looks like. */
+bool
+target_has_slash(struct view path)
+{
+	return path.n >= 3 && memmem(path.p, path.n, "%2F", 3) != NULL;
+}

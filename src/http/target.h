@@ -26,6 +26,8 @@ struct target {
 int target_canonical(struct view raw, bool allow_encoded_slash,
     struct target *out, struct err *e) MUST_USE;
 void target_fini(struct target *t);
+/* The canonical path keeps an encoded slash inside a segment. */
+bool target_has_slash(struct view path);
 
 /* An authority: host and port, RFC 3986 section 3.2. */
 struct authority {

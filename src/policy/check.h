@@ -26,9 +26,13 @@ bool p_contains(struct view v, const char *part) MUST_USE;
 bool p_is_word(struct view v, const char *const *words, bool nocase) MUST_USE;
 bool p_word_is(const struct p_str *s, const char *word) MUST_USE;
 void p_check_glob(struct p_place *pl, const struct p_str *s, char delim);
-/* Of the wildcards, only "**" as a component can stand for the first '/'. */
-bool p_may_begin_with_slash(struct view v) MUST_USE;
 
+/*
+ * check_path.c: a pattern over request paths, or nothing.  One that never
+ * matches is an error when it must; `outcome` says what comes of it.
+ */
+void p_check_path(struct p_place *pl, const struct p_str *path, bool must,
+    const char *outcome);
 /* check_destination.c */
 void p_check_host(struct p_place *pl, const struct p_endpoint *e);
 void p_check_nets(struct p_place *pl, const struct p_strs *list);

@@ -150,50 +150,41 @@ has_port(const struct p_endpoint *e, uint32_t port)
 	return false;
 }
 
+static void
+check_access(struct p_place *pl, const struct p_endpoint *e)
+{
+	enum policy_protocol p = p_protocol(e);
+
+	if (e->access.v.n == 0)
+		return;
+	if (p == POLICY_PROTO_MCP || p == POLICY_PROTO_JSON_RPC)
+		P_ERROR(pl, e->access.h.at,
+		    "access has no meaning for protocol '%s'; use rules",
+		    policy_protocol_word(p));
+	if (p == POLICY_PROTO_GRPC && !p_word_is(&e->access, "full"))
+		P_ERROR(pl, e->access.h.at,
+		    "gRPC methods do not say whether they read or write; use "
+		    "`access: full` or rules");
+}
+
 /* A protocol needs something that it allows. */
 static void
 check_base(struct p_place *pl, const struct p_endpoint *e)
 {
-	bool rules = e->rules.h.set, access = e->access.h.set;
+	enum policy_protocol p = p_protocol(e);
+	const char *needs = "rules or access to define allowed traffic";
 
-	switch (p_protocol(e)) {
-	case POLICY_PROTO_NONE:
-	case POLICY_PROTO_TCP:
+	if (p == POLICY_PROTO_TCP || e->protocol.v.n == 0 || e->rules.h.set)
 		return;
-	case POLICY_PROTO_MCP:
-		if (!rules && !e->mcp.allow_all_known_mcp_methods.v)
-			P_ERROR(pl, e->protocol.h.at,
-			    "protocol 'mcp' requires rules, or "
-			    "mcp.allow_all_known_mcp_methods");
-		break;
-	case POLICY_PROTO_JSON_RPC:
-		if (!rules)
-			P_ERROR(pl, e->protocol.h.at,
-			    "protocol 'json-rpc' requires rules");
-		break;
-	case POLICY_PROTO_GRPC:
-		if (access && e->access.v.n > 0 &&
-		    !p_word_is(&e->access, "full"))
-			P_ERROR(pl, e->access.h.at,
-			    "gRPC methods do not say whether they read or "
-			    "write; use `access: full` or rules");
-		/* fall through */
-	case POLICY_PROTO_SQL:
-	case POLICY_PROTO_REST:
-	case POLICY_PROTO_WEBSOCKET:
-	case POLICY_PROTO_GRAPHQL:
-		if (!rules && (e->access.v.n == 0 && !e->access.h.bad))
-			P_ERROR(pl, e->protocol.h.at,
-			    "protocol requires rules or access to define "
-			    "allowed traffic");
+	if (p == POLICY_PROTO_MCP) {
+		if (e->mcp.allow_all_known_mcp_methods.v)
+			return;
+		needs = "rules, or mcp.allow_all_known_mcp_methods";
+	} else if (p == POLICY_PROTO_JSON_RPC)
+		needs = "rules";
+	else if (e->access.v.n > 0 || e->access.h.bad)
 		return;
-	case POLICY_PROTOCOLS:
-		return;
-	}
-	if (e->access.v.n > 0)
-		P_ERROR(pl, e->access.h.at,
-		    "access has no meaning for protocol '%s'; use rules",
-		    policy_protocol_word(p_protocol(e)));
+	P_ERROR(pl, e->protocol.h.at, "protocol requires %s", needs);
 }
 
 static void
@@ -205,6 +196,7 @@ check_allows(struct p_place *pl, const struct p_endpoint *e)
 	if (rules && access)
 		P_ERROR(pl, e->access.h.at,
 		    "rules and access are mutually exclusive");
+	check_access(pl, e);
 	check_base(pl, e);
 	if (e->rules.h.set && e->rules.n == 0 && !e->rules.h.bad)
 		P_ERROR(pl, e->rules.h.at,
@@ -277,19 +269,6 @@ check_tcp(struct p_place *pl, const struct p_endpoint *e)
 		    "host wildcard '%s' lets a program send what it likes in "
 		    "the names it asks for",
 		    p_show(h->v).text);
-}
-
-static void
-check_path(struct p_place *pl, const struct p_str *path)
-{
-	if (path->v.n == 0)
-		return;
-	p_check_glob(pl, path, '/');
-	if (!p_may_begin_with_slash(path->v))
-		P_ERROR(pl, path->h.at,
-		    "path '%s' does not begin with '/': the endpoint never "
-		    "matches",
-		    p_show(path->v).text);
 }
 
 static void
@@ -378,7 +357,7 @@ p_check_endpoint(struct p_place *pl, const struct p_endpoint *e)
 	check_uses(pl, e);
 	check_allows(pl, e);
 	check_tls(pl, e);
-	check_path(pl, &e->path);
+	p_check_path(pl, &e->path, true, "the endpoint never matches");
 	if (p_protocol(e) == POLICY_PROTO_TCP)
 		check_tcp(pl, e);
 	else if (e->ports.n == 0 && !e->ports.h.bad && !e->port.h.bad)

@@ -66,13 +66,6 @@ p_check_glob(struct p_place *pl, const struct p_str *s, char delim)
 	glob_free(g);
 }
 
-bool
-p_may_begin_with_slash(struct view v)
-{
-	return view_eq(v, VIEW("**")) || view_starts(v, VIEW("**/")) ||
-	       memchr("/{\\", v.p[0], 3) != NULL;
-}
-
 static void
 check_binary(struct p_place *pl, const struct p_binary *b)
 {

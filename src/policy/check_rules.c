@@ -155,19 +155,9 @@ check_request(const struct subject *s)
 		P_ERROR(s->pl, s->a->m.h.at,
 		    "path is missing: the rule would never "
 		    "match (use '**' for any)");
-	if (path->v.n > 0) {
-		p_check_glob(s->pl, path, '/');
-		if (!p_may_begin_with_slash(path->v) && !s->deny)
-			P_WARN(s->pl, path->h.at,
-			    "path '%s' does not begin with '/': the rule "
-			    "never matches (use '**' for any)",
-			    p_show(path->v).text);
-		else if (!p_may_begin_with_slash(path->v))
-			P_ERROR(s->pl, path->h.at,
-			    "path '%s' does not begin with '/': nothing is "
-			    "refused",
-			    p_show(path->v).text);
-	}
+	p_check_path(s->pl, path, s->deny,
+	    s->deny ? "nothing is refused"
+		    : "the rule never matches (use '**' for any)");
 	check_matchers(s, "query", &s->a->query, '.');
 }
 

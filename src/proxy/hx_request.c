@@ -126,6 +126,22 @@ permitted(struct px_conn *c, const struct policy_request *r,
 	return false;
 }
 
+/* Attack: a server that decodes it sees another path than was judged. */
+static bool
+slash_permitted(struct px_conn *c, struct err *e)
+{
+	struct view path = buf_view(&c->hx.path);
+	struct policy_treatment t;
+
+	if (!target_has_slash(path) ||
+	    (px_treat_request(c, c->snap, path, &t) && t.allow_encoded_slash))
+		return true;
+	(void)err_set(e, ERR_INVALID,
+	    "request-target holds an encoded slash, which needs an endpoint "
+	    "with allow_encoded_slash");
+	return false;
+}
+
 enum px_next
 hx_judge(struct px_conn *c)
 {
@@ -138,6 +154,8 @@ hx_judge(struct px_conn *c)
 	px_pin(c);
 	why.text[0] = '\0';
 	c->hx.inspected = policy_protocol_is_inspected(c->conn.protocol);
+	if (!slash_permitted(c, &e))
+		return hx_refuse(c, 400, &e) == PX_MORE ? PX_WAIT : PX_CLOSE;
 	if (!c->hx.inspected) {
 		/* A forwarded one is recorded as FORWARD once connected. */
 		if (!forward)
@@ -172,7 +190,8 @@ int
 hx_target(struct px_conn *c, struct view raw, struct err *e)
 {
 	struct target t;
-	int r = target_canonical(raw, false, &t, e);
+	/* Whether it may be there, hx_judge asks once it knows who asks. */
+	int r = target_canonical(raw, true, &t, e);
 
 	if (r == 0) {
 		buf_reset(&c->hx.path);

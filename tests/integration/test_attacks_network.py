@@ -245,6 +245,33 @@ def test_a26_paths_with_two_meanings_are_refused(files, target):
     assert len(denied(out)) == 1, out
 
 
+def test_a26_an_encoded_slash_passes_where_an_endpoint_says_so(sandbox):
+    box = sandbox(policy=network(
+        {"host": "files.example.test", "port": 443, "protocol": "rest", "path": "/api/**",
+         "access": "full", "allow_encoded_slash": True, "deny_rules": [{"path": "/api/a%2Fsecret"}]},
+        {"host": "files.example.test", "port": 443, "protocol": "rest", "access": "full"}))
+    for target, status in [("/api/a%2fb", 404), ("/api/a%2fsecret", 403), ("/other/a%2fb", 400),
+                           ("/api/%2e%2e%2fx", 400)]:
+        answer, out = say(box, request(target=target, host="files.example.test"),
+                          connect="files.example.test:443", tls=True)
+        # 404 is the server's own: it was asked.
+        assert answer["answers"][0]["status"] == status, (target, answer, out)
+        assert upstream_requests("files.example.test")[-1]["target"] == "/api/a%2Fb"
+
+
+def test_deny_rules_outweigh_what_allows(sandbox):
+    box = sandbox(policy=network(
+        {"host": "files.example.test", "port": 443, "protocol": "rest", "access": "full",
+         "deny_rules": [{"method": "GET", "path": "/admin/**"}, {"query": {"force": "*"}}]}))
+    # 404 is the server's own: it was asked.
+    for target, status in [("/a", 404), ("/admin/a", 403), ("/a?force=1", 403), ("/a?forced=1", 404)]:
+        answer, out = say(box, request(target=target, host="files.example.test"),
+                          connect="files.example.test:443", tls=True)
+        assert answer["answers"][0]["status"] == status, (target, answer, out)
+        if status == 403:
+            assert "blocked by deny rule" in denied(out)[-1]["reason"], out
+
+
 def test_a29_pipelined_second_request_is_judged(github):
     answer, out = say(github, request() + request("POST", "/repos/octocat/hello-world/issues",
                                                   extra="Content-Length: 2\r\n", body="{}"),

@@ -168,11 +168,11 @@ TEST(keys, of_endpoints_are_refused_where_they_say_nothing)
 		{ "{" AT "protocol: mcp, access: full}",
 		    "access has no meaning for protocol 'mcp'; use rules" },
 		{ "{" AT "protocol: json-rpc, access: full}",
-		    "protocol 'json-rpc' requires rules" },
-		{ "{" AT "protocol: mcp}", "protocol 'mcp' requires rules, or "
+		    "protocol requires rules" },
+		{ "{" AT "protocol: mcp}", "protocol requires rules, or "
 					   "mcp.allow_all_known_mcp_methods" },
 		{ "{" AT "protocol: mcp, deny_rules: [{tool: x}]}",
-		    "protocol 'mcp' requires rules" },
+		    "protocol requires rules, or mcp" },
 		{ "{" REST "deny_rules: [{method: GET}]}",
 		    "protocol requires rules or access" },
 		{ "{" REST "access: full, deny_rules: []}",
@@ -203,6 +203,57 @@ TEST(keys, of_endpoints_are_refused_where_they_say_nothing)
 
 	for (size_t i = 0; i < ARRAY_LEN(v); i++)
 		check_refused(v[i].endpoint, v[i].has);
+}
+
+/* Policy sees one spelling of a path; a pattern in another never matches. */
+TEST(keys, of_paths_are_in_the_canonical_spelling)
+{
+	static const struct {
+		const char *path, *fault; /* NULL: fine */
+	} v[] = {
+		{ "/a%2Fb", NULL },
+		{ "/a%20b", NULL },
+		{ "/a%25", NULL },
+		{ "/~a/@b:c/d;e=f,g", NULL },
+		{ "/a%*", NULL },
+		{ "/a%2?", NULL },
+		{ "/[%a-z]/{b,c}/\\\\*", NULL },
+		{ "/\\\\*", NULL },
+		{ "/a%2fb", "an escape in lower case" },
+		{ "/%c3%A9", "an escape in lower case" },
+		{ "/%40x", "an escape of a byte that needs none" },
+		{ "/%7Ex", "an escape of a byte that needs none" },
+		{ "/100%", "a '%' that begins no escape" },
+		{ "/a%2", "a '%' that begins no escape" },
+		{ "/a%zz", "a '%' that begins no escape" },
+		{ "/a b", "a byte that has to be an escape" },
+		{ "/caf\u00e9", "a byte that has to be an escape" },
+		{ "/\\\\[x", "a byte that has to be an escape" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		AUTO_BUF struct buf allow = BUF_INIT(4096),
+				    deny = BUF_INIT(4096),
+				    scope = BUF_INIT(4096);
+
+		buf_printf(&allow,
+		    "{" REST "rules: [{allow: {method: GET, path: \"%s\"}}]}",
+		    v[i].path);
+		buf_printf(&deny,
+		    "{" REST "access: full, deny_rules: [{path: \"%s\"}]}",
+		    v[i].path);
+		buf_printf(
+		    &scope, "{" REST "access: full, path: \"%s\"}", v[i].path);
+		check_taken(buf_str(&allow), v[i].fault);
+		if (v[i].fault == NULL) {
+			check_taken(buf_str(&deny), NULL);
+			check_taken(buf_str(&scope), NULL);
+			continue;
+		}
+		check_refused(buf_str(&deny), v[i].fault);
+		check_refused(buf_str(&deny), "nothing is refused");
+		check_refused(buf_str(&scope), v[i].fault);
+	}
 }
 
 TEST(keys, of_credentials_need_each_other)
