@@ -376,7 +376,7 @@ put_list_items(struct yaml *y, const ProtobufCMessage *m,
 static void
 put_matcher(struct yaml *y, const Openshell__Sandbox__V1__L7QueryMatcher *q)
 {
-	if (q->n_any == 0) {
+	if (q->n_any == 0 && q->base.n_unknown_fields == 0) {
 		buf_putc(y->out, ' ');
 		ydoc_put_str(y->out, view_of(q->glob));
 		buf_putc(y->out, '\n');
@@ -446,7 +446,7 @@ has_fields(const ProtobufCMessage *m)
 		if (!is_default(m, f, member(m, f->offset)))
 			return true;
 	}
-	return false;
+	return m->n_unknown_fields > 0;
 }
 
 static void
@@ -526,10 +526,25 @@ put_field(struct yaml *y, const ProtobufCMessage *m,
 	return true;
 }
 
+/*
+ * Fields that this version does not know become keys that no parser knows.
+ * Attack: a restriction that a newer client believes in, dropped on the way.
+ */
+static bool
+put_unknown(struct yaml *y, const ProtobufCMessage *m)
+{
+	for (unsigned i = 0; i < m->n_unknown_fields; i++) {
+		begin_line(y);
+		buf_printf(y->out, "field_%u: not known to this version\n",
+		    m->unknown_fields[i].tag);
+	}
+	return m->n_unknown_fields > 0;
+}
+
 static void
 put_message(struct yaml *y, const ProtobufCMessage *m)
 {
-	bool any = false;
+	bool any = put_unknown(y, m);
 
 	for (unsigned i = 0; i < m->descriptor->n_fields; i++)
 		any |= put_field(y, m, &m->descriptor->fields[i]);

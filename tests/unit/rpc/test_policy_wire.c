@@ -155,6 +155,53 @@ TEST(policy_wire, gives_the_later_keys_back)
 	CHECK_STR(buf_str(&b), buf_str(&a));
 }
 
+/* A policy with a field, number 25 or so, that some message does not have. */
+static void
+put_stranger(struct buf *b, unsigned at)
+{
+	/* policies { key: "a", value: { <stranger> } } and the like */
+	static const struct {
+		const char *bytes;
+		size_t n;
+	} v[] = {
+		{ "\x08\x01\xc8\x01\x01", 5 }, /* of the policy: 25 */
+		{ "\x08\x01\x2a\x08\x0a\x01"
+		  "a\x12\x03\xc8\x01\x01",
+		    12 },
+		{ "\x08\x01\x2a\x0a\x0a\x01"
+		  "a\x12\x05\x12\x03\xc8\x03\x01",
+		    14 },
+		/* mcp: {max_body_bytes: 5, stranger} of an endpoint */
+		{ "\x08\x01\x2a\x15\x0a\x01"
+		  "a\x12\x10\x12\x0e\x1a\x03mcp"
+		  "\xb0\x01\x05\xba\x01\x03\xc8\x01\x01",
+		    25 },
+	};
+
+	buf_put(b, (struct view) { v[at].bytes, v[at].n });
+}
+
+/* What this version does not know is refused, wherever it is. */
+TEST(policy_wire, refuses_fields_it_does_not_know)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		AUTO_BUF struct buf b = BUF_INIT(256);
+		AUTO_FINDINGS struct policy_findings f = { 0 };
+		struct policy *p = NULL;
+		policy_wire_msg *m;
+
+		put_stranger(&b, i);
+		m = openshell__sandbox__v1__sandbox_policy__unpack(
+		    NULL, b.n, (const uint8_t *)b.p);
+		if (m == NULL)
+			fail_msg("message %u does not unpack", i);
+		CHECK_INT(policy_wire_to(m, &p, &f), ==, -1);
+		if (strstr(f.v[0].text, "unknown key 'field_") == NULL)
+			fail_msg("message %u: %s", i, f.v[0].text);
+		policy_wire_free(m);
+	}
+}
+
 /* A name for each number of section 8.1, and ours from 50 on. */
 TEST(policy_wire, has_the_agreed_numbers)
 {
