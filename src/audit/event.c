@@ -43,6 +43,18 @@ audit_action_name(enum audit_action a)
 }
 
 bool
+audit_is_verdict(const struct audit_event *ev)
+{
+	static const char *const stages[] = { "connect", "forward", "l7",
+		"forward-l7-deny", "l7_audit" };
+
+	for (size_t i = 0; i < ARRAY_LEN(stages); i++)
+		if (view_eq(ev->stage, view_of(stages[i])))
+			return true;
+	return false;
+}
+
+bool
 audit_kind_find(struct view name, enum audit_kind *out)
 {
 	for (unsigned i = 0; i < AUDIT_NKINDS; i++)
@@ -64,12 +76,12 @@ audit_action_find(struct view name, enum audit_action *out)
 	return false;
 }
 
-#define FIELD_STR(name, bound) \
+#define FIELD_STR(name, bound, log) \
 	{ #name, sizeof(#name) - 1, AUDIT_F_STR, \
-		offsetof(struct audit_event, name), bound },
-#define FIELD_NUM(name, kind) \
+		offsetof(struct audit_event, name), bound, log },
+#define FIELD_NUM(name, kind, log) \
 	{ #name, sizeof(#name) - 1, kind, offsetof(struct audit_event, name), \
-		20 },
+		20, log },
 const struct audit_field audit_fields[] = {
 #include "audit/fields.def"
 };
@@ -78,8 +90,8 @@ const struct audit_field audit_fields[] = {
 const size_t audit_n_fields = ARRAY_LEN(audit_fields);
 
 /* `,"name":"..."` of every row together, and what the line begins with. */
-#define FIELD_STR(name, bound) +((bound) + sizeof(#name) + 6)
-#define FIELD_NUM(name, kind) +(20 + sizeof(#name) + 4)
+#define FIELD_STR(name, bound, log) +((bound) + sizeof(#name) + 6)
+#define FIELD_NUM(name, kind, log) +(20 + sizeof(#name) + 4)
 enum {
 	LINE_MAX_BYTES = sizeof("{\"truncated\":true}\n")
 #include "audit/fields.def"
@@ -301,6 +313,33 @@ number_of(
 	return false;
 }
 
+bool
+audit_put_number(
+    struct audit_event *ev, const struct audit_field *f, uint64_t n)
+{
+	char *at = (char *)ev + f->offset;
+
+	switch (f->kind) {
+	case AUDIT_F_TIME:
+		ev->time_ms = (int64_t)MIN(n, (uint64_t)INT64_MAX);
+		return n <= INT64_MAX;
+	case AUDIT_F_U16:
+		*(uint16_t *)(void *)at = (uint16_t)n;
+		return n <= UINT16_MAX;
+	case AUDIT_F_U32:
+		*(uint32_t *)(void *)at = (uint32_t)n;
+		return n <= UINT32_MAX;
+	case AUDIT_F_U64:
+		*(uint64_t *)(void *)at = n;
+		return true;
+	case AUDIT_F_KIND:
+	case AUDIT_F_ACTION:
+	case AUDIT_F_STR:
+		break;
+	}
+	return false;
+}
+
 /* The text of a row that is one; false when it is empty and left out. */
 static bool
 text_of(
@@ -355,8 +394,51 @@ audit_event_json(const struct audit_event *ev, struct buf *out)
 		at = put_string(at, text, f->bound, &cut);
 		*at++ = '"';
 	}
-	if (cut)
+	if (cut || ev->truncated)
 		at = put_lit(at, ",\"truncated\":true", 17);
 	at = put_lit(at, "}\n", 2);
 	buf_put(out, (struct view) { line, (size_t)(at - line) });
+}
+
+void
+audit_log_fields(const struct audit_event *ev,
+    void (*put)(void *ctx, const char *key, struct view value), void *ctx)
+{
+	for (size_t i = 0; i < audit_n_fields; i++) {
+		const struct audit_field *f = &audit_fields[i];
+		struct view text = { NULL, 0 };
+		char digits[20];
+		uint64_t number = 0;
+
+		if (f->log == NULL)
+			continue;
+		if (number_of(ev, f, &number))
+			text = (struct view) { digits,
+				(size_t)(put_u64(digits, number) - digits) };
+		else if (!text_of(ev, f, &text))
+			continue;
+		put(ctx, f->log, text);
+	}
+}
+
+bool
+audit_log_take(struct audit_event *ev, struct view key, struct view value)
+{
+	for (size_t i = 0; i < audit_n_fields; i++) {
+		const struct audit_field *f = &audit_fields[i];
+		char *at = (char *)ev + f->offset;
+		uint64_t n;
+
+		if (f->log == NULL || !view_eq(key, view_of(f->log)))
+			continue;
+		if (f->kind == AUDIT_F_ACTION)
+			return audit_action_find(value, &ev->action);
+		if (f->kind == AUDIT_F_STR) {
+			*(struct view *)(void *)at = value;
+			return true;
+		}
+		return view_u64(value, UINT64_MAX, &n) &&
+		       audit_put_number(ev, f, n);
+	}
+	return false;
 }

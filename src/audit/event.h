@@ -23,10 +23,15 @@ enum audit_kind {
 
 enum audit_action { AUDIT_ALLOW, AUDIT_DENY, AUDIT_AUDIT, AUDIT_INFO };
 
-enum { AUDIT_JSON_MAX = 8192, AUDIT_PATH_SHOWN = 1024 };
+enum {
+	AUDIT_JSON_MAX = 9216,
+	AUDIT_LINE_MAX = AUDIT_JSON_MAX + 192, /* as stored: audit/chain.h */
+	AUDIT_PATH_SHOWN = 1024
+};
 
 struct audit_event {
 	int64_t time_ms; /* wall clock */
+	uint64_t event_id; /* its number among those of the sandbox; 0: none */
 	enum audit_kind kind;
 	enum audit_action action;
 	struct view stage; /* "connect", "forward", "ssrf", "l7", "bypass",
@@ -37,16 +42,30 @@ struct audit_event {
 	struct view sha256;
 	struct view host; /* name or address asked for */
 	uint16_t port;
+	struct view scheme; /* of a request: "http", "https" */
 	struct view method, path; /* path without query; names only: query */
 	struct view query_names; /* ", " joined */
 	struct view policy; /* key, "-" when none */
+	struct view rule; /* that allowed it: "endpoints[0].rules[1]" */
 	struct view reason;
+	struct view nearest; /* "KEY endpoints[0].rules[1]", of those that did
+				not, and why it did not: */
+	struct view miss;
 	struct view suggestion; /* smallest change that would allow it */
 	uint64_t generation; /* of the policy that judged */
 	uint32_t connection; /* number of the connection in this sandbox */
 	struct view detail; /* kind-specific, free text, escaped */
+	/* Of a CHAIN record (audit/chain.h). */
+	struct view sandbox; /* id */
+	uint32_t file; /* number of the file it begins */
+	uint32_t kept; /* of the oldest file that was kept */
+	uint32_t torn; /* bytes of an interrupted write in front of it, whose
+			  digest is `sha256` */
+	bool truncated; /* some value was cut */
 };
 
+/* The verdict of a policy, as opposed to other reasons to refuse. */
+bool audit_is_verdict(const struct audit_event *ev);
 const char *audit_kind_name(enum audit_kind k);
 const char *audit_action_name(enum audit_action a);
 /*
@@ -62,6 +81,21 @@ int audit_record_parse(struct view line, struct audit_record **store,
 void audit_record_free(struct audit_record *r);
 
 /*
+ * The fields of a log line, by the names in fields.def: each is given to
+ * `put` as text.  The values are raw and last as long as the call.
+ */
+void audit_log_fields(const struct audit_event *ev,
+    void (*put)(void *ctx, const char *key, struct view value), void *ctx);
+/*
+ * The way back: false when no field has that key or the text is not of its
+ * kind.  `value` is borrowed by *ev.
+ */
+bool audit_log_take(
+    struct audit_event *ev, struct view key, struct view value) MUST_USE;
+/* The kind whose name is the message of a log line. */
+bool audit_kind_find(struct view name, enum audit_kind *out) MUST_USE;
+
+/*
  * Denials told apart by (program, host, port, method, path), counted.
  * Bounded: beyond AUDIT_SUMMARY_MAX rows the rest is one "others" count.
  */
@@ -69,6 +103,7 @@ enum { AUDIT_SUMMARY_MAX = 1024 };
 struct audit_summary;
 struct audit_summary_row {
 	struct view binary, host, method, path, reason, policy, suggestion;
+	uint64_t event_id; /* of the first */
 	uint16_t port;
 	uint64_t count;
 	int64_t first_ms, last_ms;

@@ -24,12 +24,15 @@ struct audit_field {
 	enum audit_field_kind kind;
 	size_t offset; /* in struct audit_event */
 	size_t bound; /* most bytes in JSON, after escaping */
+	const char *log; /* key in a log line, or NULL */
 };
 
 extern const struct audit_field audit_fields[];
 extern const size_t audit_n_fields;
 
-bool audit_kind_find(struct view name, enum audit_kind *out);
 bool audit_action_find(struct view name, enum audit_action *out);
+/* false when it is out of the row's range, or the row is no number. */
+bool audit_put_number(
+    struct audit_event *ev, const struct audit_field *f, uint64_t n) MUST_USE;
 
 #endif

@@ -17,35 +17,15 @@ static int
 take_number(struct audit_event *ev, const struct audit_field *f,
     const json_t *v, struct err *e)
 {
-	char *at = (char *)ev + f->offset;
 	json_int_t n;
 
 	if (!json_is_integer(v) || (n = json_integer_value(v)) < 0)
 		return err_set(
 		    e, ERR_PROTO, "audit record: %s is no count", f->name);
-	switch (f->kind) {
-	case AUDIT_F_TIME:
-		ev->time_ms = n;
-		return 0;
-	case AUDIT_F_U16:
-		if (n > UINT16_MAX)
-			break;
-		*(uint16_t *)(void *)at = (uint16_t)n;
-		return 0;
-	case AUDIT_F_U32:
-		if (n > UINT32_MAX)
-			break;
-		*(uint32_t *)(void *)at = (uint32_t)n;
-		return 0;
-	case AUDIT_F_U64:
-		*(uint64_t *)(void *)at = (uint64_t)n;
-		return 0;
-	case AUDIT_F_KIND:
-	case AUDIT_F_ACTION:
-	case AUDIT_F_STR:
-		break;
-	}
-	return err_set(e, ERR_PROTO, "audit record: %s out of range", f->name);
+	if (!audit_put_number(ev, f, (uint64_t)n))
+		return err_set(
+		    e, ERR_PROTO, "audit record: %s out of range", f->name);
+	return 0;
 }
 
 static int
@@ -80,7 +60,7 @@ audit_record_parse(struct view line, struct audit_record **store,
 	json_error_t why;
 	json_t *root;
 
-	if (line.n > AUDIT_JSON_MAX)
+	if (line.n > AUDIT_LINE_MAX)
 		return err_set(e, ERR_LIMIT, "audit record too long");
 	root = json_loadb(line.n > 0 ? line.p : "", line.n,
 	    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
@@ -103,6 +83,7 @@ audit_record_parse(struct view line, struct audit_record **store,
 			return -1;
 		}
 	}
+	ev.truncated = json_is_true(json_object_get(root, "truncated"));
 	*store = NEW(struct audit_record);
 	(*store)->root = root;
 	*out = ev;

@@ -98,6 +98,7 @@ add_row(struct audit_summary *s, const struct audit_event *ev)
 		.policy = keep(&at, ev->policy),
 		.suggestion = keep(&at, ev->suggestion),
 		.port = ev->port,
+		.event_id = ev->event_id,
 		.count = 1,
 		.first_ms = ev->time_ms,
 		.last_ms = ev->time_ms,

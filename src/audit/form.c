@@ -1,0 +1,141 @@
+#include "audit/form.h"
+
+#define V(id, label) \
+	{ \
+		id, label \
+	}
+
+static const struct class_row {
+	enum ocsf_class class;
+	const char *name;
+	struct ocsf_value category;
+} classes[] = {
+	{ OCSF_BASE, "Base Event", V(0, "Uncategorized") },
+	{ OCSF_PROCESS, "Process Activity", V(1, "System Activity") },
+	{ OCSF_FINDING, "Detection Finding", V(2, "Findings") },
+	{ OCSF_NETWORK, "Network Activity", V(4, "Network Activity") },
+	{ OCSF_HTTP, "HTTP Activity", V(4, "Network Activity") },
+	{ OCSF_CONFIG, "Device Config State Change", V(5, "Discovery") },
+};
+
+/* What a kind is, and its activity when allowed and when not. */
+static const struct kind_row {
+	enum ocsf_class class;
+	struct ocsf_value allowed, denied;
+	const char *rule_name, *engine;
+	unsigned observed_at;
+} kinds[AUDIT_NKINDS] = {
+	[AUDIT_CONNECT] = { OCSF_NETWORK, V(1, "Open"), V(5, "Refuse"), NULL,
+	    "policy", 2 },
+	[AUDIT_CONNECT_L7] = { OCSF_NETWORK, V(1, "Open"), V(5, "Refuse"), NULL,
+	    "policy", 2 },
+	[AUDIT_FORWARD] = { OCSF_HTTP, { 0 }, { 0 }, NULL, "policy", 2 },
+	[AUDIT_FORWARD_L7] = { OCSF_HTTP, { 0 }, { 0 }, NULL, "policy", 2 },
+	[AUDIT_L7_REQUEST] = { OCSF_HTTP, { 0 }, { 0 }, NULL, "policy", 2 },
+	[AUDIT_HTTP_REQUEST] = { OCSF_HTTP, { 0 }, { 0 }, NULL, "policy", 2 },
+	[AUDIT_BYPASS] = { OCSF_NETWORK, V(1, "Open"), V(5, "Refuse"),
+	    "bypass-detect", "nftables", 3 },
+	[AUDIT_REVOKED] = { OCSF_NETWORK, V(3, "Reset"), V(3, "Reset"), NULL,
+	    "policy", 2 },
+	[AUDIT_HTTP_REFUSED] = { OCSF_NETWORK, V(5, "Refuse"), V(5, "Refuse"),
+	    NULL, "http", 2 },
+	[AUDIT_TLS_REFUSED] = { OCSF_NETWORK, V(5, "Refuse"), V(5, "Refuse"),
+	    NULL, "tls", 2 },
+	[AUDIT_UPSTREAM_FAILED] = { OCSF_NETWORK, V(4, "Fail"), V(4, "Fail"),
+	    NULL, "proxy", 2 },
+	[AUDIT_POLICY] = { OCSF_CONFIG, V(1, "Log"), V(1, "Log"), NULL, NULL,
+	    0 },
+	[AUDIT_PROCESS] = { OCSF_PROCESS, V(1, "Launch"), V(2, "Terminate"),
+	    NULL, NULL, 0 },
+	[AUDIT_CHAIN] = { OCSF_BASE, V(99, "Records"), V(99, "Records"), NULL,
+	    NULL, 0 },
+	[AUDIT_RECORD_REFUSED] = { OCSF_FINDING, V(1, "Create"), V(1, "Create"),
+	    NULL, NULL, 0 },
+};
+
+static const struct action_row {
+	struct ocsf_value severity, status, action, disposition;
+} actions[] = {
+	[AUDIT_ALLOW] = { V(1, "Informational"), V(1, "Success"),
+	    V(1, "Allowed"), V(1, "Allowed") },
+	[AUDIT_DENY] = { V(3, "Medium"), V(2, "Failure"), V(2, "Denied"),
+	    V(2, "Blocked") },
+	[AUDIT_AUDIT] = { V(2, "Low"), V(1, "Success"), V(3, "Observed"),
+	    V(17, "Logged") },
+	[AUDIT_INFO] = { V(1, "Informational"), V(1, "Success"), { 0 }, { 0 } },
+};
+
+static struct ocsf_value
+http_activity(struct view method)
+{
+	static const struct {
+		const char *method;
+		struct ocsf_value v;
+	} rows[] = {
+		{ "CONNECT", V(1, "Connect") },
+		{ "DELETE", V(2, "Delete") },
+		{ "GET", V(3, "Get") },
+		{ "HEAD", V(4, "Head") },
+		{ "OPTIONS", V(5, "Options") },
+		{ "POST", V(6, "Post") },
+		{ "PUT", V(7, "Put") },
+		{ "TRACE", V(8, "Trace") },
+		{ "PATCH", V(9, "Patch") },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (view_eq_nocase(method, view_of(rows[i].method)))
+			return rows[i].v;
+	return (struct ocsf_value)V(99, "Other");
+}
+
+/* What stage or kind say beyond the tables. */
+static void
+refine(const struct audit_event *ev, struct ocsf_form *f)
+{
+	if (f->class == OCSF_HTTP)
+		f->activity = http_activity(ev->method);
+	if (view_eq(ev->stage, VIEW("ssrf")))
+		f->engine = "address";
+	if (ev->kind == AUDIT_REVOKED)
+		f->disposition = (struct ocsf_value)V(24, "Access Revoked");
+	if (ev->kind == AUDIT_RECORD_REFUSED) {
+		f->severity = (struct ocsf_value)V(4, "High");
+		f->disposition = (struct ocsf_value)V(19, "Alert");
+	}
+	if (f->class == OCSF_CONFIG)
+		f->state = ev->action == AUDIT_DENY ? "Refused" : "Loaded";
+}
+
+void
+ocsf_form_of(const struct audit_event *ev, struct ocsf_form *out)
+{
+	const struct kind_row *k = &kinds[ev->kind];
+	const struct action_row *a = &actions[ev->action];
+
+	*out = (struct ocsf_form) {
+		.class = k->class,
+		.activity = ev->action == AUDIT_DENY ? k->denied : k->allowed,
+		.severity = a->severity,
+		.status = a->status,
+		.action = a->action,
+		.disposition = a->disposition,
+		.rule_name = k->rule_name,
+		.engine = k->engine,
+		.observed_at = k->observed_at,
+	};
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+		if (classes[i].class == k->class) {
+			out->class_name = classes[i].name;
+			out->category = classes[i].category;
+		}
+	refine(ev, out);
+}
+
+char
+ocsf_severity_letter(unsigned id)
+{
+	static const char letters[] = " ILMHCF";
+
+	return id < sizeof(letters) - 1 ? letters[id] : ' ';
+}

@@ -1,0 +1,239 @@
+/* The forms of a record for other tools, with the vectors of the spec. */
+#include "audit/ocsf.h"
+
+#include <jansson.h>
+
+#include "base/mem.h"
+#include "test.h"
+
+static const struct audit_source source = { VIEW("id-1"), VIEW("demo") };
+
+static struct audit_event
+request(void)
+{
+	return (struct audit_event) { .time_ms = 1700000000123,
+		.event_id = 17,
+		.kind = AUDIT_L7_REQUEST,
+		.action = AUDIT_DENY,
+		.stage = VIEW("l7"),
+		.binary = VIEW("/usr/bin/curl"),
+		.pid = 42,
+		.ancestors = VIEW("/usr/bin/bash -> /usr/bin/node"),
+		.host = VIEW("api.github.com"),
+		.port = 443,
+		.scheme = VIEW("https"),
+		.method = VIEW("POST"),
+		.path = VIEW("/zen"),
+		.policy = VIEW("github"),
+		.reason = VIEW("POST /zen not permitted by policy") };
+}
+
+static json_t *
+ocsf(const struct audit_event *ev)
+{
+	AUTO_BUF struct buf b = BUF_INIT(1 << 16);
+	json_t *j;
+
+	audit_ocsf_json(ev, &source, &b);
+	CHECK_INT(view_find(buf_view(&b), '\n'), ==, b.n - 1);
+	j = json_loadb(b.p, b.n, JSON_REJECT_DUPLICATES, NULL);
+	CHECK(j != NULL);
+	return j;
+}
+
+static const char *
+text(json_t *j, const char *a, const char *b, const char *c)
+{
+	if (a != NULL)
+		j = json_object_get(j, a);
+	if (b != NULL)
+		j = json_object_get(j, b);
+	if (c != NULL)
+		j = json_object_get(j, c);
+	return json_is_string(j) ? json_string_value(j) : "(none)";
+}
+
+static long long
+number(json_t *j, const char *key)
+{
+	return json_integer_value(json_object_get(j, key));
+}
+
+TEST(ocsf, a_denied_request_is_http_activity)
+{
+	struct audit_event ev = request();
+	json_t *j = ocsf(&ev), *p;
+
+	CHECK_INT(number(j, "class_uid"), ==, 4002);
+	CHECK_INT(number(j, "category_uid"), ==, 4);
+	CHECK_INT(number(j, "activity_id"), ==, 6);
+	CHECK_INT(number(j, "type_uid"), ==, 400206);
+	CHECK_STR(text(j, "type_name", NULL, NULL), "HTTP Activity: Post");
+	CHECK_INT(number(j, "action_id"), ==, 2);
+	CHECK_INT(number(j, "disposition_id"), ==, 2);
+	CHECK_INT(number(j, "severity_id"), ==, 3);
+	CHECK_INT(number(j, "time"), ==, 1700000000123);
+	CHECK_STR(text(j, "metadata", "version", NULL), "1.7.0");
+	CHECK_STR(text(j, "metadata", "uid", NULL), "id-1");
+	CHECK_STR(text(j, "container", "name", NULL), "demo");
+	CHECK_STR(text(j, "http_request", "url", "path"), "/zen");
+	CHECK_STR(text(j, "firewall_rule", "name", NULL), "github");
+	p = json_object_get(json_object_get(j, "actor"), "process");
+	CHECK_STR(text(p, "name", NULL, NULL), "/usr/bin/curl");
+	CHECK_STR(text(p, "parent_process", "name", NULL), "/usr/bin/bash");
+	CHECK_STR(text(p, "parent_process", "parent_process", "name"),
+	    "/usr/bin/node");
+	CHECK_INT(number(json_object_get(j, "unmapped"), "event_id"), ==, 17);
+	json_decref(j);
+}
+
+TEST(ocsf, every_kind_has_a_class_with_numbers_that_agree)
+{
+	for (unsigned k = 0; k < AUDIT_NKINDS; k++)
+		for (unsigned a = 0; a <= AUDIT_INFO; a++) {
+			struct audit_event ev = request();
+			json_t *j;
+
+			ev.kind = (enum audit_kind)k;
+			ev.action = (enum audit_action)a;
+			j = ocsf(&ev);
+			CHECK_INT(number(j, "type_uid"), ==,
+			    number(j, "class_uid") * 100 +
+				number(j, "activity_id"));
+			CHECK(strcmp(text(j, "class_name", NULL, NULL),
+				  "(none)") != 0);
+			CHECK(strcmp(text(j, "category_name", NULL, NULL),
+				  "(none)") != 0);
+			json_decref(j);
+		}
+}
+
+TEST(ocsf, shorthand_lines_are_those_of_the_spec)
+{
+	static const struct {
+		enum audit_kind kind;
+		enum audit_action action;
+		const char *line;
+	} rows[] = {
+		{ AUDIT_CONNECT, AUDIT_ALLOW,
+		    "22:13:20.123 I NET:OPEN ALLOWED /usr/bin/curl(42) -> "
+		    "api.github.com:443/tcp [policy:github engine:policy] "
+		    "[event:17]\n" },
+		{ AUDIT_L7_REQUEST, AUDIT_DENY,
+		    "22:13:20.123 M HTTP:POST DENIED /usr/bin/curl(42) -> "
+		    "POST https://api.github.com/zen [policy:github] "
+		    "[event:17]\n" },
+		{ AUDIT_L7_REQUEST, AUDIT_AUDIT,
+		    "22:13:20.123 L HTTP:POST OBSERVED /usr/bin/curl(42) -> "
+		    "POST https://api.github.com/zen [policy:github] "
+		    "[event:17]\n" },
+		{ AUDIT_BYPASS, AUDIT_DENY,
+		    "22:13:20.123 M NET:REFUSE DENIED /usr/bin/curl(42) -> "
+		    "api.github.com:443/tcp [policy:bypass-detect "
+		    "engine:nftables] [event:17]\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_BUF struct buf b = BUF_INIT(1 << 16);
+		struct audit_event ev = request();
+
+		ev.kind = rows[i].kind;
+		ev.action = rows[i].action;
+		audit_shorthand(&ev, &b);
+		CHECK_STR(buf_str(&b), rows[i].line);
+	}
+}
+
+TEST(ocsf, times_out_of_range_are_marked)
+{
+	AUTO_BUF struct buf b = BUF_INIT(1 << 16);
+	struct audit_event ev = request();
+
+	ev.time_ms = INT64_MAX;
+	audit_shorthand(&ev, &b);
+	CHECK_HAS(buf_str(&b), "\?\?:\?\?:\?\?.\?\?\? M HTTP:POST");
+}
+
+/* A80, in every value that comes from outside. */
+TEST(ocsf, hostile_values_are_escaped_and_bounded)
+{
+	static char big[5000];
+	AUTO_BUF struct buf b = BUF_INIT(1 << 16), o = BUF_INIT(1 << 16);
+	struct audit_event ev = request();
+	struct view evil =
+	    VIEW("x\n12:00:00.000 I NET:OPEN ALLOWED\x1b[2J\xc2\x9b\xe2\x80"
+		 "\xae\",\"action\":\"Allowed\xff");
+
+	ev.binary = ev.host = ev.method = ev.path = ev.policy = ev.reason =
+	    ev.ancestors = ev.scheme = evil;
+	audit_shorthand(&ev, &b);
+	audit_ocsf_json(&ev, &source, &o);
+	for (size_t i = 0; i + 1 < b.n; i++)
+		CHECK((unsigned char)b.p[i] >= 0x20 && b.p[i] != 0x7f);
+	for (size_t i = 0; i + 1 < o.n; i++)
+		CHECK((unsigned char)o.p[i] >= 0x20 && o.p[i] != 0x7f);
+	CHECK(strstr(buf_str(&b), "\xc2\x9b") == NULL);
+	CHECK(strstr(buf_str(&b), "\xe2\x80\xae") == NULL);
+	CHECK(strstr(buf_str(&o), "\xe2\x80\xae") == NULL);
+	CHECK_HAS(buf_str(&b), "x\\x0a12:00:00.000");
+	memset(big, 'p', sizeof(big));
+	ev = request();
+	ev.path = (struct view) { big, sizeof(big) };
+	buf_reset(&b);
+	audit_shorthand(&ev, &b);
+	CHECK_INT(b.n, <, 1500);
+	CHECK_HAS(buf_str(&b), "ppp... [policy:github]");
+}
+
+TEST(ocsf, a_line_that_is_no_record_is_a_base_event)
+{
+	AUTO_BUF struct buf b = BUF_INIT(1 << 16);
+	const struct audit_remark r = { 1700000000123, "WARN", "gateway",
+		"gateway", VIEW("hello\n") };
+	json_t *j;
+
+	audit_ocsf_remark(&r, &source, &b);
+	j = json_loadb(b.p, b.n, JSON_REJECT_DUPLICATES, NULL);
+	CHECK(j != NULL);
+	CHECK_INT(number(j, "class_uid"), ==, 0);
+	CHECK_STR(text(j, "message", NULL, NULL), "hello\\x0a");
+	json_decref(j);
+	buf_reset(&b);
+	audit_shorthand_remark(&r, &b);
+	CHECK_STR(buf_str(&b), "22:13:20.123 M EVENT hello\\x0a\n");
+}
+
+struct back {
+	struct audit_event ev;
+	struct buf kept; /* values do not last */
+};
+
+static void
+put(void *ctx, const char *key, struct view value)
+{
+	struct back *back = ctx;
+	size_t at = back->kept.n;
+
+	buf_put(&back->kept, value);
+	CHECK(audit_log_take(&back->ev, view_of(key),
+	    (struct view) { back->kept.p + at, value.n }));
+}
+
+TEST(ocsf, a_log_line_gives_the_record_back)
+{
+	struct audit_event ev = request();
+	struct back back = { { .time_ms = ev.time_ms, .kind = ev.kind },
+		BUF_INIT(1 << 16) };
+	AUTO_BUF struct buf a = BUF_INIT(1 << 16), b = BUF_INIT(1 << 16);
+
+	CHECK(buf_reserve(&back.kept, 1 << 15)); /* so that it stays */
+	audit_log_fields(&ev, put, &back);
+	audit_event_json(&ev, &a);
+	audit_event_json(&back.ev, &b);
+	CHECK_STR(buf_str(&a), buf_str(&b));
+	CHECK(!audit_log_take(&back.ev, VIEW("nope"), VIEW("x")));
+	CHECK(!audit_log_take(&back.ev, VIEW("pid"), VIEW("x")));
+	CHECK(!audit_log_take(&back.ev, VIEW("dst_port"), VIEW("65536")));
+	CHECK(!audit_log_take(&back.ev, VIEW("action"), VIEW("maybe")));
+	buf_fini(&back.kept);
+}
