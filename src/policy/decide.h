@@ -271,4 +271,17 @@ void policy_suggest_op(const struct snapshot *s, const struct policy_who *who,
     struct view host, uint16_t port, const struct policy_request *r,
     const struct policy_op *op, struct buf *out);
 
+/*
+ * What came nearest to allowing what was refused: "KEY endpoints[0].rules[1]"
+ * (empty: nothing), and why it did not.  Of a request that is allowed it says
+ * nothing of use.
+ */
+struct policy_nearest {
+	char where[320];
+	char miss[480];
+};
+void policy_nearest(const struct snapshot *s, const struct policy_who *who,
+    struct view host, uint16_t port, struct view method, struct view path,
+    struct policy_nearest *out);
+
 #endif

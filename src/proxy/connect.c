@@ -101,10 +101,18 @@ px_read_head(struct px_conn *c)
 }
 
 void
-px_set_policy(struct px_conn *c, const char *key)
+px_set_policy(struct px_conn *c, const char *key, unsigned endpoint, int rule)
 {
 	(void)snprintf(
 	    c->policy, sizeof(c->policy), "%s", key != NULL ? key : "");
+	if (key == NULL)
+		c->rule[0] = '\0';
+	else if (rule < 0)
+		(void)snprintf(
+		    c->rule, sizeof(c->rule), "endpoints[%u]", endpoint);
+	else
+		(void)snprintf(c->rule, sizeof(c->rule),
+		    "endpoints[%u].rules[%d]", endpoint, rule);
 }
 
 enum px_next
@@ -114,11 +122,11 @@ px_decide(struct px_conn *c)
 
 	px_pin(c);
 	c->judged = false;
-	px_set_policy(c, NULL);
+	px_set_policy(c, NULL, 0, -1);
 	if (!px_judge_conn(c, c->snap, &c->conn, &why))
 		return px_deny_conn(c, &why);
 	c->judged = true;
-	px_set_policy(c, c->conn.policy);
+	px_set_policy(c, c->conn.policy, c->conn.endpoint, -1);
 	if (c->mode == PX_MODE_FORWARD)
 		return px_forward_judge(c);
 	px_go(c, PX_RESOLVE);

@@ -80,17 +80,94 @@ rule_missing(const struct deny *d)
 	return o;
 }
 
+/*
+ * Words for a model, which tends to try the next way round: what cannot help,
+ * what can, and whom to ask.
+ */
+static const struct guidance {
+	const char *error;
+	bool changeable; /* a rule would allow it */
+	const char *text;
+} guidances[] = {
+	{ "policy_denied", true,
+	    "The policy of this sandbox does not allow this request. Do not "
+	    "retry it, and do not try another program, host name, port, "
+	    "encoding or proxy: every way out is judged by the same policy. "
+	    "If the task can be done without this request, go on without it. "
+	    "If it cannot, stop and tell the person who runs this sandbox "
+	    "what you need and why, with event_id and suggestion of this "
+	    "answer; a change of the policy is in force at once, and then the "
+	    "same request succeeds." },
+	{ "policy_denied", false,
+	    "The policy of this sandbox does not allow this request, and no "
+	    "rule that could be added to it would. Do not retry it or look "
+	    "for another way to send it. Go on without it, or stop and tell "
+	    "the person who runs this sandbox, with event_id and detail of "
+	    "this answer." },
+	{ "ssrf_denied", false,
+	    "The address behind this name is one that this sandbox may not "
+	    "reach. Other names, spellings or redirects to the same address "
+	    "are refused as well. Go on without it, or stop and tell the "
+	    "person who runs this sandbox, with event_id of this answer; what "
+	    "would have to change is in the record with that number." },
+};
+
+static const char *
+guidance_of(const struct deny *d)
+{
+	for (size_t i = 0; i < ARRAY_LEN(guidances); i++)
+		if (strcmp(guidances[i].error, d->error) == 0 &&
+		    guidances[i].changeable == (d->suggestion.n > 0))
+			return guidances[i].text;
+	return NULL;
+}
+
+static void
+put_event_id(json_t *o, const struct deny *d)
+{
+	if (d->event_id > 0)
+		(void)json_object_set_new(
+		    o, "event_id", json_integer((json_int_t)d->event_id));
+}
+
+/* What the owner is to be asked for; the agent itself can change nothing. */
+static json_t *
+next_steps(const struct deny *d)
+{
+	json_t *steps = json_array(), *ask = json_object();
+	char why[64];
+
+	put(ask, "action", VIEW("ask_owner"));
+	put_event_id(ask, d);
+	if (d->event_id > 0) {
+		(void)snprintf(why, sizeof(why),
+		    "openshell policy why SANDBOX %llu",
+		    (unsigned long long)d->event_id);
+		put(ask, "owner_command", view_of(why));
+	}
+	if (d->suggestion.n > 0) {
+		put(ask, "policy_change", d->suggestion);
+		put(ask, "where", VIEW("under network_policies"));
+	}
+	(void)json_array_append_new(steps, ask);
+	return steps;
+}
+
 static void
 put_advice(json_t *o, const struct deny *d)
 {
-	if (d->suggestion.n == 0)
+	const char *guidance = guidance_of(d);
+
+	put_if(o, "nearest", d->nearest);
+	put_if(o, "miss", d->miss);
+	if (d->suggestion.n > 0) {
+		(void)json_object_set_new(o, "rule_missing", rule_missing(d));
+		put(o, "suggestion", d->suggestion);
+	}
+	if (guidance == NULL)
 		return;
-	(void)json_object_set_new(o, "rule_missing", rule_missing(d));
-	put(o, "suggestion", d->suggestion);
-	put(o, "hint",
-	    VIEW("to allow this, the person who runs the sandbox adds the "
-		 "suggestion under network_policies in the policy file; it is "
-		 "applied at once"));
+	(void)json_object_set_new(o, "next_steps", next_steps(d));
+	put(o, "agent_guidance", view_of(guidance));
 }
 
 void
@@ -119,6 +196,7 @@ deny_body(const struct deny *d, struct buf *out)
 	if (d->port != 0)
 		(void)json_object_set_new(o, "port", json_integer(d->port));
 	put_if(o, "binary", d->binary);
+	put_event_id(o, d);
 	put_advice(o, d);
 	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);

@@ -19,9 +19,11 @@ struct deny {
 	struct view method, path, host, binary;
 	uint16_t port;
 	struct view suggestion; /* YAML to paste; empty: none */
+	struct view nearest, miss; /* what came closest, and why it did not */
+	uint64_t event_id; /* of the record about it; 0: none */
 };
 
-enum { DENY_BODY_MAX = 16384, DENY_MAX = DENY_BODY_MAX + 1024 };
+enum { DENY_BODY_MAX = 32768, DENY_MAX = DENY_BODY_MAX + 1024 };
 
 /* "Forbidden" for 403; "Error" for a status we never send. */
 const char *deny_reason_phrase(unsigned status);

@@ -34,6 +34,7 @@ px_events_add(struct px_events *q, struct audit_event *ev)
 	if (!px_events_wants(q, ev->action))
 		return;
 	ev->time_ms = clock_wall_ms();
+	ev->event_id = ++q->last_id;
 	audit_event_json(ev, &q->lines);
 }
 

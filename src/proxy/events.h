@@ -30,6 +30,7 @@ struct px_events {
 	struct buf lines; /* whole JSON lines not yet sent */
 	size_t at; /* of them, sent */
 	bool all; /* level: every decision, not only denials */
+	uint64_t last_id; /* of the last record */
 	union net_msg *msg; /* for sending; one, as it is large */
 };
 
@@ -37,7 +38,7 @@ void px_events_init(struct px_events *q, bool all);
 void px_events_fini(struct px_events *q);
 /* Whether a record of this action would be kept at the present level. */
 bool px_events_wants(const struct px_events *q, enum audit_action action);
-/* Fills in the time. */
+/* Fills in time and number. */
 void px_events_add(struct px_events *q, struct audit_event *ev);
 /* No further request may be read now. */
 bool px_events_full(const struct px_events *q);

@@ -164,7 +164,8 @@ hx_judge(struct px_conn *c)
 		return PX_MORE;
 	}
 	if (permitted(c, &r, &v, &why)) {
-		px_set_policy(c, v.policy);
+		px_set_policy(c, v.policy, v.endpoint,
+		    v.rule == POLICY_NO_RULE ? -1 : (int)v.rule);
 		px_event_request(c,
 		    forward ? AUDIT_FORWARD_L7 : AUDIT_L7_REQUEST, AUDIT_ALLOW,
 		    "", r.method, r.path, r.query, VIEW(""), VIEW(""));
@@ -172,7 +173,7 @@ hx_judge(struct px_conn *c)
 	}
 	/* Not of the rule that let the request before this one through. */
 	if (v.policy != NULL)
-		px_set_policy(c, v.policy);
+		px_set_policy(c, v.policy, v.endpoint, -1);
 	audit = v.enforcement == POLICY_AUDIT;
 	if (v.bad_query) {
 		(void)err_set(&e, ERR_INVALID, "%.400s", why.text);

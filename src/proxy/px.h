@@ -172,6 +172,8 @@ struct px_conn {
 	struct snapshot *snap;
 	struct policy_conn conn;
 	char policy[128]; /* key; outlives the snapshot */
+	char rule[48]; /* place in it: "endpoints[0].rules[1]" */
+	uint64_t event_id; /* of the last record; for the answer about it */
 
 	/* On the way there. */
 	struct lookup *resolving;
@@ -218,6 +220,9 @@ struct px {
 	struct snapshot *snap;
 	uint64_t generation;
 	struct px_events events;
+	/* Of the last record: what came nearest, for the answer about it. */
+	struct policy_nearest nearest;
+	uint64_t nearest_id;
 	union net_msg *received;
 	struct px_io *io;
 	struct px_pool *pool; /* NULL until the first is kept */
@@ -288,7 +293,9 @@ enum px_next px_decide(struct px_conn *c);
 enum px_next px_answer(struct px_conn *c);
 enum px_next px_refuse_head(
     struct px_conn *c, unsigned status, const char *stage, const struct err *e);
-void px_set_policy(struct px_conn *c, const char *key);
+/* What allowed it: a policy, its endpoint and rule (-1: the connection). */
+void px_set_policy(
+    struct px_conn *c, const char *key, unsigned endpoint, int rule);
 enum px_next px_forward_start(
     struct px_conn *c, const struct h1_head *h, size_t head_n);
 enum px_next px_forward_judge(struct px_conn *c);

@@ -48,32 +48,67 @@ put_one_line(struct buf *out, struct view v)
 			buf_putc(out, v.p[i]);
 }
 
+/* Who asked and where to. */
 static void
-record(struct px_conn *c, struct audit_event *ev)
+put_connection(struct px_conn *c, struct audit_event *ev, struct buf *ancestors)
 {
 	const struct px_owner *o = asker(c);
-	AUTO_BUF struct buf ancestors = BUF_INIT(8192);
 
-	AUTO_BUF struct buf reason = BUF_INIT(POLICY_REASON_MAX * 2);
-
-	if (!px_events_wants(&c->px->events, ev->action))
-		return;
-	put_one_line(&reason, ev->reason);
-	ev->reason = buf_view(&reason);
 	ev->binary = px_binary(c);
 	if (o != NULL) {
-		put_ancestors(o, &ancestors);
-		ev->ancestors = buf_view(&ancestors);
+		put_ancestors(o, ancestors);
+		ev->ancestors = buf_view(ancestors);
 		ev->pid = o->pid;
 		ev->sha256 = o->sha256;
 	}
 	ev->host = view_of(c->dst.host);
 	ev->port = c->dst.port;
 	ev->policy = c->policy[0] != '\0' ? view_of(c->policy) : VIEW("-");
+	if (ev->action != AUDIT_DENY && ev->action != AUDIT_AUDIT)
+		ev->rule = view_of(c->rule);
 	ev->generation =
 	    c->snap != NULL ? snapshot_generation(c->snap) : c->px->generation;
 	ev->connection = c->serial;
+}
+
+/* Why a policy did not allow it, and what would: for the record alone. */
+static void
+explain(struct px_conn *c, struct audit_event *ev, struct buf *hint)
+{
+	const struct px_owner *o = asker(c);
+	struct policy_nearest *near = &c->px->nearest;
+
+	near->where[0] = near->miss[0] = '\0';
+	if ((ev->action != AUDIT_DENY && ev->action != AUDIT_AUDIT) ||
+	    !audit_is_verdict(ev) || o == NULL || c->snap == NULL ||
+	    c->identity_err.code != ERR_NONE)
+		return;
+	policy_nearest(
+	    c->snap, &o->who, ev->host, ev->port, ev->method, ev->path, near);
+	ev->nearest = view_of(near->where);
+	ev->miss = view_of(near->miss);
+	if (ev->suggestion.n > 0 || ev->action == AUDIT_DENY)
+		return;
+	policy_suggest(
+	    c->snap, &o->who, ev->host, ev->port, ev->method, ev->path, hint);
+	ev->suggestion = buf_view(hint);
+}
+
+static void
+record(struct px_conn *c, struct audit_event *ev)
+{
+	AUTO_BUF struct buf ancestors = BUF_INIT(8192);
+	AUTO_BUF struct buf reason = BUF_INIT(POLICY_REASON_MAX * 2);
+	AUTO_BUF struct buf hint = BUF_INIT(SUGGESTION_MAX);
+
+	if (!px_events_wants(&c->px->events, ev->action))
+		return;
+	put_one_line(&reason, ev->reason);
+	ev->reason = buf_view(&reason);
+	put_connection(c, ev, &ancestors);
+	explain(c, ev, &hint);
 	px_events_add(&c->px->events, ev);
+	c->event_id = c->px->nearest_id = ev->event_id;
 }
 
 void
@@ -120,6 +155,8 @@ px_event_request(struct px_conn *c, enum audit_kind kind,
 	struct audit_event ev = { .kind = kind,
 		.action = action,
 		.stage = view_of(stage),
+		.scheme = c->tls && c->mode != PX_MODE_FORWARD ? VIEW("https")
+							       : VIEW("http"),
 		.method = method,
 		.path = path,
 		.reason = reason,
@@ -140,8 +177,14 @@ enum px_next
 px_reply(struct px_conn *c, const struct deny *d)
 {
 	AUTO_BUF struct buf text = BUF_INIT(DENY_MAX);
+	struct deny told = *d;
 
-	deny_response(d, &text);
+	told.event_id = c->event_id;
+	if (c->event_id == c->px->nearest_id) {
+		told.nearest = view_of(c->px->nearest.where);
+		told.miss = view_of(c->px->nearest.miss);
+	}
+	deny_response(&told, &text);
 	if (text.full || text.n > px_out_room(&c->client))
 		return PX_CLOSE;
 	if (c->tls && !stream_is_tls(c->client.s))

@@ -18,7 +18,10 @@ sample(void)
 		.host = VIEW("api.github.com"),
 		.port = 443,
 		.binary = VIEW("/usr/bin/curl"),
-		.suggestion = VIEW("github:\n  x: 1\n") };
+		.suggestion = VIEW("github:\n  x: 1\n"),
+		.nearest = VIEW("github endpoints[0].access"),
+		.miss = VIEW("access read-only allows GET, and not POST"),
+		.event_id = 17 };
 }
 
 static json_t *
@@ -62,6 +65,42 @@ TEST(deny, l7_body_has_every_field)
 	CHECK_STR(text(o, "suggestion"), "github:\n  x: 1\n");
 	CHECK_STR(text(missing, "type"), "rest_allow");
 	CHECK_INT(json_integer_value(json_object_get(o, "port")), ==, 443);
+	CHECK_INT(json_integer_value(json_object_get(o, "event_id")), ==, 17);
+	CHECK_STR(text(o, "nearest"), "github endpoints[0].access");
+	CHECK_STR(text(o, "miss"), "access read-only allows GET, and not POST");
+	json_decref(o);
+}
+
+/* A model reads it: it must say what does not help, and whom to ask. */
+TEST(deny, guidance_fits_what_can_be_done)
+{
+	struct deny d = sample();
+	json_t *o = parse(&d),
+	       *step = json_array_get(json_object_get(o, "next_steps"), 0);
+
+	CHECK_HAS(text(o, "agent_guidance"), "Do not retry it");
+	CHECK_HAS(text(o, "agent_guidance"), "a change of the policy");
+	CHECK_STR(text(step, "action"), "ask_owner");
+	CHECK_STR(
+	    text(step, "owner_command"), "openshell policy why SANDBOX 17");
+	CHECK_STR(text(step, "policy_change"), "github:\n  x: 1\n");
+	json_decref(o);
+	/* Nothing is promised that no rule can give. */
+	d.suggestion = VIEW("");
+	o = parse(&d);
+	step = json_array_get(json_object_get(o, "next_steps"), 0);
+	CHECK_HAS(text(o, "agent_guidance"), "no rule that could be added");
+	CHECK_STR(text(step, "policy_change"), "(none)");
+	json_decref(o);
+	d.error = "ssrf_denied";
+	o = parse(&d);
+	CHECK_HAS(text(o, "agent_guidance"), "address behind this name");
+	CHECK(json_object_get(o, "rule_missing") == NULL);
+	json_decref(o);
+	d.error = "upstream_failed";
+	o = parse(&d);
+	CHECK(json_object_get(o, "agent_guidance") == NULL);
+	CHECK(json_object_get(o, "next_steps") == NULL);
 	json_decref(o);
 }
 

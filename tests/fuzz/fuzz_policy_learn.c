@@ -1,0 +1,109 @@
+/*
+ * Lines of records to a policy: what comes of any lines loads, without an
+ * error, and allows every request that it says it learned.
+ */
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "audit/event.h"
+#include "base/mem.h"
+#include "policy/learn.h"
+
+enum { LINES_MAX = 64 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+static const char base[] =
+    "version: 1\n"
+    "network_policies:\n"
+    "  a:\n"
+    "    endpoints:\n"
+    "    - {host: '*.lan.test', port: 443, protocol: rest, enforcement: audit, "
+    "access: read-only, allowed_ips: [10.1.0.0/16]}\n"
+    "    - {host: plain.test, port: 80}\n"
+    "    - {host: shut.test, port: 443, tls: skip}\n"
+    "    binaries: [{path: /usr/bin/git}]\n";
+
+static struct policy *
+load(struct view text)
+{
+	struct policy_findings f = { 0 };
+	struct policy *p = NULL;
+
+	if (policy_parse(text, &p, &f) < 0)
+		p = NULL;
+	policy_findings_fini(&f);
+	return p;
+}
+
+static void
+must_allow(struct snapshot *s, const struct policy_seen *seen)
+{
+	const struct policy_who who = { .exe = seen->binary };
+	const struct policy_request r = { seen->method, seen->path,
+		{ NULL, 0 } };
+	struct policy_conn c;
+	struct policy_verdict v;
+	struct policy_reason why;
+
+	policy_decide_conn(s, &who, seen->host, seen->port, &c, &why);
+	assert(c.allow);
+	if (seen->method.n == 0 || c.protocol == POLICY_PROTO_NONE)
+		return;
+	policy_decide_request(s, &who, seen->host, seen->port, &r, &v, &why);
+	assert(v.allow);
+}
+
+static void
+check(struct learner *l, const struct policy_seen *taken, size_t n)
+{
+	AUTO_BUF struct buf out = BUF_INIT(POLICY_TEXT_MAX);
+	struct snapshot *s = NULL;
+	struct policy *p;
+	struct err e;
+
+	if (learner_yaml(l, VIEW("x"), &out, &e) < 0)
+		assert(!"it does not load");
+	p = load(buf_view(&out));
+	assert(p != NULL && memmem(out.p, out.n, "**/", 3) == NULL);
+	if (snapshot_new(p, 1, &s, &e) < 0)
+		assert(!"it does not compile");
+	for (size_t i = 0; i < n; i++)
+		must_allow(s, &taken[i]);
+	snapshot_unref(s);
+	policy_free(p);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct view rest = { (const char *)data, n };
+	struct audit_record *kept[LINES_MAX] = { NULL };
+	struct policy_seen taken[LINES_MAX];
+	struct policy *p = load(view_of(base));
+	struct learner *l = NULL;
+	size_t n_taken = 0;
+	struct err e;
+
+	if (learner_new(p, 2, n % 2 == 0, &l, &e) < 0)
+		abort();
+	for (unsigned i = 0; rest.n > 0 && i < LINES_MAX; i++) {
+		struct view line = view_cut(rest, '\n', &rest);
+		struct policy_seen *seen = &taken[n_taken];
+		struct audit_event ev;
+
+		if (audit_record_parse(line, &kept[i], &ev, &e) < 0)
+			continue;
+		*seen = (struct policy_seen) { ev.binary, ev.host, ev.method,
+			ev.path, ev.port };
+		if (learner_add(l, seen) == LEARN_TAKEN)
+			n_taken++;
+	}
+	check(l, taken, n_taken);
+	for (unsigned i = 0; i < LINES_MAX; i++)
+		audit_record_free(kept[i]);
+	learner_free(l);
+	policy_free(p);
+	return 0;
+}

@@ -1,0 +1,321 @@
+/* From what was asked for to the narrowest policy that allows it. */
+#include "fixture.h"
+
+#include "base/mem.h"
+#include "policy/learn.h"
+
+#define CURL "/usr/bin/curl"
+#define GH "api.github.com"
+
+static const char base[] =
+    "version: 1\n"
+    "network_policies:\n"
+    "  gh:\n"
+    "    endpoints:\n"
+    "    - {host: api.github.com, port: 443, protocol: rest, "
+    "access: read-only}\n"
+    "    binaries: [{path: /usr/bin/git}]\n";
+
+struct ask {
+	const char *exe, *host;
+	uint16_t port;
+	const char *method, *path;
+};
+
+static struct policy_seen
+seen_of(const struct ask *a)
+{
+	return (struct policy_seen) { view_of(a->exe), view_of(a->host),
+		view_of(a->method), view_of(a->path), a->port };
+}
+
+static bool
+allows(struct snapshot *s, const struct ask *a)
+{
+	struct policy_who who = { .exe = view_of(a->exe) };
+	struct policy_request r = { view_of(a->method), view_of(a->path),
+		{ NULL, 0 } };
+	struct policy_conn c;
+	struct policy_verdict v;
+	struct policy_reason why;
+
+	policy_decide_conn(s, &who, view_of(a->host), a->port, &c, &why);
+	if (!c.allow || a->method[0] == '\0' || c.protocol == POLICY_PROTO_NONE)
+		return c.allow;
+	policy_decide_request(s, &who, view_of(a->host), a->port, &r, &v, &why);
+	return v.allow;
+}
+
+struct learned {
+	struct buf text;
+	struct snapshot *s;
+};
+
+static void
+learned_fini(struct learned *r)
+{
+	buf_fini(&r->text);
+	if (r->s != NULL)
+		snapshot_unref(r->s);
+}
+#define AUTO_LEARNED CLEANUP(learned_fini) struct learned
+
+/* Learns, loads what came of it without a word, and asks it again. */
+static struct learned
+learn_as(const char *policy, const struct ask *v, size_t n, bool enforce)
+{
+	AUTO_POLICY struct policy *p = must_parse("base", policy);
+	AUTO_LEARNER struct learner *l = NULL;
+	struct learned out = { .text = BUF_INIT(POLICY_TEXT_MAX) };
+	AUTO_PARSED struct parsed again = { 0 };
+	struct err e;
+
+	CHECK_INT(learner_new(p, LEARN_DISTINCT, enforce, &l, &e), ==, 0);
+	for (size_t i = 0; i < n; i++) {
+		struct policy_seen seen = seen_of(&v[i]);
+
+		CHECK_INT(learner_add(l, &seen), ==, LEARN_TAKEN);
+	}
+	if (learner_yaml(l, VIEW("head\nline"), &out.text, &e) < 0)
+		fail_msg("%s\n%s", e.text, buf_str(&out.text));
+	again = parse(buf_str(&out.text));
+	CHECK_STR(buf_str(&again.text), "");
+	out.s = must_compile("learned", buf_str(&out.text));
+	for (size_t i = 0; i < n; i++)
+		if (!allows(out.s, &v[i]))
+			fail_msg("not allowed: %s %s in\n%s", v[i].method,
+			    v[i].path, buf_str(&out.text));
+	return out;
+}
+
+static struct learned
+learn(const char *policy, const struct ask *v, size_t n)
+{
+	return learn_as(policy, v, n, false);
+}
+
+TEST(learn, a_request_becomes_just_its_rule)
+{
+	static const struct ask asked[] = {
+		{ CURL, "API.github.com", 443, "POST", "/repos/a/b/issues" },
+		{ CURL, GH, 443, "POST", "/repos/a/b/issues" },
+	};
+	static const struct ask beside[] = {
+		{ CURL, GH, 443, "PUT", "/repos/a/b/issues" },
+		{ CURL, GH, 443, "POST", "/repos/a/c/issues" },
+		{ CURL, GH, 443, "POST", "/repos/a/b/issues/1" },
+		{ CURL, GH, 80, "POST", "/repos/a/b/issues" },
+		{ CURL, "github.com", 443, "POST", "/repos/a/b/issues" },
+		{ "/usr/bin/wget", GH, 443, "POST", "/repos/a/b/issues" },
+	};
+	AUTO_LEARNED r = learn("version: 1\n", asked, ARRAY_LEN(asked));
+
+	CHECK_STR(buf_str(&r.text),
+	    "# head\n# line\nversion: 1\nnetwork_policies:\n"
+	    "  learned_curl:\n"
+	    "    binaries:\n"
+	    "    - path: /usr/bin/curl\n"
+	    "    endpoints:\n"
+	    "    - host: api.github.com\n"
+	    "      port: 443\n"
+	    "      protocol: rest\n"
+	    "      rules:\n"
+	    "      - allow:\n"
+	    "          method: POST\n"
+	    "          path: /repos/a/b/issues\n");
+	for (size_t i = 0; i < ARRAY_LEN(beside); i++)
+		CHECK(!allows(r.s, &beside[i]));
+}
+
+TEST(learn, identifiers_become_a_star_only_when_there_are_enough)
+{
+	static const struct ask two[] = {
+		{ CURL, GH, 443, "GET", "/items/1/x" },
+		{ CURL, GH, 443, "GET", "/items/22/x" },
+	};
+	static const struct ask three[] = {
+		{ CURL, GH, 443, "GET", "/items/1/x" },
+		{ CURL, GH, 443, "GET", "/items/22/x" },
+		{ CURL, GH, 443, "GET", "/items/333/x" },
+		{ CURL, GH, 443, "GET", "/items/feedface/x" },
+	};
+	static const struct ask other = { CURL, GH, 443, "GET", "/items/4/x" };
+	static const struct ask deeper = { CURL, GH, 443, "GET",
+		"/items/4/5/x" };
+	AUTO_LEARNED a = learn("version: 1\n", two, ARRAY_LEN(two));
+	AUTO_LEARNED b = learn("version: 1\n", three, ARRAY_LEN(three));
+
+	CHECK(strstr(buf_str(&a.text), "generalised") == NULL);
+	CHECK(!allows(a.s, &other));
+	CHECK_HAS(buf_str(&b.text),
+	    "      # generalised: segment 2: * stands for a number, 3 seen "
+	    "(1, 22, 333)\n"
+	    "      - allow:\n"
+	    "          method: GET\n"
+	    "          path: /items/*/x\n");
+	CHECK_HAS(buf_str(&b.text), "path: /items/feedface/x\n");
+	CHECK(strstr(buf_str(&b.text), "**") == NULL);
+	CHECK(allows(b.s, &other));
+	CHECK(!allows(b.s, &deeper));
+}
+
+TEST(learn, each_kind_of_identifier_is_its_own)
+{
+	static const struct ask asked[] = {
+		{ CURL, GH, 443, "GET", "/c/0123abc" },
+		{ CURL, GH, 443, "GET", "/c/0123abd" },
+		{ CURL, GH, 443, "GET", "/c/0123abe" },
+		{ CURL, GH, 443, "GET",
+		    "/c/123e4567-e89b-12d3-a456-426614174000" },
+		{ CURL, GH, 443, "GET", "/c/7" },
+		{ CURL, GH, 443, "GET", "/c/words" },
+	};
+	AUTO_LEARNED r = learn("version: 1\n", asked, ARRAY_LEN(asked));
+
+	CHECK_HAS(buf_str(&r.text), "a hexadecimal id, 3 seen");
+	CHECK_HAS(buf_str(&r.text),
+	    "path: /c/123e4567-e89b-12d3-a456-426614174000\n");
+	CHECK_HAS(buf_str(&r.text), "path: /c/7\n");
+	CHECK_HAS(buf_str(&r.text), "path: /c/words\n");
+}
+
+TEST(learn, signs_of_patterns_and_yaml_stay_what_they_were)
+{
+	static const struct ask asked[] = {
+		{ CURL, GH, 443, "GET", "/a*b/{c}/[d]?\\" },
+		{ CURL, GH, 443, "GET", "/x: y # z" },
+		{ "/opt/my tool: #1/run", GH, 443, "GET", "/" },
+	};
+	static const struct ask other = { CURL, GH, 443, "GET",
+		"/aXb/{c}/[d]?\\" };
+	AUTO_LEARNED r = learn("version: 1\n", asked, ARRAY_LEN(asked));
+
+	CHECK(!allows(r.s, &other));
+}
+
+TEST(learn, a_connection_alone_is_allowed_to_read_and_says_so)
+{
+	static const struct ask asked[] = { { CURL, "h.test", 443, "", "" } };
+	static const struct ask get = { CURL, "h.test", 443, "GET", "/x" };
+	static const struct ask post = { CURL, "h.test", 443, "POST", "/x" };
+	AUTO_LEARNED r = learn("version: 1\n", asked, ARRAY_LEN(asked));
+
+	CHECK_HAS(buf_str(&r.text), "# only connections were seen");
+	CHECK(allows(r.s, &get));
+	CHECK(!allows(r.s, &post));
+}
+
+TEST(learn, adds_to_the_current_policy_and_keeps_it)
+{
+	static const struct ask asked[] = {
+		{ CURL, GH, 443, "GET", "/zen" },
+	};
+	static const struct ask old = { "/usr/bin/git", GH, 443, "GET", "/a" };
+	static const struct ask wide = { CURL, GH, 443, "GET", "/a" };
+	AUTO_LEARNED r = learn(base, asked, ARRAY_LEN(asked));
+
+	CHECK(allows(r.s, &old));
+	CHECK(!allows(r.s, &wide));
+}
+
+TEST(learn, what_overlaps_agrees_with_what_is_there)
+{
+	static const char audited[] =
+	    "version: 1\n"
+	    "network_policies:\n"
+	    "  a:\n"
+	    "    endpoints:\n"
+	    "    - {host: '*.lan.test', port: 443, protocol: rest, "
+	    "enforcement: audit, access: read-only, "
+	    "allowed_ips: [10.1.0.0/16]}\n"
+	    "    binaries: [{path: /usr/bin/curl}]\n";
+	static const struct ask asked[] = {
+		{ CURL, "a.lan.test", 443, "POST", "/zen" },
+	};
+	AUTO_LEARNED r = learn(audited, asked, ARRAY_LEN(asked));
+	AUTO_LEARNED strict = learn_as(audited, asked, ARRAY_LEN(asked), true);
+
+	CHECK_HAS(buf_str(&r.text), "      enforcement: audit\n"
+				    "      allowed_ips:\n"
+				    "      - 10.1.0.0/16\n"
+				    "      rules:\n");
+	CHECK(strstr(buf_str(&strict.text), "audit") == NULL);
+}
+
+TEST(learn, a_policy_key_is_never_taken_twice)
+{
+	static const char taken[] = "version: 1\n"
+				    "network_policies:\n"
+				    "  learned_curl:\n"
+				    "    endpoints:\n"
+				    "    - {host: a.test, port: 443}\n"
+				    "    binaries: [{path: /usr/bin/curl}]\n";
+	static const struct ask asked[] = {
+		{ CURL, "b.test", 443, "GET", "/" },
+		{ "/opt/curl", "b.test", 443, "GET", "/" },
+	};
+	AUTO_LEARNED r = learn(taken, asked, ARRAY_LEN(asked));
+
+	CHECK_HAS(buf_str(&r.text), "\n  learned_curl:\n");
+	CHECK_HAS(buf_str(&r.text), "\n  learned_curl_2:\n");
+	CHECK_HAS(buf_str(&r.text), "\n  learned_curl_3:\n");
+}
+
+TEST(learn, what_cannot_be_learned_is_told_apart)
+{
+	static const struct {
+		struct ask a;
+		enum learn_skip want;
+	} rows[] = {
+		{ { "-", GH, 443, "GET", "/" }, LEARN_NO_PROGRAM },
+		{ { "", GH, 443, "GET", "/" }, LEARN_NO_PROGRAM },
+		{ { "/usr/bin/*", GH, 443, "GET", "/" }, LEARN_NO_PROGRAM },
+		{ { "/a\nb", GH, 443, "GET", "/" }, LEARN_NO_PROGRAM },
+		{ { CURL, "a b", 443, "GET", "/" }, LEARN_BAD_HOST },
+		{ { CURL, GH, 0, "GET", "/" }, LEARN_BAD_HOST },
+		{ { CURL, GH, 443, "get", "/" }, LEARN_BAD_REQUEST },
+		{ { CURL, GH, 443, "GET", "x" }, LEARN_BAD_REQUEST },
+		{ { CURL, GH, 443, "GET", "/a\x1b[2J" }, LEARN_BAD_REQUEST },
+		{ { CURL, GH, 443, "", "/" }, LEARN_BAD_REQUEST },
+		{ { "/usr/bin/git", GH, 443, "GET", "/" }, LEARN_ALLOWED },
+		{ { "/usr/bin/git", GH, 443, "", "" }, LEARN_ALLOWED },
+	};
+	AUTO_POLICY struct policy *p = must_parse("base", base);
+	AUTO_LEARNER struct learner *l = NULL;
+	struct err e;
+
+	CHECK_INT(learner_new(p, 3, false, &l, &e), ==, 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct policy_seen seen = seen_of(&rows[i].a);
+
+		CHECK_STR(learn_skip_text(learner_add(l, &seen)),
+		    learn_skip_text(rows[i].want));
+	}
+	CHECK_INT(learner_count(l), ==, 0);
+}
+
+TEST(learn, floods_are_bounded_and_still_load)
+{
+	AUTO_POLICY struct policy *p = must_parse("base", base);
+	AUTO_LEARNER struct learner *l = NULL;
+	AUTO_BUF struct buf out = BUF_INIT(POLICY_TEXT_MAX);
+	size_t taken = 0;
+	struct err e;
+
+	CHECK_INT(learner_new(p, 3, false, &l, &e), ==, 0);
+	for (unsigned i = 0; i < LEARN_SEEN_MAX + 100; i++) {
+		char path[64], host[64];
+		struct policy_seen seen = { VIEW(CURL), { host, 0 },
+			VIEW("GET"), { path, 0 }, 443 };
+
+		seen.host.n =
+		    (size_t)snprintf(host, sizeof(host), "h%u.test", i % 400);
+		seen.path.n = (size_t)snprintf(
+		    path, sizeof(path), "/w%cx%u", 'a' + (int)(i % 26), i);
+		taken += learner_add(l, &seen) == LEARN_TAKEN;
+	}
+	CHECK_INT(taken, ==, LEARN_SEEN_MAX);
+	if (learner_yaml(l, VIEW(""), &out, &e) < 0)
+		fail_msg("%s", e.text);
+	CHECK_HAS(buf_str(&out), "\n  learned_curl_2:\n");
+}

@@ -1,0 +1,91 @@
+/* What came nearest, and why it did not allow it. */
+#include "fixture.h"
+
+#include "policy/decide.h"
+
+static const char base[] =
+    "version: 1\n"
+    "network_policies:\n"
+    "  gh:\n"
+    "    endpoints:\n"
+    "    - {host: api.github.com, port: 443, protocol: rest, "
+    "access: read-only}\n"
+    "    - host: '*.example.com'\n"
+    "      port: 443\n"
+    "      protocol: rest\n"
+    "      rules:\n"
+    "      - allow: {method: GET, path: /zen}\n"
+    "      - allow: {method: GET, path: '/repos/**'}\n"
+    "      - allow: {method: GET, path: /q, query: {a: '1'}}\n"
+    "    binaries: [{path: /usr/bin/curl}]\n";
+
+TEST(nearest, names_place_and_cause)
+{
+	static const struct {
+		const char *exe, *host;
+		uint16_t port;
+		const char *method, *path, *where, *miss;
+	} rows[] = {
+		{ "/usr/bin/wget", "api.github.com", 443, "", "",
+		    "gh endpoints[0]",
+		    "its binaries /usr/bin/curl do not name /usr/bin/wget" },
+		{ "/usr/bin/curl", "api.github.com", 80, "", "",
+		    "gh endpoints[0]", "its port is not 80" },
+		{ "/usr/bin/curl", "raw.github.com", 443, "", "",
+		    "gh endpoints[0]",
+		    "its host api.github.com is not raw.github.com" },
+		{ "/usr/bin/curl", "EXAMPLE.com.", 443, "", "",
+		    "gh endpoints[1]",
+		    "its host *.example.com is not example.com" },
+		{ "/usr/bin/curl", "example.org", 443, "", "", "",
+		    "no policy names example.org" },
+		{ "/usr/bin/curl", "api.github.com", 443, "POST", "/zen",
+		    "gh endpoints[0].access",
+		    "access read-only allows GET, HEAD, OPTIONS, and not "
+		    "POST" },
+		{ "/usr/bin/curl", "a.example.com", 443, "POST", "/zen",
+		    "gh endpoints[1].rules[0]", "its method GET is not POST" },
+		{ "/usr/bin/curl", "a.example.com", 443, "GET", "/repos",
+		    "gh endpoints[1].rules[1]",
+		    "its path '/repos/**' does not match '/repos'" },
+		{ "/usr/bin/curl", "a.example.com", 443, "PUT", "/repos",
+		    "gh endpoints[1].rules[1]",
+		    "its path '/repos/**' does not match '/repos', nor its "
+		    "method GET the method PUT" },
+		{ "/usr/bin/curl", "a.example.com", 443, "GET", "/q",
+		    "gh endpoints[1].rules[2]",
+		    "its query matchers do not match the query" },
+	};
+	struct snapshot *s = must_compile("nearest", base);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct policy_who who = who_is(rows[i].exe);
+		struct policy_nearest n;
+
+		policy_nearest(s, &who, view_of(rows[i].host), rows[i].port,
+		    view_of(rows[i].method), view_of(rows[i].path), &n);
+		CHECK_STR(n.where, rows[i].where);
+		CHECK_STR(n.miss, rows[i].miss);
+	}
+	snapshot_unref(s);
+}
+
+TEST(nearest, hostile_values_are_escaped_and_bounded)
+{
+	static char big[4000];
+	struct snapshot *s = must_compile("nearest", base);
+	struct policy_who who = who_is("/usr/bin/curl");
+	struct policy_nearest n;
+
+	memset(big, 'a', sizeof(big));
+	memcpy(big, "/\n\x1b[2J", 6);
+	policy_nearest(s, &who, VIEW("a.example.com"), 443, VIEW("G\nET"),
+	    (struct view) { big, sizeof(big) }, &n);
+	CHECK(strchr(n.miss, '\n') == NULL && strchr(n.miss, '\x1b') == NULL);
+	CHECK_HAS(n.miss, "'/\\x0a\\x1b[2Jaaa");
+	policy_nearest(
+	    s, &who, VIEW("not a host"), 443, VIEW("GET"), VIEW("/"), &n);
+	CHECK_STR(n.where, "");
+	CHECK_STR(n.miss, "");
+	snapshot_unref(s);
+}
