@@ -190,3 +190,42 @@ audit_chain_resume(struct view tail, struct audit_head *out, struct view *torn)
 	}
 	return -1;
 }
+
+static void
+chain_line(struct audit_head *h, struct view line, int64_t now_ms,
+    struct buf *out, void (*each)(void *ctx, const struct audit_event *ev),
+    void *ctx)
+{
+	struct audit_record *store = NULL;
+	struct audit_event ev;
+	char text[sizeof(((struct err *)0)->text)];
+	struct err why;
+
+	/* Hostile bytes stand behind it: a bad one costs itself only. */
+	if (audit_record_parse(line, &store, &ev, &why) < 0) {
+		(void)snprintf(text, sizeof(text),
+		    "a record could not be read: %.400s", why.text);
+		ev = (struct audit_event) { .time_ms = now_ms,
+			.kind = AUDIT_RECORD_REFUSED,
+			.action = AUDIT_DENY,
+			.stage = VIEW("record"),
+			.reason = view_of(text) };
+	}
+	audit_chain_add(h, &ev, out);
+	if (each != NULL)
+		each(ctx, &ev);
+	audit_record_free(store);
+}
+
+void
+audit_chain_lines(struct audit_head *h, struct view lines, int64_t now_ms,
+    struct buf *out, void (*each)(void *ctx, const struct audit_event *ev),
+    void *ctx)
+{
+	while (lines.n > 0) {
+		struct view line = view_cut(lines, '\n', &lines);
+
+		if (line.n > 0)
+			chain_line(h, line, now_ms, out, each, ctx);
+	}
+}

@@ -61,6 +61,15 @@ void audit_chain_begin(
 int audit_chain_resume(
     struct view tail, struct audit_head *out, struct view *torn) MUST_USE;
 
+/*
+ * Lines of the proxy's, each as the next record.  They are read and written
+ * anew, so that no byte of theirs is stored as it came; one that cannot be read
+ * becomes a record that says so.  `each` (may be NULL) sees every record.
+ */
+void audit_chain_lines(struct audit_head *h, struct view lines, int64_t now_ms,
+    struct buf *out, void (*each)(void *ctx, const struct audit_event *ev),
+    void *ctx);
+
 /* --- verify -------------------------------------------------------------- */
 
 enum audit_fault {

@@ -401,6 +401,23 @@ audit_event_json(const struct audit_event *ev, struct buf *out)
 }
 
 void
+audit_event_each(const struct audit_event *ev,
+    void (*put)(void *ctx, const char *name, const struct view *text,
+	uint64_t number),
+    void *ctx)
+{
+	for (size_t i = 0; i < audit_n_fields; i++) {
+		struct view text = { NULL, 0 };
+		uint64_t number = 0;
+
+		if (text_of(ev, &audit_fields[i], &text))
+			put(ctx, audit_fields[i].name, &text, 0);
+		else if (number_of(ev, &audit_fields[i], &number))
+			put(ctx, audit_fields[i].name, NULL, number);
+	}
+}
+
+void
 audit_log_fields(const struct audit_event *ev,
     void (*put)(void *ctx, const char *key, struct view value), void *ctx)
 {

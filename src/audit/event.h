@@ -80,6 +80,11 @@ int audit_record_parse(struct view line, struct audit_record **store,
     struct audit_event *out, struct err *e) MUST_USE;
 void audit_record_free(struct audit_record *r);
 
+/* Every field that is not empty, in order; text NULL: a number. */
+void audit_event_each(const struct audit_event *ev,
+    void (*put)(void *ctx, const char *name, const struct view *text,
+	uint64_t number),
+    void *ctx);
 /*
  * The fields of a log line, by the names in fields.def: each is given to
  * `put` as text.  The values are raw and last as long as the call.

@@ -27,6 +27,7 @@ struct audit_verify {
 		char hash[SHA256_HEX];
 	} bad;
 	bool known, met;
+	uint64_t unlike; /* line with its number and another hash, or 0 */
 	struct audit_head anchor;
 };
 
@@ -193,6 +194,8 @@ take_begin(struct audit_verify *v, struct view line, const struct seal *s)
 		begin_next(v, s, &ev);
 	else
 		begin_first(v, s, &ev);
+	if (s->seq == 0)
+		v->unlike = 0;
 	v->file = ev.file;
 	if (ev.kept > 0)
 		v->kept = ev.kept;
@@ -200,17 +203,16 @@ take_begin(struct audit_verify *v, struct view line, const struct seal *s)
 	audit_record_free(store);
 }
 
+/* A later run in the same file may be the one that it is of. */
 static void
 compare_anchor(struct audit_verify *v, const struct seal *s)
 {
 	if (!v->known || s->seq != v->anchor.seq)
 		return;
-	v->met = true;
-	if (!view_eq(s->hash, view_of(v->anchor.hash)))
-		fault(v, AUDIT_REWRITTEN, s->seq, v->at,
-		    "record %llu has another hash than the one kept apart: "
-		    "it, or what stands before it, was written anew",
-		    N(s->seq));
+	if (view_eq(s->hash, view_of(v->anchor.hash)))
+		v->met = true;
+	else
+		v->unlike = v->at;
 }
 
 static void
@@ -294,7 +296,12 @@ settle_anchor(struct audit_verify *v)
 
 	if (!v->known || v->met)
 		return;
-	if (last < v->anchor.seq)
+	if (v->unlike > 0)
+		fault(v, AUDIT_REWRITTEN, v->anchor.seq, v->unlike,
+		    "record %llu has another hash than the one kept apart: "
+		    "it, or what stands before it, was written anew",
+		    N(v->anchor.seq));
+	else if (last < v->anchor.seq)
 		fault(v, AUDIT_MISSING, last + 1, v->at,
 		    "records %llu to %llu, the last one known, are missing at "
 		    "the end",

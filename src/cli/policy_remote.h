@@ -57,6 +57,10 @@ int policy_delete_global(
 int policy_confirm_global(
     struct cli *c, const char *what, struct err *e) MUST_USE;
 
+/* The policy that a sandbox should have now, the caller's. */
+int policy_fetch(
+    struct policy_place *p, struct policy **out, struct err *e) MUST_USE;
+
 enum policy_show { POLICY_AUTO, POLICY_TABLE, POLICY_JSON, POLICY_YAML };
 extern const char *const policy_shows[];
 int policy_show_revision(struct cli *c, struct policy_place *p, unsigned rev,

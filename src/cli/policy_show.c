@@ -167,6 +167,33 @@ policy_show_revision(struct cli *c, struct policy_place *p, unsigned rev,
 	return print_revision(c, p, s, full, how, e);
 }
 
+int
+policy_fetch(struct policy_place *p, struct policy **out, struct err *e)
+{
+	Openshell__V1__GetSandboxPolicyStatusRequest q =
+	    OPENSHELL__V1__GET_SANDBOX_POLICY_STATUS_REQUEST__INIT;
+	AUTO_FREE char *name = mem_strdup(p->sandbox);
+	AUTO_FINDINGS struct policy_findings found = { 0 };
+	AUTO_MSG ProtobufCMessage *m = NULL;
+	const status_resp *s;
+
+	q.name = name;
+	if (rpc_unary(reach_rpc(p->reach),
+		"/openshell.v1.OpenShell/GetSandboxPolicyStatus", &q.base,
+		&openshell__v1__get_sandbox_policy_status_response__descriptor,
+		&m, CALL_MS, NULL, e) < 0)
+		return err_wrap(e, "get the policy of %.100s", p->sandbox);
+	s = (const status_resp *)(const void *)m;
+	if (s->revision == NULL || s->revision->policy == NULL)
+		return err_set(
+		    e, ERR_NOT_FOUND, "%.100s has no policy", p->sandbox);
+	if (policy_wire_to(s->revision->policy, out, &found) < 0)
+		return err_set(e, ERR_INVALID,
+		    "the policy of %.100s cannot be read: %.300s", p->sandbox,
+		    found.n > 0 ? found.v[0].text : "unknown");
+	return 0;
+}
+
 static const struct emit_col list_cols[] = {
 	{ .title = "VERSION", .field = "version", .min = 8 },
 	{ .title = "HASH", .field = "short_hash", .min = 14 },

@@ -12,7 +12,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
-#include "audit/event.h"
+#include "audit/chain.h"
 #include "cli/cli.h"
 #include "cli/policy_file.h"
 #include "cli/relay.h"
@@ -57,6 +57,7 @@ int run_command_blob(const struct run_options *o, const struct run_paths *p,
 
 struct run_record {
 	int events, report; /* descriptors, or -1 */
+	struct audit_head head; /* of the chain in `events` */
 	const char *events_path, *report_path;
 	struct audit_summary *sum;
 	int64_t started_ms;

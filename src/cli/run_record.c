@@ -1,16 +1,25 @@
 /* run_record: the events of a run, its denials in words and its report. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/mem.h"
 #include "cli/run.h"
 #include "codec/json.h"
 #include "codec/utf8.h"
 
-enum { REASON_SHOWN = 240, PATH_SHOWN = 160, REPORT_MAX = 64 << 20 };
+enum {
+	REASON_SHOWN = 240,
+	PATH_SHOWN = 160,
+	REPORT_MAX = 64 << 20,
+	TAIL_MAX = 4 * AUDIT_LINE_MAX,
+	SEALED_MAX = 1 << 23 /* the lines of one message */
+};
 
 void
 run_record_fini(struct run_record *r)
@@ -30,7 +39,7 @@ open_file(
     const char *option, const char *path, int flags, int *fd, struct err *e)
 {
 	AUTO_CLOSE int opened = open(path,
-	    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK |
+	    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK |
 		O_NOCTTY | flags,
 	    0600);
 	struct stat st;
@@ -51,6 +60,58 @@ open_file(
 	return 0;
 }
 
+static int
+read_tail(int fd, char **text, struct view *out, struct err *e)
+{
+	struct stat st;
+	size_t n, got = 0;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "read --events");
+	n = (size_t)MIN(st.st_size, (off_t)TAIL_MAX);
+	*text = mem_calloc(1, n + 1);
+	while (got < n) {
+		ssize_t r = pread(fd, *text + got, n - got,
+		    st.st_size - (off_t)(n - got));
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return err_sys(e, "read --events");
+		got += (size_t)r;
+	}
+	*out = (struct view) { *text, n };
+	return 0;
+}
+
+/*
+ * The chain of this run begins where the one of the last run in that file
+ * ended, so that a run that is taken out of it shows.
+ */
+static int
+begin_chain(struct run_record *r, struct err *e)
+{
+	AUTO_BUF struct buf line = BUF_INIT(AUDIT_LINE_MAX + 2);
+	AUTO_FREE char *text = NULL;
+	struct audit_begin b = { .time_ms = r->started_ms, .anew = true };
+	struct view tail;
+
+	/* Two chains in one file at a time would break both. */
+	if (flock(r->events, LOCK_EX | LOCK_NB) < 0)
+		return err_set(e, ERR_INVALID,
+		    "--events %s: another run writes there\n"
+		    "give each its own file",
+		    r->events_path);
+	audit_head_init(&r->head);
+	if (read_tail(r->events, &text, &tail, e) < 0)
+		return -1;
+	/* Without a record in it, it begins from nothing; verify says so. */
+	if (audit_chain_resume(tail, &r->head, &b.torn) < 0)
+		b.torn = VIEW("");
+	audit_chain_begin(&r->head, &b, &line);
+	return fd_write_all(r->events, line.p, line.n, e);
+}
+
 int
 run_record_open(
     const struct run_options *o, struct run_record *r, struct err *e)
@@ -64,7 +125,8 @@ run_record_open(
 		.revision = 1 };
 	r->sum = audit_summary_new();
 	if (o->events != NULL &&
-	    open_file("--events", o->events, O_APPEND, &r->events, e) < 0)
+	    (open_file("--events", o->events, O_APPEND, &r->events, e) < 0 ||
+		begin_chain(r, e) < 0))
 		return -1;
 	if (o->report != NULL &&
 	    open_file("--report", o->report, 0, &r->report, e) < 0)
@@ -72,25 +134,27 @@ run_record_open(
 	return 0;
 }
 
+static void
+on_record(void *ctx, const struct audit_event *ev)
+{
+	struct run_record *r = ctx;
+
+	audit_summary_add(r->sum, ev);
+}
+
 int
 run_record_events(struct run_record *r, struct view lines, struct err *e)
 {
-	if (r->events >= 0 && fd_write_all(r->events, lines.p, lines.n, e) < 0)
-		return err_wrap(e, "write events to %s", r->events_path);
-	while (lines.n > 0) {
-		struct view line = view_cut(lines, '\n', &lines);
-		struct audit_record *store = NULL;
-		struct audit_event ev;
-		struct err why;
+	AUTO_BUF struct buf sealed = BUF_INIT(SEALED_MAX);
 
-		if (line.n == 0)
-			continue;
-		/* Our own process wrote it, from hostile bytes: no more than
-		 * a line that is not counted may come of a bad one. */
-		if (audit_record_parse(line, &store, &ev, &why) == 0)
-			audit_summary_add(r->sum, &ev);
-		audit_record_free(store);
-	}
+	audit_chain_lines(
+	    &r->head, lines, clock_wall_ms(), &sealed, on_record, r);
+	if (r->events < 0)
+		return 0;
+	if (sealed.full)
+		return err_set(e, ERR_LIMIT, "too many records at once");
+	if (fd_write_all(r->events, sealed.p, sealed.n, e) < 0)
+		return err_wrap(e, "write events to %s", r->events_path);
 	return 0;
 }
 
@@ -135,8 +199,11 @@ run_record_denials(const struct run_record *r, struct buf *out)
 			buf_puts(out, rows[i].reason.n > 0 ? ": " : "");
 		}
 		buf_put_escaped(out, utf8_clip(rows[i].reason, REASON_SHOWN));
-		buf_puts(
-		    out, rows[i].reason.n > REASON_SHOWN ? "...)\n" : ")\n");
+		buf_puts(out, rows[i].reason.n > REASON_SHOWN ? "...)" : ")");
+		if (rows[i].event_id > 0)
+			buf_printf(out, " [event %llu]",
+			    (unsigned long long)rows[i].event_id);
+		buf_putc(out, '\n');
 	}
 	if (others > 0)
 		buf_printf(out, "denied %llux more, of other kinds\n",
@@ -169,6 +236,8 @@ put_denials(struct json *j, const struct audit_summary *sum)
 		json_open(j, '{');
 		json_key(j, "count");
 		json_uint(j, rows[i].count);
+		json_key(j, "event_id");
+		json_uint(j, rows[i].event_id);
 		for (size_t t = 0; t < ARRAY_LEN(texts); t++) {
 			if (texts[t].v.n == 0)
 				continue;
@@ -270,6 +339,23 @@ put_counts(struct json *j, const struct audit_summary *sum)
 	json_close(j, '}');
 }
 
+/* Kept apart from the records, this tells a chain that was cut or made anew. */
+static void
+put_head(struct json *j, const struct run_record *r)
+{
+	json_key(j, "records");
+	if (r->events < 0) {
+		json_none(j);
+		return;
+	}
+	json_open(j, '{');
+	json_key(j, "count");
+	json_uint(j, r->head.seq);
+	json_key(j, "hash");
+	json_str(j, r->head.hash);
+	json_close(j, '}');
+}
+
 int
 run_record_report(struct run_record *r, const struct run_options *o,
     const struct policy *policy, const struct run_result *result, struct err *e)
@@ -296,6 +382,7 @@ run_record_report(struct run_record *r, const struct run_options *o,
 	put_policy(&j, r, o, policy);
 	if (r->isolated)
 		put_protections(&j, &r->state);
+	put_head(&j, r);
 	put_counts(&j, r->sum);
 	put_denials(&j, r->sum);
 	json_close(&j, '}');

@@ -68,6 +68,13 @@ struct driver_ops {
 	    void (*done)(
 		void *ctx, const char *id, bool existed, const char *why),
 	    void *ctx);
+	/*
+	 * The directory of the records that its keeper stored, as
+	 * keeper/journal.h lays them out; ERR_NOT_FOUND: there are none.  The
+	 * caller closes it.
+	 */
+	int (*records)(
+	    struct driver *d, const char *id, int *dirfd, struct err *e);
 	/* Every object of this gateway that is there; each is borrowed. */
 	int (*list)(struct driver *d,
 	    int (*each)(void *ctx, const struct driver_instance *i), void *ctx,

@@ -610,6 +610,22 @@ native_remove(struct driver *d, const char *id, unsigned grace_ms,
 	(void)uv_timer_start(&i->timer, on_remove_late, grace_ms, 0);
 }
 
+static int
+native_records(struct driver *d, const char *id, int *dirfd, struct err *e)
+{
+	AUTO_FREE char *path = mem_printf("%s/%s/records", d->root, id);
+
+	if (!is_id(id))
+		return err_set(e, ERR_INVALID, "not an id of a sandbox");
+	*dirfd =
+	    open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (*dirfd >= 0)
+		return 0;
+	if (errno == ENOENT)
+		return err_set(e, ERR_NOT_FOUND, "it has no records");
+	return err_sys(e, "open %s", path);
+}
+
 /* --- what is there ------------------------------------------------------- */
 
 static void
@@ -668,5 +684,6 @@ const struct driver_ops driver_native = {
 	.validate = native_validate,
 	.create = native_create,
 	.remove = native_remove,
+	.records = native_records,
 	.list = native_list,
 };

@@ -198,6 +198,7 @@ take_logs(struct sbx *s, const Openshell__Supervisor__V1__Logs *m)
 		if (kept != NULL)
 			watch_log(s, kept);
 	}
+	records_head(s, m->head);
 }
 
 /*
@@ -260,6 +261,7 @@ take_hello(struct attend *a, const Openshell__Supervisor__V1__Hello *m)
 		    "a newer session of this sandbox took over");
 	a->sbx = claimed;
 	claimed->attend = a->call;
+	records_head(claimed, m->head);
 	acknowledge(claimed, m->policy_version, m->policy_hash);
 	welcome(claimed);
 	take_state(claimed, m->state != NULL ? m->state : &none);
@@ -319,6 +321,8 @@ leave(struct attend *a)
 	a->sbx = NULL;
 	if (s == NULL || s->attend != a->call)
 		return;
+	if (s->msg->phase != PHASE(DELETING))
+		records_save(s);
 	s->attend = NULL;
 	s->isolated = false;
 }

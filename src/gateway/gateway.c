@@ -294,6 +294,7 @@ gateway_drain(struct gateway *g)
 	struct sbx *s, *next;
 
 	g->draining = true;
+	records_save_all(g); /* one write, before every session ends */
 	HASH_ITER (by_id, g->ids, s, next) {
 		watch_end(s, RPC_UNAVAILABLE, "the gateway stops");
 		attend_drain(s);

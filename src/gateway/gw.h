@@ -64,6 +64,9 @@ struct sbx {
 	sandbox_msg *msg;
 	uint64_t version; /* of the row */
 	struct logbus log;
+	struct store_head head; /* of its records, as it told */
+	bool head_known; /* `head` was read from the store */
+	bool head_unsaved, head_doubted;
 	struct watch *watchers;
 	struct exec *execs;
 	unsigned n_execs;
@@ -146,6 +149,14 @@ void watch_sandbox(struct sbx *s); /* a snapshot to whoever follows */
 void watch_log(struct sbx *s, const Openshell__V1__SandboxLogLine *line);
 void watch_event(struct sbx *s, const Openshell__V1__PlatformEvent *ev);
 void watch_end(struct sbx *s, enum rpc_code code, const char *text);
+
+/* --- records.c: the newest record of a sandbox --- */
+/* As its supervisor says; one that goes back is doubted in its log. */
+void records_head(struct sbx *s, const Openshell__V1__RecordHead *h);
+const struct store_head *records_known(struct sbx *s);
+/* Those that changed are stored. */
+void records_save(struct sbx *s);
+void records_save_all(struct gateway *g);
 
 /* --- attend.c --- */
 /* The revision that should be in force goes down the stream. */

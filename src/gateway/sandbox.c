@@ -429,6 +429,7 @@ sbx_sweep(struct gateway *g)
 
 	HASH_ITER (by_id, g->ids, s, next)
 		sweep_one(s);
+	records_save_all(g);
 }
 
 /* --- restart ------------------------------------------------------------- */

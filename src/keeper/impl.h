@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "datamodel.pb-c.h"
+#include "keeper/journal.h"
 #include "keeper/ring.h"
 #include "rpc/policy_wire.h"
 #include "rpc/rpc.h"
@@ -81,6 +82,8 @@ struct keeper {
 	uint64_t disowned_ms; /* since when it says that it does not know us */
 
 	struct ring ring;
+	struct journal journal;
+	bool urgent; /* a record that waits is of a denial */
 	struct command *commands;
 	unsigned n_commands;
 	uint32_t next_id;
@@ -92,6 +95,8 @@ struct keeper {
 void keeper_stop(struct keeper *k);
 /* A line of the supervisor's own in the log. */
 void keeper_note(struct keeper *k, const char *text);
+/* What it must do it cannot: the sandbox ends, and why is told and kept. */
+void keeper_fail(struct keeper *k, const char *why);
 /* The gateway has taken the last word, or there is none to take it. */
 void keeper_farewell_over(struct keeper *k);
 /*
@@ -129,7 +134,7 @@ void command_end_all(struct keeper *k);
 /* spec.c */
 int keeper_spec(struct keeper *k, struct err *e) MUST_USE;
 
-/* record.c: a line of ctl's as one of the log */
-void record_add(struct keeper *k, struct view line);
+/* record.c: lines of ctl's, stored and as lines of the log */
+void record_add(struct keeper *k, struct view lines);
 
 #endif

@@ -224,8 +224,8 @@ keeper_stop(struct keeper *k)
 	keeper_tell(k, SESSION_STOP);
 }
 
-static void
-fail(struct keeper *k, const char *why)
+void
+keeper_fail(struct keeper *k, const char *why)
 {
 	struct err ignored;
 
@@ -258,11 +258,7 @@ on_state(struct keeper *k, const union session_msg *m)
 static void
 on_events(struct keeper *k, const union session_msg *m)
 {
-	struct view lines = { m->events.json, m->events.n };
-
-	while (lines.n > 0)
-		record_add(k, view_cut(lines, '\n', &lines));
-	link_logs(k, false);
+	record_add(k, (struct view) { m->events.json, m->events.n });
 }
 
 void
@@ -301,7 +297,7 @@ on_message(
 		on_events(k, m);
 		break;
 	case SESSION_FAILED:
-		fail(k, m->failed.text);
+		keeper_fail(k, m->failed.text);
 		break;
 	case SESSION_NOTE:
 		keeper_note(k, m->note.text);
@@ -339,8 +335,9 @@ gone(struct keeper *k)
 		continue;
 	(void)unlinkat(k->dirfd, "ctl.pid", 0);
 	if (!k->stopping)
-		fail(k, WIFSIGNALED(status) ? "its supervisor was killed"
-					    : "its supervisor ended");
+		keeper_fail(k,
+		    WIFSIGNALED(status) ? "its supervisor was killed"
+					: "its supervisor ended");
 	command_end_all(k);
 	if (k->why[0] == '\0')
 		(void)snprintf(k->why, sizeof(k->why), "it was stopped");
@@ -415,7 +412,9 @@ begin(struct keeper *k, struct err *e)
 	(void)uv_timer_init(&k->loop, &k->flush);
 	(void)uv_timer_init(&k->loop, &k->farewell);
 	k->dial.data = k->flush.data = k->farewell.data = k;
-	if (read_dir(k, e) < 0 || take_lock(k, e) < 0 || start_ctl(k, e) < 0)
+	if (read_dir(k, e) < 0 || take_lock(k, e) < 0 ||
+	    journal_open(&k->journal, k->dirfd, view_of(k->msg->id), e) < 0 ||
+	    start_ctl(k, e) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(signos); i++) {
 		(void)uv_signal_init(&k->loop, &k->signals[i]);
@@ -453,6 +452,7 @@ keeper_main(const char *dir)
 	(void)umask(077);
 	k->dir = dir;
 	k->dirfd = k->lock = k->sock = -1;
+	k->journal.dir = k->journal.fd = -1;
 	k->queue_tail = &k->queue;
 	ring_init(&k->ring);
 	if (begin(k, &e) < 0) {
@@ -472,5 +472,6 @@ keeper_main(const char *dir)
 	status = k->status;
 	/* The process ends here: what is left is the kernel's to take. */
 	ring_fini(&k->ring);
+	journal_close(&k->journal);
 	return status;
 }

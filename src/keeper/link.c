@@ -93,15 +93,27 @@ link_policy_status(
 	rpc_out_send(k->attend, &up.base);
 }
 
+/* Everything up to it is stored. */
+static void
+fill_head(struct keeper *k, Openshell__V1__RecordHead *head)
+{
+	openshell__v1__record_head__init(head);
+	head->seq = k->journal.head.seq;
+	head->hash = k->journal.head.hash;
+}
+
 static void
 send_hello(struct keeper *k)
 {
 	Openshell__Supervisor__V1__Hello h =
 	    OPENSHELL__SUPERVISOR__V1__HELLO__INIT;
+	Openshell__V1__RecordHead head;
 	Openshell__Supervisor__V1__State s;
 	char *missing[MISSING_MAX];
 	up_msg up = OPENSHELL__SUPERVISOR__V1__UP__INIT;
 
+	fill_head(k, &head);
+	h.head = &head;
 	fill_state(k, &s, missing);
 	h.sandbox_id = k->msg->id;
 	h.protocol = PROTOCOL;
@@ -156,9 +168,12 @@ send_batch(struct keeper *k)
 	Openshell__Supervisor__V1__Logs l =
 	    OPENSHELL__SUPERVISOR__V1__LOGS__INIT;
 	Openshell__V1__SandboxLogLine *lines[BATCH];
+	Openshell__V1__RecordHead head;
 	up_msg up = OPENSHELL__SUPERVISOR__V1__UP__INIT;
 
 	tell_dropped(k);
+	fill_head(k, &head);
+	l.head = &head;
 	l.first_seq = k->ring.sent;
 	l.lines = lines;
 	while (l.n_lines < BATCH && k->ring.sent < k->ring.next)

@@ -42,8 +42,7 @@ static const char *const skip_texts[LEARN_NSKIPS] = {
 	[LEARN_NO_PROGRAM] = "of a program that is not known",
 	[LEARN_BAD_HOST] = "to what is neither a name nor an address",
 	[LEARN_BAD_REQUEST] = "with a method or path that no rule can name",
-	[LEARN_PROTOCOL] = "to a host whose protocol has no rules of methods "
-			   "and paths",
+	[LEARN_PROTOCOL] = "to a host whose protocol is not rest",
 	[LEARN_TOO_MANY] = "more than can be learned from at once",
 };
 

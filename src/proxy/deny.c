@@ -145,10 +145,9 @@ next_steps(const struct deny *d)
 		    (unsigned long long)d->event_id);
 		put(ask, "owner_command", view_of(why));
 	}
-	if (d->suggestion.n > 0) {
-		put(ask, "policy_change", d->suggestion);
-		put(ask, "where", VIEW("under network_policies"));
-	}
+	if (d->suggestion.n > 0)
+		put(ask, "policy_change",
+		    VIEW("what `suggestion` says, under network_policies"));
 	(void)json_array_append_new(steps, ask);
 	return steps;
 }

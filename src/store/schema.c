@@ -53,6 +53,11 @@ static const char *const steps[] = {
 	/* What store_probe writes. */
 	"CREATE TABLE probe (at_ms INTEGER NOT NULL) STRICT;"
 	"INSERT INTO probe VALUES (0);",
+	/* 2: the newest record of each sandbox, kept apart from the records. */
+	"CREATE TABLE record_heads ("
+	" sandbox_id TEXT NOT NULL PRIMARY KEY"
+	" REFERENCES objects (id) ON DELETE CASCADE,"
+	" seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;",
 };
 
 /* "openshell" says who made the file, for file(1) and for us. */

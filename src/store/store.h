@@ -103,6 +103,18 @@ int store_token_find(struct store *s, const char *hash,
 int store_token_delete(
     struct store *s, const char *sandbox_id, struct err *e) MUST_USE;
 
+/* --- heads: the newest record of a sandbox (audit/chain.h) --- */
+
+struct store_head {
+	uint64_t seq; /* 0: none yet */
+	char hash[STORE_HASH_HEX + 1];
+};
+/* An older one than is there changes nothing. */
+int store_head_set(struct store *s, const char *sandbox_id,
+    const struct store_head *h, struct err *e) MUST_USE;
+int store_head_get(struct store *s, const char *sandbox_id,
+    struct store_head *out, struct err *e) MUST_USE;
+
 /* --- policy revisions --- */
 
 /* Finished revisions of a sandbox beyond this many are dropped, oldest first:

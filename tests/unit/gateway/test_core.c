@@ -23,6 +23,7 @@ static struct fake {
 	bool there, dead; /* dead: what is there does not run */
 	const char *stuck; /* why a removal fails */
 	const char *refuse; /* why nothing can be made */
+	const char *records; /* the directory of them, or NULL */
 } fake;
 
 static int
@@ -73,6 +74,17 @@ fake_remove(struct driver *d UNUSED, const char *id, unsigned ms UNUSED,
 }
 
 static int
+fake_records(struct driver *d UNUSED, const char *id, int *dirfd, struct err *e)
+{
+	CHECK_STR(id, fake.id);
+	if (fake.records == NULL)
+		return err_set(e, ERR_NOT_FOUND, "it has no records");
+	*dirfd = open(fake.records, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CHECK_INT(*dirfd, >=, 0);
+	return 0;
+}
+
+static int
 fake_list(struct driver *d UNUSED,
     int (*each)(void *ctx, const struct driver_instance *i), void *ctx,
     struct err *e UNUSED)
@@ -84,7 +96,7 @@ fake_list(struct driver *d UNUSED,
 }
 
 static const struct driver_ops fake_ops = { "fake", fake_open, fake_close,
-	fake_validate, fake_create, fake_remove, fake_list };
+	fake_validate, fake_create, fake_remove, fake_records, fake_list };
 
 /* In place of the library's table. */
 const struct driver_ops *

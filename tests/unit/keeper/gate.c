@@ -1,5 +1,6 @@
 #include "gate.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -132,6 +133,32 @@ gate_turn(void)
 	return ++turns < TURNS_MAX;
 }
 
+static void
+gate_journal(void)
+{
+	struct err e;
+	int fd;
+
+	(void)snprintf(gate.dir, sizeof(gate.dir), "/tmp/keeper-test-XXXXXX");
+	CHECK(mkdtemp(gate.dir) != NULL);
+	fd = open(gate.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CHECK_INT(fd, >=, 0);
+	CHECK_INT(journal_open(&gate.k.journal, fd, VIEW("box"), &e), ==, 0);
+	(void)close(fd);
+}
+
+static void
+gate_journal_end(void)
+{
+	AUTO_FREE char *file = mem_printf("%s/records/000001.jsonl", gate.dir);
+	AUTO_FREE char *records = mem_printf("%s/records", gate.dir);
+
+	journal_close(&gate.k.journal);
+	CHECK_INT(unlink(file), ==, 0);
+	CHECK_INT(rmdir(records), ==, 0);
+	CHECK_INT(rmdir(gate.dir), ==, 0);
+}
+
 void
 gate_open(void)
 {
@@ -158,6 +185,7 @@ gate_open(void)
 	(void)uv_timer_init(&k->loop, &k->farewell);
 	k->dial.data = k->flush.data = k->farewell.data = k;
 	ring_init(&k->ring);
+	gate_journal();
 	k->msg = NEW(keeper_sandbox);
 	openshell__datamodel__v1__sandbox__init(k->msg);
 	k->msg->id = mem_strdup("11111111-1111-4111-8111-111111111111");
@@ -190,6 +218,7 @@ gate_close(void)
 	fd_close(&k->sock);
 	fd_close(&gate.ctl);
 	ring_fini(&k->ring);
+	gate_journal_end();
 	openshell__datamodel__v1__sandbox__free_unpacked(k->msg, NULL);
 	if (k->attend != NULL)
 		free_out(k->attend);

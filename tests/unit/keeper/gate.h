@@ -27,6 +27,7 @@ struct gate {
 	union session_msg got;
 	int fds[FD_MSG_MAX];
 	unsigned nfds;
+	char dir[64]; /* of the journal */
 };
 
 extern struct gate gate;

@@ -85,12 +85,40 @@ TEST(record, that_cannot_be_read_costs_itself_only_and_is_told)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		record_add(&gate.k, view_of(bad[i]));
 	CHECK_INT(gate.k.ring.next, ==, 1 + ARRAY_LEN(bad));
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		CHECK_HAS(ring_at(&gate.k.ring, 1 + i)->message,
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		CHECK_STR(ring_at(&gate.k.ring, 1 + i)->message,
+		    "RECORD_REFUSED");
+		CHECK_HAS(field(ring_at(&gate.k.ring, 1 + i), "reason"),
 		    "a record could not be read: ");
+	}
 	add(AUDIT_ALLOW, "/after");
 	CHECK_STR(
 	    field(ring_at(&gate.k.ring, 1 + ARRAY_LEN(bad)), "path"), "/after");
+	gate_close();
+}
+
+/* What the gateway is told is stored, and it learns the head with it. */
+TEST(record, is_stored_before_it_is_told)
+{
+	struct audit_head head;
+
+	gate_open();
+	add(AUDIT_DENY, "/x\n\x1b[2J");
+	head = gate.k.journal.head;
+	CHECK_INT(head.seq, ==, 1);
+	CHECK_INT(gate_up(0)->logs->head->seq, ==, 1);
+	CHECK_STR(gate_up(0)->logs->head->hash, head.hash);
+	gate_close();
+}
+
+TEST(record, that_cannot_be_stored_ends_the_sandbox)
+{
+	gate_open();
+	fd_close(&gate.k.journal.fd);
+	add(AUDIT_DENY, "/x");
+	CHECK(gate.k.failed && gate.k.stopping);
+	CHECK_HAS(gate.k.why, "its records cannot be stored");
+	CHECK_INT(gate_next(), ==, SESSION_STOP);
 	gate_close();
 }
 
