@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "audit/ocsf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/reach.h"
@@ -18,9 +19,9 @@ struct args {
 	bool follow, denied;
 };
 
-enum { LINES = 200, OUT_TEXT = 0, OUT_JSON };
+enum { LINES = 200, OUT_TEXT = 0, OUT_JSON, OUT_OCSF, OUT_SHORT };
 
-static const char *const outputs[] = { "text", "json", NULL };
+static const char *const outputs[] = { "text", "json", "ocsf", "short", NULL };
 static const char *const levels[] = { "ERROR", "WARN", "INFO", "DEBUG",
 	"TRACE" };
 
@@ -69,7 +70,14 @@ static const struct cli_opt opts[] = { { .name = "lines",
 	    OPT(output),
 	    .value = "FORMAT",
 	    .choices = outputs,
-	    .help = "text, or a JSON object a line" },
+	    .help = "text, a JSON object a line, an OCSF 1.7.0 event a line, "
+		    "or its short form" },
+	{ .name = "format",
+	    .kind = OPT_ENUM,
+	    OPT(output),
+	    .value = "FORMAT",
+	    .choices = outputs,
+	    .help = "The same as --output" },
 	OPT_END };
 
 static const struct cli_pos pos[] = { REACH_POS(name), { 0 } };
@@ -200,9 +208,37 @@ put_json(const line_msg *l, struct buf *b)
 	buf_putc(b, '\n');
 }
 
+/* The record that a line was made of, or what it is without one. */
+static void
+put_ocsf(
+    const line_msg *l, const char *sandbox, bool shorthand, struct buf *b)
+{
+	const struct audit_source from = { view_of(l->sandbox_id),
+		view_of(sandbox) };
+	const struct audit_remark remark = { l->timestamp_ms, l->level,
+		l->source[0] != '\0' ? l->source : "gateway", l->target,
+		view_of(l->message) };
+	struct audit_event ev = { .time_ms = l->timestamp_ms };
+	bool record = strcmp(l->source, "sandbox") == 0 &&
+		      audit_kind_find(view_of(l->message), &ev.kind);
+
+	for (size_t i = 0; record && i < l->n_fields; i++)
+		record = audit_log_take(&ev, view_of(l->fields[i]->key),
+		    view_of(l->fields[i]->value));
+	if (record && shorthand)
+		audit_shorthand(&ev, b);
+	else if (record)
+		audit_ocsf_json(&ev, &from, b);
+	else if (shorthand)
+		audit_shorthand_remark(&remark, b);
+	else
+		audit_ocsf_remark(&remark, &from, b);
+}
+
 struct show {
 	struct cli *c;
 	const struct args *a;
+	const char *sandbox; /* its name */
 	struct err e; /* of a failed write */
 	bool bad, over;
 	uv_signal_t intr, term;
@@ -224,6 +260,8 @@ show(struct show *s, const line_msg *l)
 		qsort(l->fields, l->n_fields, sizeof(*l->fields), by_key);
 	if (s->a->output == OUT_JSON)
 		put_json(l, &b);
+	else if (s->a->output == OUT_OCSF || s->a->output == OUT_SHORT)
+		put_ocsf(l, s->sandbox, s->a->output == OUT_SHORT, &b);
 	else
 		put_text(s->c, l, &b);
 	if (cli_out(s->c, &b, &s->e) < 0)
@@ -430,6 +468,7 @@ run(struct cli *c, const void *argp, struct err *e)
 	if (reach_open(c, &r, e) < 0)
 		return -1;
 	name = reach_sandbox(c, r, s.a->name, e);
+	s.sandbox = name;
 	if (name == NULL || (id = reach_sandbox_id(r, name, e)) == NULL)
 		return -1;
 	return s.a->follow ? follow(&s, r, id, &f, e) : once(&s, r, id, &f, e);
@@ -440,9 +479,12 @@ const struct cli_cmd cmd_logs = {
 	.summary = "Show what a sandbox did and was denied",
 	.about = "Shows the records of a sandbox and what its gateway says of "
 		 "it. Text from the sandbox is escaped. The gateway keeps the "
-		 "last 2,000 lines.",
+		 "last 2,000 lines; the records themselves are stored beside "
+		 "the sandbox, and 'openshell logs verify' checks that none "
+		 "was altered or taken out.",
 	.examples = "openshell logs demo --since 5m\n"
 		    "openshell logs demo --denied\n"
+		    "openshell logs demo --format ocsf\n"
 		    "openshell logs demo -f -o json",
 	.opts = opts,
 	.pos = pos,

@@ -1,10 +1,11 @@
 /* openshell policy why [NAME] EVENT-ID */
 #include "base/mem.h"
 #include "cli/emit.h"
+#include "cli/reach.h"
 #include "cli/records.h"
 
 struct args {
-	const char *first, *second, *file;
+	const char *name, *event, *file;
 	unsigned output;
 };
 
@@ -12,15 +13,10 @@ static const struct cli_opt opts[] = { RECORDS_FILE_OPT(file),
 	EMIT_OPT(output), OPT_END };
 
 static const struct cli_pos pos[] = {
-	{ .name = "NAME",
-	    .kind = OPT_STR,
-	    OPT(first),
-	    .hint = HINT_SANDBOX,
-	    .help = "The sandbox; the last used one when left out" },
+	REACH_POS(name),
 	{ .name = "EVENT-ID",
 	    .kind = OPT_STR,
-	    OPT(second),
-	    .optional = true,
+	    OPT(event),
 	    .help = "Number of the event: event_id of a log line or of the "
 		    "answer that the program got" },
 	{ 0 }
@@ -72,6 +68,8 @@ on_record(void *ctx, const struct audit_event *ev, struct view line UNUSED)
 		emit_str(o, "suggestion", ev->suggestion);
 	else
 		emit_null(o, "suggestion");
+	/* The same as values: what YAML output can be copied from. */
+	emit_yaml(o, "network_policies", ev->suggestion);
 }
 
 /* --- shown --------------------------------------------------------------- */
@@ -142,21 +140,19 @@ static int
 run(struct cli *c, const void *argp, struct err *e)
 {
 	const struct args *a = argp;
-	const char *id = a->second != NULL ? a->second : a->first;
-	const char *sandbox = a->second != NULL ? a->first : NULL;
 	struct search s = { .suggestion = BUF_INIT(1 << 16) };
 	AUTO_RECORDS r = { 0 };
 	int rc = -1;
 
-	if (!view_u64(view_of(id), UINT64_MAX, &s.id) || s.id == 0 ||
-	    (a->file != NULL && sandbox != NULL)) {
+	if (!view_u64(view_of(a->event), UINT64_MAX, &s.id) || s.id == 0 ||
+	    (a->file != NULL && a->name != NULL)) {
 		(void)err_set(e, ERR_INVALID,
 		    "'%.60s': the number of an event is expected, after a "
 		    "sandbox or with --file",
-		    id);
+		    a->event);
 		return cli_misused(c, e);
 	}
-	if (records_load(c, a->file, sandbox, &r, e) < 0)
+	if (records_load(c, a->file, a->name, &r, e) < 0)
 		return -1;
 	(void)records_each(&r, on_record, &s);
 	if (s.found)

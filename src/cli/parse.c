@@ -435,6 +435,31 @@ globals_from_environment(struct parser *p)
 	}
 }
 
+/* "[NAME] EVENT-ID" with one word: it is the one that must be there. */
+static void
+settle_positionals(struct parser *p)
+{
+	const struct cli_pos *row = p->out->cmd->pos;
+
+	for (size_t i = 0; row != NULL && row[i].name != NULL; i++) {
+		const char **field, **next;
+
+		if (!row[i].optional || row[i].kind != OPT_STR ||
+		    row[i + 1].name == NULL || row[i + 1].optional ||
+		    row[i + 1].kind != OPT_STR || p->pos_given[i] == 0 ||
+		    p->pos_given[i + 1] > 0)
+			continue;
+		field = (const char **)(void *)((char *)p->out->args +
+						row[i].off);
+		next = (const char **)(void *)((char *)p->out->args +
+					       row[i + 1].off);
+		*next = *field;
+		*field = NULL;
+		p->pos_given[i + 1] = p->pos_given[i];
+		p->pos_given[i] = 0;
+	}
+}
+
 static int
 check_complete(const struct parser *p, struct err *e)
 {
@@ -485,6 +510,7 @@ cli_parse(int argc, char *const argv[], struct cli_parsed *out, struct err *e)
 		return 0;
 	if (from_environment(&p, e) < 0)
 		return -1;
+	settle_positionals(&p);
 	return check_complete(&p, e);
 }
 
