@@ -402,8 +402,8 @@ audit_event_json(const struct audit_event *ev, struct buf *out)
 
 void
 audit_event_each(const struct audit_event *ev,
-    void (*put)(void *ctx, const char *name, const struct view *text,
-	uint64_t number),
+    void (*put)(
+	void *ctx, const char *name, const struct view *text, uint64_t number),
     void *ctx)
 {
 	for (size_t i = 0; i < audit_n_fields; i++) {

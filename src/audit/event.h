@@ -82,8 +82,8 @@ void audit_record_free(struct audit_record *r);
 
 /* Every field that is not empty, in order; text NULL: a number. */
 void audit_event_each(const struct audit_event *ev,
-    void (*put)(void *ctx, const char *name, const struct view *text,
-	uint64_t number),
+    void (*put)(
+	void *ctx, const char *name, const struct view *text, uint64_t number),
     void *ctx);
 /*
  * The fields of a log line, by the names in fields.def: each is given to

@@ -210,8 +210,7 @@ put_json(const line_msg *l, struct buf *b)
 
 /* The record that a line was made of, or what it is without one. */
 static void
-put_ocsf(
-    const line_msg *l, const char *sandbox, bool shorthand, struct buf *b)
+put_ocsf(const line_msg *l, const char *sandbox, bool shorthand, struct buf *b)
 {
 	const struct audit_source from = { view_of(l->sandbox_id),
 		view_of(sandbox) };

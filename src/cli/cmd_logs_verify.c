@@ -21,8 +21,7 @@ static const struct cli_opt opts[] = { RECORDS_FILE_OPT(file),
 
 static const struct cli_pos pos[] = { REACH_POS(name), { 0 } };
 
-static const struct emit_col cols[] = { { .title = "Records",
-					    .field = "name" },
+static const struct emit_col cols[] = { { .title = "Records", .field = "name" },
 	{ .title = "Verdict", .field = "verdict", .style = EMIT_NAME },
 	{ .title = "Record", .field = "seq" },
 	{ .title = "Line", .field = "line" },

@@ -141,8 +141,8 @@ load(struct cli *c, const struct args *a, struct records *r,
 static void
 put_summary(const struct study *s, const struct records *r, struct buf *out)
 {
-	buf_printf(out, "Learned from %zu of %zu records of ", s->asked,
-	    s->records);
+	buf_printf(
+	    out, "Learned from %zu of %zu records of ", s->asked, s->records);
 	buf_put_escaped(out, view_of(r->name));
 	buf_printf(out, ": %zu different request%s added.\n",
 	    learner_count(s->l), learner_count(s->l) == 1 ? "" : "s");
@@ -192,8 +192,9 @@ learn(struct cli *c, const struct args *a, const struct records *r,
 	unread = records_each(r, on_record, &s);
 	put_summary(&s, r, &summary);
 	if (unread > 0)
-		buf_printf(&summary, "Left out: %zu lines that are no "
-				     "records.\n",
+		buf_printf(&summary,
+		    "Left out: %zu lines that are no "
+		    "records.\n",
 		    unread);
 	if (learner_yaml(l, buf_view(&summary), &yaml, e) < 0)
 		return -1;

@@ -9,18 +9,16 @@ struct args {
 	unsigned output;
 };
 
-static const struct cli_opt opts[] = { RECORDS_FILE_OPT(file),
-	EMIT_OPT(output), OPT_END };
+static const struct cli_opt opts[] = { RECORDS_FILE_OPT(file), EMIT_OPT(output),
+	OPT_END };
 
-static const struct cli_pos pos[] = {
-	REACH_POS(name),
+static const struct cli_pos pos[] = { REACH_POS(name),
 	{ .name = "EVENT-ID",
 	    .kind = OPT_STR,
 	    OPT(event),
 	    .help = "Number of the event: event_id of a log line or of the "
 		    "answer that the program got" },
-	{ 0 }
-};
+	{ 0 } };
 
 /* --- found --------------------------------------------------------------- */
 
@@ -69,7 +67,8 @@ on_record(void *ctx, const struct audit_event *ev, struct view line UNUSED)
 	else
 		emit_null(o, "suggestion");
 	/* The same as values: what YAML output can be copied from. */
-	emit_yaml(o, "network_policies", ev->suggestion);
+	if (ev->suggestion.n > 0)
+		emit_yaml(o, "network_policies", ev->suggestion);
 }
 
 /* --- shown --------------------------------------------------------------- */
@@ -162,8 +161,7 @@ run(struct cli *c, const void *argp, struct err *e)
 		    "%.100s has no record of event %llu\n"
 		    "its newest records: openshell logs%s%.100s",
 		    r.name, (unsigned long long)s.id,
-		    a->file != NULL ? "" : " ",
-		    a->file != NULL ? "" : r.name);
+		    a->file != NULL ? "" : " ", a->file != NULL ? "" : r.name);
 	emit_free(s.doc);
 	buf_fini(&s.suggestion);
 	return rc;

@@ -449,8 +449,8 @@ settle_positionals(struct parser *p)
 		    row[i + 1].kind != OPT_STR || p->pos_given[i] == 0 ||
 		    p->pos_given[i + 1] > 0)
 			continue;
-		field = (const char **)(void *)((char *)p->out->args +
-						row[i].off);
+		field =
+		    (const char **)(void *)((char *)p->out->args + row[i].off);
 		next = (const char **)(void *)((char *)p->out->args +
 					       row[i + 1].off);
 		*next = *field;

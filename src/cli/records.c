@@ -24,10 +24,9 @@ records_read_file(const char *file, struct records *out, struct err *e)
 
 	if (file_read_path(file, false, RECORDS_MAX, &text, &n, e) < 0)
 		return err_wrap(e, "read records from %.200s", file);
-	out->text = (struct buf) { .p = text,
-		.n = n,
-		.cap = n + 1,
-		.max = RECORDS_MAX };
+	out->text = (struct buf) {
+		.p = text, .n = n, .cap = n + 1, .max = RECORDS_MAX
+	};
 	out->name = mem_strdup(file);
 	return 0;
 }
@@ -72,8 +71,8 @@ on_closed(void *ctx, enum rpc_code code, const char *text)
 }
 
 int
-records_fetch(struct reach *r, const char *sandbox, struct records *out,
-    struct err *e)
+records_fetch(
+    struct reach *r, const char *sandbox, struct records *out, struct err *e)
 {
 	struct fetch f = { .out = out };
 	const struct rpc_out_hooks hooks = {

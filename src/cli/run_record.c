@@ -39,8 +39,8 @@ open_file(
     const char *option, const char *path, int flags, int *fd, struct err *e)
 {
 	AUTO_CLOSE int opened = open(path,
-	    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK |
-		O_NOCTTY | flags,
+	    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY |
+		flags,
 	    0600);
 	struct stat st;
 
@@ -71,8 +71,8 @@ read_tail(int fd, char **text, struct view *out, struct err *e)
 	n = (size_t)MIN(st.st_size, (off_t)TAIL_MAX);
 	*text = mem_calloc(1, n + 1);
 	while (got < n) {
-		ssize_t r = pread(fd, *text + got, n - got,
-		    st.st_size - (off_t)(n - got));
+		ssize_t r = pread(
+		    fd, *text + got, n - got, st.st_size - (off_t)(n - got));
 
 		if (r < 0 && errno == EINTR)
 			continue;

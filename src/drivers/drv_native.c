@@ -617,8 +617,7 @@ native_records(struct driver *d, const char *id, int *dirfd, struct err *e)
 
 	if (!is_id(id))
 		return err_set(e, ERR_INVALID, "not an id of a sandbox");
-	*dirfd =
-	    open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	*dirfd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (*dirfd >= 0)
 		return 0;
 	if (errno == ENOENT)

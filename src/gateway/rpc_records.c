@@ -57,8 +57,7 @@ static void
 send_more(struct rpc_call *c)
 {
 	struct records *r = rpc_call_data(c);
-	Openshell__V1__SandboxRecords m =
-	    OPENSHELL__V1__SANDBOX_RECORDS__INIT;
+	Openshell__V1__SandboxRecords m = OPENSHELL__V1__SANDBOX_RECORDS__INIT;
 
 	while (!r->over && rpc_queued(c) < QUEUE_MAX) {
 		ssize_t n = read_piece(r);
@@ -117,8 +116,7 @@ open_files(struct records *r, int dirfd, struct err *e)
 static void
 send_head(struct rpc_call *c, struct sbx *s)
 {
-	Openshell__V1__SandboxRecords m =
-	    OPENSHELL__V1__SANDBOX_RECORDS__INIT;
+	Openshell__V1__SandboxRecords m = OPENSHELL__V1__SANDBOX_RECORDS__INIT;
 	Openshell__V1__RecordHead head = OPENSHELL__V1__RECORD_HEAD__INIT;
 	const struct store_head *h = records_known(s);
 

@@ -108,8 +108,8 @@ read_tail(const struct journal *j, char **text, struct view *out, struct err *e)
 
 	*text = mem_calloc(1, n + 1);
 	while (got < n) {
-		ssize_t r = pread(j->fd, *text + got, n - got,
-		    (off_t)(j->size - n + got));
+		ssize_t r = pread(
+		    j->fd, *text + got, n - got, (off_t)(j->size - n + got));
 
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -151,11 +151,10 @@ resume(struct journal *j, struct err *e)
 int
 journal_open(struct journal *j, int dirfd, struct view sandbox, struct err *e)
 {
-	*j = (struct journal) { .dir = -1,
-		.fd = -1,
-		.max = JOURNAL_FILE_BYTES };
-	(void)snprintf(j->sandbox, sizeof(j->sandbox), "%.*s", (int)sandbox.n,
-	    sandbox.p);
+	*j =
+	    (struct journal) { .dir = -1, .fd = -1, .max = JOURNAL_FILE_BYTES };
+	(void)snprintf(
+	    j->sandbox, sizeof(j->sandbox), "%.*s", (int)sandbox.n, sandbox.p);
 	audit_head_init(&j->head);
 	if (mkdirat(dirfd, "records", 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "make records");

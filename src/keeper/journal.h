@@ -25,8 +25,8 @@ struct journal {
 };
 
 /* Makes DIR/records or goes on with what is there. */
-int journal_open(struct journal *j, int dirfd, struct view sandbox,
-    struct err *e) MUST_USE;
+int journal_open(
+    struct journal *j, int dirfd, struct view sandbox, struct err *e) MUST_USE;
 void journal_close(struct journal *j);
 /*
  * Lines of the proxy's become records.  `each` sees them before they are

@@ -335,9 +335,8 @@ gone(struct keeper *k)
 		continue;
 	(void)unlinkat(k->dirfd, "ctl.pid", 0);
 	if (!k->stopping)
-		keeper_fail(k,
-		    WIFSIGNALED(status) ? "its supervisor was killed"
-					: "its supervisor ended");
+		keeper_fail(k, WIFSIGNALED(status) ? "its supervisor was killed"
+						   : "its supervisor ended");
 	command_end_all(k);
 	if (k->why[0] == '\0')
 		(void)snprintf(k->why, sizeof(k->why), "it was stopped");

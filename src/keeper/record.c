@@ -66,8 +66,8 @@ record_add(struct keeper *k, struct view lines)
 	/* Nothing is told that is not stored; what cannot be stored ends the
 	 * sandbox, as nothing may pass unrecorded. */
 	if (journal_add(&k->journal, lines, on_record, k, &e) < 0) {
-		AUTO_FREE char *why = mem_printf(
-		    "its records cannot be stored: %s", e.text);
+		AUTO_FREE char *why =
+		    mem_printf("its records cannot be stored: %s", e.text);
 
 		keeper_fail(k, why);
 		keeper_stop(k);

@@ -195,6 +195,18 @@ def lagging(w):
 
 
 NAME = "s1"
+def replaced_records(w):
+    """Its records are somebody else's now: a link is not followed."""
+    records = w.g.sandbox_dir(w.id) / "records"
+    kept = records.rename(records.with_name("kept"))
+    records.symlink_to(kept)
+    try:
+        ends(w.api.GetSandboxRecords(sandbox_id=w.id))
+    finally:
+        records.unlink()
+        kept.rename(records)
+
+
 ROWS = {
     "Health": {Code.OK: lambda w: w.api.Health()},
     "CreateSandbox": {
@@ -262,6 +274,12 @@ ROWS = {
     "GetSandboxLogs": {
         Code.OK: lambda w: w.api.GetSandboxLogs(sandbox_id=w.id),
         Code.INVALID_ARGUMENT: lambda w: w.api.GetSandboxLogs(),
+    },
+    "GetSandboxRecords": {
+        Code.OK: lambda w: ends(w.api.GetSandboxRecords(sandbox_id=w.id)),
+        Code.INVALID_ARGUMENT: lambda w: ends(w.api.GetSandboxRecords()),
+        Code.NOT_FOUND: lambda w: ends(w.api.GetSandboxRecords(sandbox_id=NOBODY)),
+        Code.INTERNAL: replaced_records,
     },
     "PushSandboxLogs": {
         Code.OK: lambda w: w.me.PushSandboxLogs(iter([v1.PushSandboxLogsRequest(sandbox_id=w.id)])),

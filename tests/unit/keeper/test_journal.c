@@ -42,8 +42,8 @@ is_file(const struct dirent *d)
 
 /* Each file in order, and the number of them. */
 static int
-each_file(const struct place *p, void (*each)(void *ctx, const char *path),
-    void *ctx)
+each_file(
+    const struct place *p, void (*each)(void *ctx, const char *path), void *ctx)
 {
 	AUTO_FREE char *dir = mem_printf("%s/records", p->dir);
 	struct dirent **names = NULL;
@@ -51,7 +51,8 @@ each_file(const struct place *p, void (*each)(void *ctx, const char *path),
 
 	CHECK_INT(n, >=, 0);
 	for (int i = 0; i < n; i++) {
-		AUTO_FREE char *path = mem_printf("%s/%s", dir, names[i]->d_name);
+		AUTO_FREE char *path =
+		    mem_printf("%s/%s", dir, names[i]->d_name);
 
 		if (each != NULL)
 			each(ctx, path);

@@ -86,8 +86,8 @@ TEST(record, that_cannot_be_read_costs_itself_only_and_is_told)
 		record_add(&gate.k, view_of(bad[i]));
 	CHECK_INT(gate.k.ring.next, ==, 1 + ARRAY_LEN(bad));
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		CHECK_STR(ring_at(&gate.k.ring, 1 + i)->message,
-		    "RECORD_REFUSED");
+		CHECK_STR(
+		    ring_at(&gate.k.ring, 1 + i)->message, "RECORD_REFUSED");
 		CHECK_HAS(field(ring_at(&gate.k.ring, 1 + i), "reason"),
 		    "a record could not be read: ");
 	}
