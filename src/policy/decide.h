@@ -273,8 +273,7 @@ void policy_suggest_op(const struct snapshot *s, const struct policy_who *who,
 
 /*
  * What came nearest to allowing what was refused: "KEY endpoints[0].rules[1]"
- * (empty: nothing), and why it did not.  Of a request that is allowed it says
- * nothing of use.
+ * (empty: nothing, also when it is allowed), and why it did not.
  */
 struct policy_nearest {
 	char where[320];

@@ -79,6 +79,14 @@ closeness(const struct search *n, const struct c_rule *r)
 	return score;
 }
 
+/* It allows this: something else than the rules refused. */
+static bool
+allows(const struct search *n, const struct c_rule *r)
+{
+	return r->nquery == 0 && method_is(r, n->method) &&
+	       glob_match(r->path, n->path);
+}
+
 static const struct c_rule *
 closest_rule(const struct search *n, const struct c_found *f)
 {
@@ -284,8 +292,9 @@ policy_nearest(const struct snapshot *s, const struct policy_who *who,
 		return;
 	n.host = (struct view) { name.text, name.n };
 	if (c_first(f.match, s->words) >= 0) {
-		if (method.n == 0 || (rule = closest_rule(&n, &f)) == NULL)
-			return; /* allowed, or without a rule */
+		rule = method.n > 0 ? closest_rule(&n, &f) : NULL;
+		if (rule == NULL || allows(&n, rule))
+			return;
 		put_rule(&n, rule);
 	} else if ((policy = c_first(f.endpoint, s->words)) >= 0)
 		put_programs(&n, &f, (unsigned)policy);

@@ -61,8 +61,10 @@ deny(struct px_conn *c, const char *shown_policy,
 	const struct px_owner *o =
 	    c->denied_owner != NULL ? c->denied_owner : &c->owners[0];
 
-	policy_suggest(
-	    c->snap, &o->who, d.host, d.port, d.method, d.path, &hint);
+	/* No rule helps a request that says two things. */
+	if (c->hx.override == NULL)
+		policy_suggest(c->snap, &o->who, d.host, d.port, d.method,
+		    d.path, &hint);
 	d.suggestion = buf_view(&hint);
 	px_event_request(c, forward ? AUDIT_FORWARD_L7 : AUDIT_L7_REQUEST,
 	    AUDIT_DENY, forward ? "forward-l7-deny" : "l7", d.method, d.path,

@@ -247,6 +247,7 @@ def test_logs_are_ocsf_lines_and_short_ones(gateway):
     g.exec("kept", "curl", "-gsS", "-o", "/dev/null", "-X", "POST", "-d", "x", f"https://api.github.com/{EVIL}")
     g.exec("kept", "curl", "-gsS", "-o", "/dev/null", "-X", "POST", "-d", "x", ZEN)
     g.ok("policy", "set", "kept", "--policy", g.policy(network(rest("api.github.com"), rest("other.test"))), "--wait")
+    until(lambda: "POLICY" in g.ok("logs", "kept").stdout, 5, "the record of the policy")
     lines = g.ok("logs", "kept", "--format", "ocsf").stdout.splitlines()
     events = [json.loads(line) for line in lines]
     for event in events:

@@ -260,7 +260,7 @@ def test_bash_completes_from_the_printed_script(sandbox):
     done = subprocess.run(["bash", "-c", script], cwd=box.work, capture_output=True, text=True, timeout=30,
                           env={**os.environ, "OPENSHELL": OPENSHELL})
     assert [line.split() for line in done.stdout.splitlines()] == [
-        ["run"], "set get list delete check test show".split(), ["policy.yaml"], ["json"]], done
+        ["run"], "set get list delete check test show why learn".split(), ["policy.yaml"], ["json"]], done
 
 
 # (typed, what the shell makes of it or offers): commands, options, values, files, sandboxes, the command inside.

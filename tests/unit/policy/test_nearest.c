@@ -43,6 +43,12 @@ TEST(nearest, names_place_and_cause)
 		    "gh endpoints[0].access",
 		    "access read-only allows GET, HEAD, OPTIONS, and not "
 		    "POST" },
+		/* Allowed: there is nothing to say. */
+		{ "/usr/bin/curl", "api.github.com", 443, "GET", "/zen", "",
+		    "" },
+		{ "/usr/bin/curl", "a.example.com", 443, "GET", "/zen", "",
+		    "" },
+		{ "/usr/bin/curl", "a.example.com", 443, "", "", "", "" },
 		{ "/usr/bin/curl", "a.example.com", 443, "POST", "/zen",
 		    "gh endpoints[1].rules[0]", "its method GET is not POST" },
 		{ "/usr/bin/curl", "a.example.com", 443, "GET", "/repos",

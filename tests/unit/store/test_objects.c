@@ -251,3 +251,30 @@ TEST(tokens, nothing_of_a_deleted_sandbox_stays)
 	CHECK(!existed);
 	shelf_end(&t);
 }
+
+TEST(heads, only_grow_and_go_with_their_sandbox)
+{
+	struct shelf t;
+	struct store_head h = { .seq = 7 }, got;
+	bool existed = false;
+	struct err e = { 0 };
+
+	memset(h.hash, 'a', STORE_HASH_HEX);
+	shelf_make(&t);
+	shelf_open(&t);
+	put(&t, "1", "one", 10);
+	CHECK_INT(store_head_get(t.s, "1", &got, &e), ==, 0);
+	CHECK_INT(got.seq, ==, 0);
+	CHECK_INT(store_head_set(t.s, "1", &h, &e), ==, 0);
+	h.seq = 5;
+	CHECK_INT(store_head_set(t.s, "1", &h, &e), ==, 0);
+	shelf_again(&t);
+	CHECK_INT(store_head_get(t.s, "1", &got, &e), ==, 0);
+	CHECK_INT(got.seq, ==, 7);
+	CHECK_STR(got.hash, h.hash);
+	CHECK_INT(store_head_set(t.s, "nobody", &h, &e), ==, -1);
+	CHECK_INT(store_sandbox_delete(t.s, "1", &existed, &e), ==, 0);
+	CHECK_INT(store_head_get(t.s, "1", &got, &e), ==, 0);
+	CHECK_INT(got.seq, ==, 0);
+	shelf_end(&t);
+}
