@@ -280,7 +280,7 @@ struct policy_nearest {
 	char miss[480];
 };
 void policy_nearest(const struct snapshot *s, const struct policy_who *who,
-    struct view host, uint16_t port, struct view method, struct view path,
+    struct view host, uint16_t port, const struct policy_request *r,
     struct policy_nearest *out);
 
 #endif

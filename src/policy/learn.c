@@ -43,6 +43,7 @@ static const char *const skip_texts[LEARN_NSKIPS] = {
 	[LEARN_BAD_HOST] = "to what is neither a name nor an address",
 	[LEARN_BAD_REQUEST] = "with a method or path that no rule can name",
 	[LEARN_PROTOCOL] = "to a host whose protocol is not rest",
+	[LEARN_REFUSED] = "refused by deny_rules, which no rule outweighs",
 	[LEARN_TOO_MANY] = "more than can be learned from at once",
 };
 
@@ -138,33 +139,70 @@ is_method(struct view v)
 	return v.n <= 32;
 }
 
-static bool
-is_allowed(struct learner *l, const struct policy_seen *seen)
+/* What the current policy says of it: allowed, refused, or LEARN_TAKEN. */
+static enum learn_skip
+ask_policy(const struct learner *l, const struct policy_seen *seen)
 {
 	const struct policy_who who = { .exe = seen->binary };
 	const struct policy_request r = { seen->method, seen->path,
 		{ NULL, 0 } };
 	struct policy_conn conn;
-	struct policy_verdict verdict;
+	struct policy_verdict v;
 	struct policy_reason why;
 
 	policy_decide_conn(l->snap, &who, seen->host, seen->port, &conn, &why);
-	if (!conn.allow || seen->method.n == 0 ||
-	    conn.protocol == POLICY_PROTO_NONE)
-		return conn.allow;
+	if (!conn.allow)
+		return LEARN_TAKEN;
+	if (seen->method.n == 0 || !policy_protocol_is_inspected(conn.protocol))
+		return LEARN_ALLOWED;
 	policy_decide_request(
-	    l->snap, &who, seen->host, seen->port, &r, &verdict, &why);
-	return verdict.allow;
+	    l->snap, &who, seen->host, seen->port, &r, &v, &why);
+	if (v.by_deny_rule)
+		return LEARN_REFUSED;
+	return v.allow ? LEARN_ALLOWED : LEARN_TAKEN;
 }
 
-/* An endpoint that stands for this host and port already, or NULL. */
+/* Its `path` takes the request's in; a connection may carry any. */
+static bool
+is_about(const struct p_endpoint *e, struct view path)
+{
+	struct glob *g = NULL;
+	struct err err;
+	bool yes;
+
+	if (c_rank(e->path.v) == 0 || path.n == 0)
+		return true;
+	if (glob_new(e->path.v, '/', &g, &err) < 0)
+		return false;
+	yes = glob_match(g, path);
+	glob_free(g);
+	return yes;
+}
+
+/* An endpoint about every path says more than one about some. */
+static bool
+says_more(const struct p_endpoint *a, const struct p_endpoint *b)
+{
+	bool whole_a = c_rank(a->path.v) == 0, whole_b = c_rank(b->path.v) == 0;
+
+	if (whole_a != whole_b)
+		return whole_a;
+	return a->protocol.v.n > 0 && b->protocol.v.n == 0;
+}
+
+/*
+ * The endpoint that stands for this host and port already and that a new one
+ * must agree with, or NULL; *fits when it and others leave room for rules.
+ */
 static const struct p_endpoint *
-endpoint_beside(const struct learner *l, const struct policy_seen *seen)
+endpoint_beside(
+    const struct learner *l, const struct policy_seen *seen, bool *fits)
 {
 	const struct policy_who who = { .exe = seen->binary };
 	const struct p_endpoint *found = NULL;
 	struct c_found f;
 
+	*fits = true;
 	if (!c_find(l->snap, &who, seen->host, seen->port, &f))
 		return NULL;
 	for (size_t i = 0; i < f.n; i++)
@@ -172,18 +210,15 @@ endpoint_beside(const struct learner *l, const struct policy_seen *seen)
 			const struct c_place *at = &f.keys[i]->places[k];
 			const struct p_endpoint *e = &p_endpoints(
 			    &l->snap->policies[at->policy])[at->endpoint];
+			enum policy_protocol p = p_protocol(e);
 
-			if (found == NULL || found->protocol.v.n == 0)
+			if (p != POLICY_PROTO_NONE && p != POLICY_PROTO_REST &&
+			    is_about(e, seen->path))
+				*fits = false;
+			if (found == NULL || says_more(e, found))
 				found = e;
 		}
 	return found;
-}
-
-static bool
-takes_rules(const struct p_endpoint *beside)
-{
-	return beside == NULL || beside->protocol.v.n == 0 ||
-	       view_eq_nocase(beside->protocol.v, VIEW("rest"));
 }
 
 static void
@@ -265,13 +300,15 @@ learner_add(struct learner *l, const struct policy_seen *given)
 	struct p_host host;
 	struct place *p;
 	enum learn_skip skip = check(&seen, &host);
+	bool fits;
 
 	if (skip != LEARN_TAKEN)
 		return skip;
-	if (is_allowed(l, &seen))
-		return LEARN_ALLOWED;
-	beside = endpoint_beside(l, &seen);
-	if (!takes_rules(beside))
+	skip = ask_policy(l, &seen);
+	if (skip != LEARN_TAKEN)
+		return skip;
+	beside = endpoint_beside(l, &seen, &fits);
+	if (!fits)
 		return LEARN_PROTOCOL;
 	if (l->n == LEARN_SEEN_MAX)
 		return LEARN_TOO_MANY;
@@ -341,21 +378,43 @@ put_rules(struct buf *out, const struct learn_rule *v, size_t n)
 	}
 }
 
-/* What an endpoint must have in common with one that overlaps it (8.2). */
+/* Rows of the endpoint itself; connections must agree on the others. */
+static bool
+is_own(struct view key)
+{
+	static const char *const own[] = { "host", "port", "ports", "path",
+		"protocol", "access", "rules", "deny_rules",
+		"graphql_persisted_queries" };
+
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (view_eq(key, view_of(own[i])))
+			return true;
+	return false;
+}
+
+static bool
+is_of_connection(struct view key)
+{
+	return view_eq(key, VIEW("tls")) || view_eq(key, VIEW("allowed_ips")) ||
+	       view_eq(key, VIEW("advisor_proposed"));
+}
+
+/*
+ * What an endpoint must have in common with one that overlaps it (8.2): what
+ * is of the connection always, what is of requests with one about all paths.
+ */
 static void
 put_shared(struct buf *out, const struct p_endpoint *e)
 {
-	if (e == NULL)
-		return;
-	if (e->tls.v.n > 0)
-		put_pair(out, "      tls: ", e->tls.v);
-	if (e->protocol.v.n > 0 && e->enforcement.v.n > 0)
-		put_pair(out, "      enforcement: ", e->enforcement.v);
-	if (e->allowed_ips.n == 0)
-		return;
-	buf_puts(out, "      allowed_ips:\n");
-	for (size_t i = 0; i < e->allowed_ips.n; i++)
-		put_pair(out, "      - ", e->allowed_ips.v[i].v);
+	struct p_rows rows = p_rows_of(P_endpoint);
+	bool whole = e != NULL && c_rank(e->path.v) == 0 && e->protocol.v.n > 0;
+
+	for (size_t i = 0; e != NULL && i < rows.n; i++) {
+		const struct p_field *f = &rows.v[i];
+
+		if (!is_own(f->key) && (whole || is_of_connection(f->key)))
+			p_put_key(out, f, e, 6);
+	}
 }
 
 static bool

@@ -31,6 +31,7 @@ enum learn_skip {
 	LEARN_BAD_HOST,
 	LEARN_BAD_REQUEST, /* a method or path that no rule can name */
 	LEARN_PROTOCOL, /* the host has a protocol without such rules */
+	LEARN_REFUSED, /* by deny_rules: no rule that is added helps */
 	LEARN_TOO_MANY,
 	LEARN_NSKIPS
 };

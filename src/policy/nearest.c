@@ -15,6 +15,7 @@ struct search {
 	struct view host;
 	uint16_t port;
 	struct view method, path;
+	struct view query;
 	struct c_text where, miss;
 };
 
@@ -79,14 +80,6 @@ closeness(const struct search *n, const struct c_rule *r)
 	return score;
 }
 
-/* It allows this: something else than the rules refused. */
-static bool
-allows(const struct search *n, const struct c_rule *r)
-{
-	return r->nquery == 0 && method_is(r, n->method) &&
-	       glob_match(r->path, n->path);
-}
-
 static const struct c_rule *
 closest_rule(const struct search *n, const struct c_found *f)
 {
@@ -94,11 +87,12 @@ closest_rule(const struct search *n, const struct c_found *f)
 	size_t best_score = 0;
 
 	for (size_t i = 0; i < f->n; i++)
-		for (size_t k = 0; k < f->keys[i]->nrules; k++) {
-			const struct c_rule *r = &f->keys[i]->rules[k];
+		for (size_t k = 0; k < f->keys[i]->allow.n; k++) {
+			const struct c_rule *r = &f->keys[i]->allow.v[k];
 			size_t score;
 
-			if (!c_has(f->match, r->policy))
+			if (!c_has(f->match, r->at.policy) ||
+			    !c_in_scope(r->scope, n->path))
 				continue;
 			score = closeness(n, r);
 			if (best != NULL && score <= best_score)
@@ -112,7 +106,7 @@ closest_rule(const struct search *n, const struct c_found *f)
 static void
 put_preset(struct search *n, const struct p_endpoint *e)
 {
-	const char *const *methods = p_preset(e->access.v);
+	const char *const *methods = p_preset(p_protocol(e), e->access.v);
 
 	c_puts(&n->where, ".access");
 	c_puts(&n->miss, "access ");
@@ -130,18 +124,19 @@ static void
 put_rule(struct search *n, const struct c_rule *r)
 {
 	const struct p_endpoint *e =
-	    &p_endpoints(&n->s->policies[r->policy])[r->endpoint];
+	    &p_endpoints(&n->s->policies[r->at.policy])[r->at.endpoint];
 	const struct p_allow *a;
-	bool path, method;
+	bool path = glob_match(r->path, n->path);
+	bool method = method_is(r, n->method);
 
-	put_where(n, r->policy, r->endpoint);
+	if (path && method && r->nquery == 0)
+		return; /* what refused was not a rule of requests */
+	put_where(n, r->at.policy, r->at.endpoint);
 	if (e->access.v.n > 0 || r->rule >= e->rules.n) {
 		put_preset(n, e);
 		return;
 	}
 	a = &p_rules(e)[r->rule].allow;
-	path = glob_match(r->path, n->path);
-	method = method_is(r, n->method);
 	c_puts(&n->where, ".rules[");
 	put_number(&n->where, r->rule);
 	c_puts(&n->where, "]");
@@ -269,19 +264,50 @@ put_beside(struct search *n)
 	c_put(&n->miss, n->host);
 }
 
+/* An entry of deny_rules, which no rule outweighs. */
+static void
+put_refusing(struct search *n, const struct policy_verdict *v)
+{
+	c_puts(&n->where, v->policy);
+	c_puts(&n->where, " endpoints[");
+	put_number(&n->where, v->endpoint);
+	c_puts(&n->where, "].deny_rules[");
+	put_number(&n->where, v->rule);
+	c_puts(&n->where, "]");
+	c_puts(&n->miss, "it refuses this, whatever allows it");
+}
+
+static void
+put_inside(struct search *n, const struct c_found *f)
+{
+	const struct policy_request r = { n->method, n->path, n->query };
+	const struct c_rule *rule;
+	struct policy_verdict v;
+	struct policy_reason why;
+
+	if (n->method.n == 0)
+		return;
+	policy_decide_request(n->s, n->who, n->host, n->port, &r, &v, &why);
+	if (v.by_deny_rule)
+		put_refusing(n, &v);
+	else if (!v.allow && !v.bad_query &&
+		 (rule = closest_rule(n, f)) != NULL)
+		put_rule(n, rule);
+}
+
 void
 policy_nearest(const struct snapshot *s, const struct policy_who *who,
-    struct view host, uint16_t port, struct view method, struct view path,
+    struct view host, uint16_t port, const struct policy_request *r,
     struct policy_nearest *out)
 {
 	struct search n = { .s = s,
 		.who = who,
 		.port = port,
-		.method = method,
-		.path = path,
+		.method = r->method,
+		.path = r->path,
+		.query = r->query,
 		.where = { .p = out->where, .max = sizeof(out->where) },
 		.miss = { .p = out->miss, .max = sizeof(out->miss) } };
-	const struct c_rule *rule;
 	struct p_host name;
 	struct c_found f;
 	int policy;
@@ -291,12 +317,9 @@ policy_nearest(const struct snapshot *s, const struct policy_who *who,
 	    !c_find(s, who, host, port, &f))
 		return;
 	n.host = (struct view) { name.text, name.n };
-	if (c_first(f.match, s->words) >= 0) {
-		rule = method.n > 0 ? closest_rule(&n, &f) : NULL;
-		if (rule == NULL || allows(&n, rule))
-			return;
-		put_rule(&n, rule);
-	} else if ((policy = c_first(f.endpoint, s->words)) >= 0)
+	if (c_first(f.match, s->words) >= 0)
+		put_inside(&n, &f);
+	else if ((policy = c_first(f.endpoint, s->words)) >= 0)
 		put_programs(&n, &f, (unsigned)policy);
 	else
 		put_beside(&n);

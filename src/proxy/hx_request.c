@@ -63,8 +63,8 @@ deny(struct px_conn *c, const char *shown_policy,
 
 	/* No rule helps a request that says two things. */
 	if (c->hx.override == NULL)
-		policy_suggest(c->snap, &o->who, d.host, d.port, d.method,
-		    d.path, &hint);
+		policy_suggest(
+		    c->snap, &o->who, d.host, d.port, d.method, d.path, &hint);
 	d.suggestion = buf_view(&hint);
 	px_event_request(c, forward ? AUDIT_FORWARD_L7 : AUDIT_L7_REQUEST,
 	    AUDIT_DENY, forward ? "forward-l7-deny" : "l7", d.method, d.path,

@@ -77,14 +77,16 @@ explain(struct px_conn *c, struct audit_event *ev, struct buf *hint)
 {
 	const struct px_owner *o = asker(c);
 	struct policy_nearest *near = &c->px->nearest;
+	struct policy_request r = { ev->method, ev->path, { NULL, 0 } };
 
 	near->where[0] = near->miss[0] = '\0';
 	if ((ev->action != AUDIT_DENY && ev->action != AUDIT_AUDIT) ||
 	    !audit_is_verdict(ev) || o == NULL || c->snap == NULL ||
 	    c->identity_err.code != ERR_NONE)
 		return;
-	policy_nearest(
-	    c->snap, &o->who, ev->host, ev->port, ev->method, ev->path, near);
+	if (ev->method.n > 0 && c->hx.has_query)
+		r.query = buf_view(&c->hx.query);
+	policy_nearest(c->snap, &o->who, ev->host, ev->port, &r, near);
 	ev->nearest = view_of(near->where);
 	ev->miss = view_of(near->miss);
 	if (ev->suggestion.n > 0 || ev->action == AUDIT_DENY)

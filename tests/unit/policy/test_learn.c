@@ -242,6 +242,57 @@ TEST(learn, what_overlaps_agrees_with_what_is_there)
 	CHECK(strstr(buf_str(&strict.text), "audit") == NULL);
 }
 
+TEST(learn, an_endpoint_about_some_paths_leaves_the_others)
+{
+	static const char scoped[] =
+	    "version: 1\n"
+	    "network_policies:\n"
+	    "  a:\n"
+	    "    endpoints:\n"
+	    "    - {host: a.test, port: 443, path: '/v1/**', protocol: rest, "
+	    "enforcement: audit, access: read-only, "
+	    "allowed_ips: [10.1.0.0/16]}\n"
+	    "    binaries: [{path: /usr/bin/git}]\n";
+	static const struct ask asked[] = {
+		{ CURL, "a.test", 443, "POST", "/v1/x" },
+		{ CURL, "a.test", 443, "POST", "/other" },
+	};
+	AUTO_LEARNED r = learn(scoped, asked, ARRAY_LEN(asked));
+
+	/* What is of the connection is shared, what is of requests is not. */
+	CHECK_HAS(buf_str(&r.text), "      protocol: rest\n"
+				    "      allowed_ips:\n"
+				    "      - 10.1.0.0/16\n"
+				    "      rules:\n");
+}
+
+TEST(learn, what_deny_rules_refuse_is_not_learned)
+{
+	static const char denied[] =
+	    "version: 1\n"
+	    "network_policies:\n"
+	    "  gh:\n"
+	    "    endpoints:\n"
+	    "    - host: api.github.com\n"
+	    "      port: 443\n"
+	    "      protocol: rest\n"
+	    "      access: read-only\n"
+	    "      deny_rules:\n"
+	    "      - {method: '*', path: '/admin/**'}\n"
+	    "    binaries: [{path: /usr/bin/curl}]\n";
+	static const struct ask no = { CURL, GH, 443, "GET", "/admin/x" };
+	static const struct ask yes[] = { { CURL, GH, 443, "POST", "/x" } };
+	AUTO_POLICY struct policy *p = must_parse("denied", denied);
+	AUTO_LEARNER struct learner *l = NULL;
+	struct policy_seen seen = seen_of(&no);
+	AUTO_LEARNED r = learn(denied, yes, ARRAY_LEN(yes));
+	struct err e;
+
+	CHECK_INT(learner_new(p, 3, false, &l, &e), ==, 0);
+	CHECK_INT(learner_add(l, &seen), ==, LEARN_REFUSED);
+	CHECK(!allows(r.s, &no));
+}
+
 TEST(learn, a_policy_key_is_never_taken_twice)
 {
 	static const char taken[] = "version: 1\n"

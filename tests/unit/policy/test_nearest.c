@@ -66,13 +66,41 @@ TEST(nearest, names_place_and_cause)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct policy_who who = who_is(rows[i].exe);
+		const struct policy_request r = { view_of(rows[i].method),
+			view_of(rows[i].path), { NULL, 0 } };
 		struct policy_nearest n;
 
-		policy_nearest(s, &who, view_of(rows[i].host), rows[i].port,
-		    view_of(rows[i].method), view_of(rows[i].path), &n);
+		policy_nearest(
+		    s, &who, view_of(rows[i].host), rows[i].port, &r, &n);
 		CHECK_STR(n.where, rows[i].where);
 		CHECK_STR(n.miss, rows[i].miss);
 	}
+	snapshot_unref(s);
+}
+
+TEST(nearest, an_entry_of_deny_rules_is_named)
+{
+	static const char denied[] =
+	    "version: 1\n"
+	    "network_policies:\n"
+	    "  gh:\n"
+	    "    endpoints:\n"
+	    "    - host: api.github.com\n"
+	    "      port: 443\n"
+	    "      protocol: rest\n"
+	    "      access: full\n"
+	    "      deny_rules:\n"
+	    "      - {method: '*', path: '/admin/**'}\n"
+	    "    binaries: [{path: /usr/bin/curl}]\n";
+	struct snapshot *s = must_compile("denied", denied);
+	struct policy_who who = who_is("/usr/bin/curl");
+	const struct policy_request r = { VIEW("GET"), VIEW("/admin/x"),
+		{ NULL, 0 } };
+	struct policy_nearest n;
+
+	policy_nearest(s, &who, VIEW("api.github.com"), 443, &r, &n);
+	CHECK_STR(n.where, "gh endpoints[0].deny_rules[0]");
+	CHECK_STR(n.miss, "it refuses this, whatever allows it");
 	snapshot_unref(s);
 }
 
@@ -81,16 +109,17 @@ TEST(nearest, hostile_values_are_escaped_and_bounded)
 	static char big[4000];
 	struct snapshot *s = must_compile("nearest", base);
 	struct policy_who who = who_is("/usr/bin/curl");
+	struct policy_request r;
 	struct policy_nearest n;
 
 	memset(big, 'a', sizeof(big));
 	memcpy(big, "/\n\x1b[2J", 6);
-	policy_nearest(s, &who, VIEW("a.example.com"), 443, VIEW("G\nET"),
-	    (struct view) { big, sizeof(big) }, &n);
+	r = (struct policy_request) { VIEW("G\nET"), { big, sizeof(big) },
+		{ NULL, 0 } };
+	policy_nearest(s, &who, VIEW("a.example.com"), 443, &r, &n);
 	CHECK(strchr(n.miss, '\n') == NULL && strchr(n.miss, '\x1b') == NULL);
 	CHECK_HAS(n.miss, "'/\\x0a\\x1b[2Jaaa");
-	policy_nearest(
-	    s, &who, VIEW("not a host"), 443, VIEW("GET"), VIEW("/"), &n);
+	policy_nearest(s, &who, VIEW("not a host"), 443, &r, &n);
 	CHECK_STR(n.where, "");
 	CHECK_STR(n.miss, "");
 	snapshot_unref(s);
