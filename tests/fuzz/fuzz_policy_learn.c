@@ -22,6 +22,13 @@ static const char base[] =
     "    - {host: '*.lan.test', port: 443, protocol: rest, enforcement: audit, "
     "access: read-only, allowed_ips: [10.1.0.0/16]}\n"
     "    - {host: plain.test, port: 80}\n"
+    "    - {host: raw.test, port: 443, protocol: tcp, access: full}\n"
+    "    - host: part.test\n"
+    "      port: 443\n"
+    "      path: /v1/**\n"
+    "      protocol: rest\n"
+    "      access: read-write\n"
+    "      deny_rules: [{method: '*', path: '/v1/admin/**'}]\n"
     "    - {host: shut.test, port: 443, tls: skip}\n"
     "    binaries: [{path: /usr/bin/git}]\n";
 
@@ -86,6 +93,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	size_t n_taken = 0;
 	struct err e;
 
+	assert(p != NULL);
 	if (learner_new(p, 2, n % 2 == 0, &l, &e) < 0)
 		abort();
 	for (unsigned i = 0; rest.n > 0 && i < LINES_MAX; i++) {
