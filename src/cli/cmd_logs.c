@@ -7,12 +7,13 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/reach.h"
+#include "cli/records.h"
 #include "codec/json.h"
 
 typedef Openshell__V1__SandboxLogLine line_msg;
 
 struct args {
-	const char *name;
+	const char *name, *file;
 	unsigned lines, since_s, output;
 	const char *level;
 	struct cli_list sources;
@@ -78,7 +79,7 @@ static const struct cli_opt opts[] = { { .name = "lines",
 	    .value = "FORMAT",
 	    .choices = outputs,
 	    .help = "The same as --output" },
-	OPT_END };
+	RECORDS_FILE_OPT(file), OPT_END };
 
 static const struct cli_pos pos[] = { REACH_POS(name), { 0 } };
 
@@ -453,6 +454,25 @@ follow(
 	return follow_end(s, e);
 }
 
+/* A file has records only, and all of them at once. */
+static int
+print_file(struct cli *c, const struct args *a, struct err *e)
+{
+	static const enum records_form forms[] = { [OUT_TEXT] = RECORDS_SHORT,
+		[OUT_JSON] = RECORDS_JSON,
+		[OUT_OCSF] = RECORDS_OCSF,
+		[OUT_SHORT] = RECORDS_SHORT };
+
+	if (a->name != NULL || a->follow || a->since_s > 0 ||
+	    a->level != NULL || a->sources.n > 0) {
+		(void)err_set(e, ERR_INVALID,
+		    "--file goes with --denied, --lines and --output only");
+		return cli_misused(c, e);
+	}
+	return records_print(
+	    c, a->file, forms[a->output], a->denied, a->lines, e);
+}
+
 static int
 run(struct cli *c, const void *argp, struct err *e)
 {
@@ -462,6 +482,8 @@ run(struct cli *c, const void *argp, struct err *e)
 	struct filter f;
 	const char *name;
 
+	if (s.a->file != NULL)
+		return print_file(c, argp, e);
 	if (make_filter(argp, &f, e) < 0)
 		return cli_misused(c, e);
 	if (reach_open(c, &r, e) < 0)

@@ -37,11 +37,19 @@ size_t records_each(const struct records *r,
     void (*each)(void *ctx, const struct audit_event *ev, struct view line),
     void *ctx);
 
+enum records_form { RECORDS_SHORT, RECORDS_JSON, RECORDS_OCSF };
+/*
+ * The records of a file on standard output, a line each: the last `lines` of
+ * those asked for (0: all).
+ */
+int records_print(struct cli *c, const char *file, enum records_form form,
+    bool denied, size_t lines, struct err *e) MUST_USE;
+
 /* The option row that names a file in place of a sandbox. */
 #define RECORDS_FILE_OPT(field) \
 	{ \
-		.name = "file", .letter = 'f', .kind = OPT_STR, OPT(field), \
-		.value = "FILE", .hint = HINT_FILE, \
+		.name = "file", .kind = OPT_STR, OPT(field), .value = "FILE", \
+		.hint = HINT_FILE, \
 		.help = "Records that 'run --events' wrote, in place of a " \
 			"sandbox's" \
 	}

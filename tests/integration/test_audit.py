@@ -73,6 +73,20 @@ def test_an_allowed_request_names_its_rule(sandbox):
     assert ids == list(range(1, len(ids) + 1)), ids
 
 
+def test_the_records_of_a_run_are_shown_in_every_form(sandbox):
+    box = sandbox(policy=network(rest("api.github.com")))
+    out = box.run("sh", "-c", f"curl -sS -o /dev/null {ZEN}; curl -sS -X POST -d x {ZEN}")
+    shown = {how: cli("logs", "--file", box.events, "-o", how).stdout for how in ("text", "short", "json", "ocsf")}
+    assert shown["text"] == shown["short"] and len(shown["short"].splitlines()) == len(out.events), shown
+    assert re.search(r" M HTTP:POST DENIED /usr/bin/curl\(\d+\) -> POST https://api\.github\.com/zen \[policy:test\]", shown["short"])
+    assert [json.loads(line)["event_id"] for line in shown["json"].splitlines()] == [e["event_id"] for e in out.events]
+    assert [json.loads(line)["unmapped"]["event_id"] for line in shown["ocsf"].splitlines()] == [e["event_id"] for e in out.events]
+    denied = cli("logs", "--file", box.events, "--denied", "-n", "1", "-o", "json").stdout
+    assert json.loads(denied)["method"] == "POST"
+    wrong = cli("logs", "--file", box.events, "--follow")
+    assert wrong.returncode == 2, wrong
+
+
 # --- recorded
 
 def test_a_run_leaves_a_chain_and_every_change_is_named(sandbox, tmp_path):
