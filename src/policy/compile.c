@@ -433,6 +433,8 @@ snapshot_new(const struct policy *p, uint64_t generation, struct snapshot **out,
 		rc = compile_binaries(&c);
 	if (rc == 0)
 		rc = compile_keys(&c);
+	if (rc == 0)
+		c_index_ports(&c);
 	arena_fini(&c.tmp);
 	free(c.ops);
 	if (rc < 0) {

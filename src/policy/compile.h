@@ -58,4 +58,7 @@ int c_compile_ops(struct compiler *c, struct c_key *k, const struct pending *v,
 /* Once all keys are there. */
 void c_index_ops(struct compiler *c);
 
+/* ports.c */
+void c_index_ports(struct compiler *c);
+
 #endif

@@ -164,6 +164,12 @@ struct c_binary {
 	uint64_t *policies;
 };
 
+/* A port that some endpoint has. */
+struct c_port {
+	uint16_t port;
+	bool inspected; /* by one of them */
+};
+
 struct snapshot {
 	atomic_uint refs;
 	uint64_t generation;
@@ -181,6 +187,8 @@ struct snapshot {
 	struct strmap idmap; /* c_op_text to place in persisted */
 	struct c_persisted **persisted;
 	size_t npersisted;
+	struct c_port *ports; /* sorted */
+	size_t nports;
 	struct strmap binmap; /* exact path to place in binaries */
 	struct c_binary *binaries;
 	size_t nbinaries;

@@ -748,3 +748,29 @@ TEST(decide, snapshots_outlive_their_policy)
 	CHECK_STR(c.policy, "rest_api");
 	snapshot_unref(again);
 }
+
+/* --- ports ------------------------------------ */
+
+static const char port_policy[] =
+    "version: 1\n"
+    "network_policies:\n"
+    "  one:\n"
+    "    endpoints:\n"
+    "    - {host: api.example.com, ports: [443, 8443], protocol: rest, "
+    "access: full}\n"
+    "    - {host: db.example.com, port: 5432}\n"
+    "    - {host: 20.0.0.9, port: 80}\n"
+    "    binaries: [{path: /usr/bin/x}]\n";
+
+TEST(ports, say_whether_somebody_inspects)
+{
+	struct snapshot *s = must_compile("ports", port_policy);
+	bool inspected;
+
+	CHECK(policy_names_port(s, 443, &inspected) && inspected);
+	CHECK(policy_names_port(s, 8443, &inspected) && inspected);
+	CHECK(policy_names_port(s, 5432, &inspected) && !inspected);
+	CHECK(policy_names_port(s, 80, &inspected) && !inspected);
+	CHECK(!policy_names_port(s, 22, &inspected));
+	snapshot_unref(s);
+}
