@@ -118,7 +118,6 @@ static const int always[] = {
 	__NR_bind,
 	__NR_getsockname,
 	__NR_getpeername,
-	__NR_setsockopt,
 	__NR_getsockopt,
 	__NR_epoll_ctl,
 	__NR_epoll_pwait,
@@ -267,6 +266,23 @@ emit_one_of(struct filter *f, uint32_t nr, unsigned arg, uint32_t a, uint32_t b)
 	emit_ret(f, SECCOMP_RET_ALLOW);
 }
 
+/*
+ * setsockopt(2): rules of netfilter are set by it, too (SO_SET of iptables),
+ * on any socket of the namespace that they are for; they begin at 64, and
+ * nothing we need does.
+ */
+static void
+emit_setsockopt(struct filter *f)
+{
+	enum { FIRST_OF_NETFILTER = 64 };
+
+	emit_eq(f, __NR_setsockopt, 0, 4);
+	emit_load(f, arg_offset(2));
+	emit(f, BPF_JMP | BPF_JGE | BPF_K, 0, 1, FIRST_OF_NETFILTER);
+	emit_ret(f, RET_EPERM);
+	emit_ret(f, SECCOMP_RET_ALLOW);
+}
+
 static int
 enter_seccomp(struct err *e)
 {
@@ -287,6 +303,7 @@ enter_seccomp(struct err *e)
 		emit_ret(&f, SECCOMP_RET_KILL_PROCESS);
 	}
 	emit_socket(&f);
+	emit_setsockopt(&f);
 	emit_prot(&f, __NR_mmap);
 	emit_prot(&f, __NR_mprotect);
 	emit_one_of(&f, __NR_ioctl, 1, FIONBIO, FIONREAD);

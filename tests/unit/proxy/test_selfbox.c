@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -40,6 +41,15 @@ act_mptcp(void)
 
 	/* Absent from some kernels; then nothing to compare. */
 	return fd < 0 && errno == EPROTONOSUPPORT ? 0 : fd;
+}
+
+/* Another option of the same number, as what is refused needs a right. */
+static int
+act_netfilter(void)
+{
+	int on = 1, fd = socket(AF_INET6, SOCK_DGRAM, 0);
+
+	return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on));
 }
 
 static int
@@ -102,6 +112,7 @@ TEST(selfbox, takes_away_what_the_proxy_does_not_need)
 		{ "stat", act_stat },
 		{ "unix socket", act_unix },
 		{ "mptcp", act_mptcp },
+		{ "rules of netfilter", act_netfilter },
 		{ "executable memory", act_exec_memory },
 		{ "signal", act_signal_parent },
 		{ "fork", act_fork },
