@@ -1,5 +1,5 @@
 /*
- * accept: the two listeners that live in the sandbox's network namespace.
+ * accept: the sockets that live in the sandbox's network namespace.
  *
  * Caps: px->conns_max connections; what comes beyond is told 503 (a few at a
  * time, without work) or, when even those are many, waits in the backlog.  A
@@ -19,6 +19,7 @@
 enum { ACCEPT_BATCH = 64, BACKOFF_MS = 50, FILES_ELSE = 256 };
 
 static void on_listener(uv_poll_t *p, int status, int events);
+static void on_dns(uv_poll_t *p, int status, int events);
 
 static void
 arm(struct px *px, bool on)
@@ -31,6 +32,9 @@ arm(struct px *px, bool on)
 		(void)(on ? uv_poll_start(
 				&px->capture_poll, UV_READABLE, on_listener)
 			  : uv_poll_stop(&px->capture_poll));
+	if (px->answering)
+		(void)(on ? uv_poll_start(&px->dns_poll, UV_READABLE, on_dns)
+			  : uv_poll_stop(&px->dns_poll));
 	px->accept_paused = !on;
 }
 
@@ -63,13 +67,13 @@ too_many(struct px_conn *c)
 }
 
 static void
-take(struct px *px, int fd, enum px_mode mode)
+take(struct px *px, int fd, bool direct)
 {
-	struct px_conn *c = px_conn_new(px, fd, mode);
+	struct px_conn *c = px_conn_new(px, fd, direct);
 
 	if (c == NULL)
 		return;
-	if (mode != PX_MODE_CAPTURE && px->n_counted >= px->conns_max) {
+	if (px->n_counted >= px->conns_max) {
 		too_many(c);
 		return;
 	}
@@ -97,8 +101,7 @@ on_listener(uv_poll_t *p, int status UNUSED, int events UNUSED)
 		fd = accept4(capture ? px->capture : px->listener, NULL, NULL,
 		    SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
-			take(px, fd,
-			    capture ? PX_MODE_CAPTURE : PX_MODE_CONNECT);
+			take(px, fd, capture);
 			continue;
 		}
 		if (errno == EINTR || errno == ECONNABORTED)
@@ -114,21 +117,35 @@ on_listener(uv_poll_t *p, int status UNUSED, int events UNUSED)
 	}
 }
 
-static int
-watch(struct px *px, uv_poll_t *p, int fd, struct err *e)
+static void
+on_dns(uv_poll_t *p, int status UNUSED, int events UNUSED)
 {
-	int r, on = 1;
+	struct px *px = p->data;
 
+	px_dns_read(px);
+	/* Records that ctl does not take yet pause this as they pause
+	 * accepting. */
+	if (!px_events_full(&px->events))
+		return;
+	px_accept_pause(px, true);
+	(void)uv_timer_start(&px->accept_timer, on_backoff, BACKOFF_MS, 0);
+}
+
+/* One that is not there is left out. */
+static int
+watch(struct px *px, uv_poll_t *p, int fd, bool *on, struct err *e)
+{
+	int r;
+
+	if (fd < 0)
+		return 0;
 	if (fd_set_nonblock(fd, true, e) < 0)
 		return -1;
-	/* Accepted sockets inherit these; without the first an answer waits
-	 * for the client's delayed acknowledgement. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	r = uv_poll_init(&px->loop, p, fd);
 	if (r < 0)
 		return err_set(e, ERR_IO, "watch listener: %s", uv_strerror(r));
 	p->data = px;
+	*on = true;
 	return 0;
 }
 
@@ -141,21 +158,43 @@ px_conns_max(uint64_t files)
 	return (unsigned)MIN(MAX(n, 1), (uint64_t)PX_CONNS_MAX);
 }
 
-int
-px_listen(struct px *px, int listener, int capture, struct err *e)
+/* Accepted sockets inherit these; without the first an answer waits for the
+ * client's delayed acknowledgement. */
+static void
+set_options(int fd)
 {
-	px->listener = listener;
-	px->capture = capture;
+	int on = 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
+static bool
+is_v6(int fd)
+{
+	struct sockaddr_storage sa = { 0 };
+	socklen_t n = sizeof(sa);
+
+	return getsockname(fd, (struct sockaddr *)&sa, &n) == 0 &&
+	       sa.ss_family == AF_INET6;
+}
+
+int
+px_listen(struct px *px, const int fds[NET_NSOCKS], struct err *e)
+{
+	px->listener = fds[NET_SOCK_PROXY];
+	px->capture = fds[NET_SOCK_CAPTURE];
+	px->dns = fds[NET_SOCK_DNS];
+	px->dns_v6 = px->dns >= 0 && is_v6(px->dns);
+	set_options(px->listener);
+	set_options(px->capture);
 	(void)uv_timer_init(&px->loop, &px->accept_timer);
 	px->accept_timer.data = px;
-	if (watch(px, &px->listener_poll, listener, e) < 0)
+	if (watch(px, &px->listener_poll, px->listener, &px->listening, e) <
+		0 ||
+	    watch(px, &px->capture_poll, px->capture, &px->capturing, e) < 0 ||
+	    watch(px, &px->dns_poll, px->dns, &px->answering, e) < 0)
 		return -1;
-	px->listening = true;
-	if (capture >= 0) {
-		if (watch(px, &px->capture_poll, capture, e) < 0)
-			return -1;
-		px->capturing = true;
-	}
 	arm(px, true);
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "proxy/flow.h"
 
 /*
  * A deadline of 0 is set by the step itself.  What passes its deadline is
@@ -57,8 +58,10 @@ static const struct px_step {
 	[PX_RAW] = { "raw", px_raw, 0, 0, AUDIT_NKINDS, NULL, NULL },
 	[PX_LINGER] = { "linger", px_linger, 2000, 0, AUDIT_NKINDS, NULL,
 	    NULL },
-	[PX_CAPTURED] = { "captured", px_captured, 5000, 0, AUDIT_NKINDS, NULL,
+	[PX_CAPTURED] = { "captured", px_captured, 0, 0, AUDIT_NKINDS, NULL,
 	    NULL },
+	[PX_PEEK] = { "peek", px_peek, 0, 0, AUDIT_NKINDS, NULL, NULL },
+	[PX_DNS] = { "dns", px_dns_tcp, 10000, 0, AUDIT_NKINDS, NULL, NULL },
 };
 _Static_assert(ARRAY_LEN(steps) == PX_NSTEPS, "a row per step");
 
@@ -120,10 +123,6 @@ too_late(struct px_conn *c)
 	const struct px_step *s = &steps[c->step];
 	struct err e;
 
-	if (c->mode == PX_MODE_CAPTURE) {
-		px_close(c, true);
-		return PX_CLOSE;
-	}
 	if (c->step == PX_L7)
 		return c->l7->late(c);
 	/* A client that never said anything is owed nothing. */
@@ -174,7 +173,7 @@ px_run(struct px_conn *c)
 }
 
 struct px_conn *
-px_conn_new(struct px *px, int fd, enum px_mode mode)
+px_conn_new(struct px *px, int fd, bool direct)
 {
 	struct px_conn *c;
 	struct err e;
@@ -187,9 +186,9 @@ px_conn_new(struct px *px, int fd, enum px_mode mode)
 	}
 	c = NEW(struct px_conn);
 	c->px = px;
-	c->mode = mode;
+	c->direct = direct;
 	c->serial = ++px->serial;
-	c->id = (c->serial % (UINT32_MAX / PX_SLOTS)) * PX_SLOTS + slot;
+	c->id = (c->serial % (PX_FLOW_ID / PX_SLOTS)) * PX_SLOTS + slot;
 	c->dialed_fd = -1;
 	c->client = c->up = (struct px_end) {
 		.owner = c, .io = px->io, .wake = wake, .fd = -1
@@ -206,14 +205,14 @@ px_conn_new(struct px *px, int fd, enum px_mode mode)
 		px_close(c, true);
 		return NULL;
 	}
-	px_go(c, mode == PX_MODE_CAPTURE ? PX_CAPTURED : PX_READ_HEAD);
+	px_go(c, direct ? PX_CAPTURED : PX_READ_HEAD);
 	return c;
 }
 
 static void
 conn_free(struct px_conn *c)
 {
-	px_owners_free(c);
+	px_owners_free(&c->owners, &c->n_owners);
 	hx_hold_end(c);
 	hx_tap_end(c);
 	if (c->snap != NULL)

@@ -42,6 +42,8 @@ start_connect(struct px_conn *c, const struct h1_head *h, size_t head_n)
 		return px_refuse_head(c, 400, "connect", &e);
 	}
 	/* What follows the head are the first bytes of the tunnel. */
+	/* Some programs look the name up and then ask for the address. */
+	px_name_synthetic(c);
 	px_eat(&c->client, head_n);
 	px_go(c, PX_IDENTIFY);
 	return PX_MORE;
@@ -123,8 +125,12 @@ px_decide(struct px_conn *c)
 	px_pin(c);
 	c->judged = false;
 	px_set_policy(c, NULL, 0, -1);
-	if (!px_judge_conn(c, c->snap, &c->conn, &why))
-		return px_deny_conn(c, &why);
+	if (!px_judge_conn(c, c->snap, &c->conn, &why)) {
+		if (!px_wants_peek(c))
+			return px_deny_conn(c, &why);
+		px_go(c, PX_PEEK);
+		return PX_MORE;
+	}
 	c->judged = true;
 	px_set_policy(c, c->conn.policy, c->conn.endpoint, -1);
 	if (c->mode == PX_MODE_FORWARD)
@@ -147,7 +153,9 @@ px_answer(struct px_conn *c)
 							   : AUDIT_CONNECT,
 	    AUDIT_ALLOW, "", VIEW(""), VIEW(""));
 	c->event_done = true;
-	px_put(&c->client, VIEW("HTTP/1.1 200 Connection Established\r\n\r\n"));
+	if (!c->direct)
+		px_put(&c->client,
+		    VIEW("HTTP/1.1 200 Connection Established\r\n\r\n"));
 	if (c->conn.tls == POLICY_TLS_SKIP ||
 	    c->conn.protocol == POLICY_PROTO_SQL)
 		px_go(c, PX_RAW);

@@ -6,18 +6,20 @@
  */
 #include "proxy/px.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "proxy/flow.h"
 
 void
-px_owners_free(struct px_conn *c)
+px_owners_free(struct px_owner **owners, unsigned *n)
 {
-	for (unsigned i = 0; i < c->n_owners; i++)
-		free(c->owners[i].text);
-	free(take_ptr(c->owners));
-	c->n_owners = 0;
+	for (unsigned i = 0; i < *n; i++)
+		free((*owners)[i].text);
+	free(take_ptr(*owners));
+	*n = 0;
 }
 
 static int
@@ -37,11 +39,12 @@ fill_tuple(const struct px_conn *c, struct net_who *w, struct err *e)
 	b = addr_unmap(b);
 	/* A redirected client's own socket still names where it wanted to go.
 	 */
-	if (c->mode == PX_MODE_CAPTURE && c->chosen.family == a.family) {
-		b = c->chosen;
-		w->local_port = c->dst.port;
+	if (c->direct && c->orig.family == a.family) {
+		b = c->orig;
+		w->local_port = c->orig_port;
 	}
 	w->family = a.family;
+	w->protocol = IPPROTO_TCP;
 	memcpy(w->peer, a.b, sizeof(w->peer));
 	memcpy(w->local, b.b, sizeof(w->local));
 	return 0;
@@ -94,10 +97,6 @@ unknown(struct px_conn *c)
 	(void)snprintf(why.text, sizeof(why.text), "%s%s",
 	    c->n_owners > 0 ? "" : "failed to resolve peer binary: ",
 	    c->identity_err.text);
-	if (c->mode == PX_MODE_CAPTURE) {
-		px_go(c, PX_CAPTURED);
-		return PX_MORE;
-	}
 	px_pin(c);
 	return px_deny_conn(c, &why);
 }
@@ -105,10 +104,15 @@ unknown(struct px_conn *c)
 enum px_next
 px_identify(struct px_conn *c)
 {
+	/* Names are for every program; who asks is for the record only. */
+	if (c->identity_known && c->dns) {
+		px_go(c, PX_DNS);
+		return PX_MORE;
+	}
 	if (c->identity_known && c->identity_err.code != ERR_NONE)
 		return unknown(c);
 	if (c->identity_known) {
-		px_go(c, c->mode == PX_MODE_CAPTURE ? PX_CAPTURED : PX_DECIDE);
+		px_go(c, PX_DECIDE);
 		return PX_MORE;
 	}
 	c->client.reading = false;
@@ -123,17 +127,18 @@ text_of(const char *p, size_t max)
 	return (struct view) { p, strnlen(p, max) };
 }
 
-/* Copies what the message says into storage of the connection's. */
-static void
-keep_owner(struct px_conn *c, const struct net_identity *m)
+/* Copies what the message says into storage of its own. */
+void
+px_owner_add(
+    struct px_owner **owners, unsigned *n_owners, const struct net_identity *m)
 {
 	struct px_owner *o;
 	struct view parts[3 + NET_ANCESTORS];
 	size_t n = 0, total = 0;
 	char *at;
 
-	c->owners = mem_realloc(c->owners, c->n_owners + 1, sizeof(*o));
-	o = &c->owners[c->n_owners++];
+	*owners = mem_realloc(*owners, *n_owners + 1, sizeof(*o));
+	o = &(*owners)[(*n_owners)++];
 	*o = (struct px_owner) { .pid = m->pid };
 	parts[n++] = text_of(m->exe, sizeof(m->exe));
 	parts[n++] = text_of(m->sha256, sizeof(m->sha256));
@@ -161,6 +166,10 @@ px_identity_answer(struct px *px, const struct net_identity *m)
 {
 	struct px_conn *c = px->slot[m->id % PX_SLOTS];
 
+	if (m->id >= PX_FLOW_ID) {
+		px_flow_identity(px, m);
+		return;
+	}
 	/* The connection may have ended meanwhile. */
 	if (c == NULL || c->id != m->id || !c->who_sent || c->identity_known)
 		return;
@@ -168,15 +177,15 @@ px_identity_answer(struct px *px, const struct net_identity *m)
 		(void)err_set(&c->identity_err, ERR_NOT_FOUND, "%.*s",
 		    (int)strnlen(m->reason, sizeof(m->reason)), m->reason);
 		/* Only for the record: it is never asked about. */
-		px_owners_free(c);
+		px_owners_free(&c->owners, &c->n_owners);
 		if (m->sha256[0] != '\0')
-			keep_owner(c, m);
+			px_owner_add(&c->owners, &c->n_owners, m);
 	} else if (c->n_owners == PX_OWNERS_MAX) {
 		(void)err_set(&c->identity_err, ERR_LIMIT,
 		    "more than %d programs share the socket", PX_OWNERS_MAX);
-		px_owners_free(c);
+		px_owners_free(&c->owners, &c->n_owners);
 	} else {
-		keep_owner(c, m);
+		px_owner_add(&c->owners, &c->n_owners, m);
 	}
 	if (m->more && m->ok)
 		return;

@@ -17,8 +17,11 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "proxy/flow.h"
 #include "proxy/px.h"
 #include "proxy/selfbox.h"
+#include "proxy/synth.h"
+#include "proxy/told.h"
 
 enum { REASON_MAX = 900 };
 
@@ -131,12 +134,13 @@ on_policy(struct px *px, const union net_msg *m, int *fds, struct err *e)
 static int
 on_listen(struct px *px, const union net_msg *m, int *fds, struct err *e)
 {
-	int proxy = fd_take(&fds[0]);
-	int capture = m->listen.capture ? fd_take(&fds[1]) : -1;
+	int got[NET_NSOCKS];
 
 	if (px->listening)
 		return err_set(e, ERR_PROTO, "a second LISTEN");
-	return px_listen(px, proxy, capture, e);
+	for (unsigned i = 0; i < NET_NSOCKS; i++)
+		got[i] = i < m->listen.n ? fd_take(&fds[i]) : -1;
+	return px_listen(px, got, e);
 }
 
 static int
@@ -175,6 +179,14 @@ on_resolver(
 	return 0;
 }
 
+static int
+on_packets(struct px *px, const union net_msg *m, int *fds UNUSED,
+    struct err *e UNUSED)
+{
+	px_packets(px, (struct view) { m->packets.bytes, m->packets.n });
+	return 0;
+}
+
 /* Sizes, descriptors and directions are checked by net_recv. */
 static const struct ctl_rule {
 	enum net_type type;
@@ -185,6 +197,7 @@ static const struct ctl_rule {
 	{ NET_POLICY, 1, on_policy },
 	{ NET_IDENTITY, 0, on_identity },
 	{ NET_RESOLVER, 0, on_resolver },
+	{ NET_PACKETS, 0, on_packets },
 };
 
 static int
@@ -427,6 +440,7 @@ release(struct px *px)
 	for (unsigned i = 0; i < PX_SLOTS; i++)
 		if (px->slot[i] != NULL)
 			px_close(px->slot[i], true);
+	px_flows_free(px);
 	px_pool_free(px->pool);
 	if (px->resolver != NULL)
 		resolver_free(px->resolver);
@@ -436,13 +450,15 @@ release(struct px *px)
 	if (px->listening) {
 		fd_close(&px->listener);
 		fd_close(&px->capture);
+		fd_close(&px->dns);
 	}
 	px_io_free(px->io);
 	if (px->snap != NULL)
 		snapshot_unref(px->snap);
 	px_events_fini(&px->events);
 	buf_fini(&px->scratch);
-	capture_seen_free(px->seen);
+	synth_free(px->synth);
+	told_free(px->told);
 	free(px->received);
 	(void)close(px->ctl);
 	free(px);
@@ -460,6 +476,7 @@ net_main(int sock)
 	keep_only(sock);
 	px->ctl = sock;
 	px->received = NEW(union net_msg);
+	px->told = told_new();
 	px->scratch = BUF_INIT(H1_RESPONSE_HEAD_MAX + 8192);
 	if (uv_loop_init(&px->loop) < 0)
 		return 1;
@@ -468,6 +485,7 @@ net_main(int sock)
 		px->status = 1;
 	} else {
 		(void)uv_run(&px->loop, UV_RUN_DEFAULT);
+		px_flows_free(px); /* their records are not to be lost */
 		if (px->err.code != ERR_NONE)
 			give_up(px, &px->err);
 		else

@@ -69,10 +69,12 @@ enum px_step_id {
 	PX_RAW,
 	PX_LINGER,
 	PX_CAPTURED,
+	PX_PEEK,
+	PX_DNS,
 	PX_NSTEPS
 };
 
-enum px_mode { PX_MODE_CONNECT, PX_MODE_FORWARD, PX_MODE_CAPTURE };
+enum px_mode { PX_MODE_CONNECT, PX_MODE_FORWARD };
 
 /* An inspector of one protocol; rows in l7.def. */
 struct px_conn;
@@ -155,6 +157,15 @@ struct px_conn {
 	bool counted; /* against PX_CONNS_MAX */
 	bool waits_events; /* stopped until ctl takes records */
 
+	/* Of one that ignored the proxy (capture.c); its mode is CONNECT. */
+	bool direct;
+	bool by_address; /* and the address stands for no name */
+	bool peeked; /* what the client says first was looked at, */
+	bool plain_http; /* and is an HTTP request in the clear */
+	bool dns; /* it is a question to the policy DNS */
+	struct addr orig; /* where it wanted to go */
+	uint16_t orig_port;
+
 	uv_timer_t timer;
 	uint64_t deadline, timer_at; /* loop time, ms; 0: none */
 
@@ -213,9 +224,11 @@ struct px {
 	bool ctl_wants_write;
 	uv_prepare_t prepare;
 	uv_timer_t accept_timer; /* back-off after EMFILE */
-	int listener, capture;
-	uv_poll_t listener_poll, capture_poll;
-	bool listening, capturing;
+	/* -1 where there is none (enum net_sock). */
+	int listener, capture, dns;
+	uv_poll_t listener_poll, capture_poll, dns_poll;
+	bool listening, capturing, answering;
+	bool dns_v6; /* the sandbox has IPv6 */
 
 	struct snapshot *snap;
 	uint64_t generation;
@@ -246,13 +259,14 @@ struct px {
 	int status;
 	struct err err;
 
-	/* Bypass floods: the last distinct (program, address) pairs seen. */
-	struct capture_seen *seen;
+	struct synth *synth; /* NULL until the first name is answered */
+	struct told *told; /* refusals that were recorded lately */
+	struct px_flows *flows; /* NULL until the first */
 };
 
 /* conn.c */
 const char *px_step_name(enum px_step_id step);
-struct px_conn *px_conn_new(struct px *px, int fd, enum px_mode mode);
+struct px_conn *px_conn_new(struct px *px, int fd, bool direct);
 void px_go(struct px_conn *c, enum px_step_id step);
 void px_run(struct px_conn *c);
 void px_deadline(struct px_conn *c, uint64_t ms_from_now);
@@ -261,7 +275,8 @@ void px_deadline(struct px_conn *c, uint64_t ms_from_now);
 void px_close(struct px_conn *c, bool reset);
 
 /* accept.c */
-int px_listen(struct px *px, int listener, int capture, struct err *e) MUST_USE;
+/* fds by enum net_sock, -1 where there is none; taken over. */
+int px_listen(struct px *px, const int fds[NET_NSOCKS], struct err *e) MUST_USE;
 /* How many connections so many descriptors are enough for. */
 unsigned px_conns_max(uint64_t files);
 void px_accept_pause(struct px *px, bool pause);
@@ -270,7 +285,9 @@ void px_accept_pause(struct px *px, bool pause);
 enum px_next px_identify(struct px_conn *c);
 void px_identity_answer(struct px *px, const struct net_identity *m);
 void px_who_retry(struct px *px);
-void px_owners_free(struct px_conn *c);
+void px_owner_add(
+    struct px_owner **owners, unsigned *n, const struct net_identity *m);
+void px_owners_free(struct px_owner **owners, unsigned *n);
 struct view px_binary(const struct px_conn *c);
 
 /* judge.c */
@@ -330,6 +347,7 @@ enum px_next l7_http_run(struct px_conn *c);
 enum px_next px_raw(struct px_conn *c);
 
 /* reply.c */
+void px_put_ancestors(const struct px_owner *o, struct buf *out);
 enum px_next px_reply(struct px_conn *c, const struct deny *d);
 enum px_next px_linger(struct px_conn *c);
 enum px_next px_deny_conn(struct px_conn *c, const struct policy_reason *why);
@@ -354,6 +372,16 @@ void px_rejudge(struct px *px);
 enum px_next px_captured(struct px_conn *c);
 int capture_original(
     int fd, struct addr *out, uint16_t *port, struct err *e) MUST_USE;
-void capture_seen_free(struct capture_seen *s);
+/* A destination that is an address of synth.c becomes the name again. */
+void px_name_synthetic(struct px_conn *c);
+/* Whether it is worth a look at what a refused client says first. */
+bool px_wants_peek(const struct px_conn *c);
+enum px_next px_peek(struct px_conn *c);
+/* Datagrams that were refused, as nfnetlink_log tells it. */
+void px_packets(struct px *px, struct view msgs);
+
+/* dns.c */
+void px_dns_read(struct px *px);
+enum px_next px_dns_tcp(struct px_conn *c);
 
 #endif

@@ -8,11 +8,13 @@
 #include "audit/event.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "proxy/synth.h"
+#include "proxy/told.h"
 
 enum { SUGGESTION_MAX = 4096, NAMES_MAX = 512, ALERT_INTERNAL_ERROR = 80 };
 
-static void
-put_ancestors(const struct px_owner *o, struct buf *out)
+void
+px_put_ancestors(const struct px_owner *o, struct buf *out)
 {
 	for (size_t i = 0; i < o->who.n_ancestors; i++) {
 		if (i > 0)
@@ -48,6 +50,17 @@ put_one_line(struct buf *out, struct view v)
 			buf_putc(out, v.p[i]);
 }
 
+/* The address that the program itself connected to. */
+static struct view
+direct_to(const struct px_conn *c, char out[ADDR_TEXT_MAX + 16])
+{
+	char addr[ADDR_TEXT_MAX];
+
+	(void)snprintf(out, ADDR_TEXT_MAX + 16, "direct, to %s",
+	    c->orig.family != 0 ? addr_format(&c->orig, addr) : "-");
+	return view_of(out);
+}
+
 /* Who asked and where to. */
 static void
 put_connection(struct px_conn *c, struct audit_event *ev, struct buf *ancestors)
@@ -56,7 +69,7 @@ put_connection(struct px_conn *c, struct audit_event *ev, struct buf *ancestors)
 
 	ev->binary = px_binary(c);
 	if (o != NULL) {
-		put_ancestors(o, ancestors);
+		px_put_ancestors(o, ancestors);
 		ev->ancestors = buf_view(ancestors);
 		ev->pid = o->pid;
 		ev->sha256 = o->sha256;
@@ -102,6 +115,7 @@ record(struct px_conn *c, struct audit_event *ev)
 	AUTO_BUF struct buf ancestors = BUF_INIT(8192);
 	AUTO_BUF struct buf reason = BUF_INIT(POLICY_REASON_MAX * 2);
 	AUTO_BUF struct buf hint = BUF_INIT(SUGGESTION_MAX);
+	char text[ADDR_TEXT_MAX + 16];
 
 	if (!px_events_wants(&c->px->events, ev->action))
 		return;
@@ -109,6 +123,8 @@ record(struct px_conn *c, struct audit_event *ev)
 	ev->reason = buf_view(&reason);
 	put_connection(c, ev, &ancestors);
 	explain(c, ev, &hint);
+	if (c->direct)
+		ev->detail = direct_to(c, text);
 	px_events_add(&c->px->events, ev);
 	c->event_id = c->px->nearest_id = ev->event_id;
 }
@@ -181,6 +197,12 @@ px_reply(struct px_conn *c, const struct deny *d)
 	AUTO_BUF struct buf text = BUF_INIT(DENY_MAX);
 	struct deny told = *d;
 
+	/* It did not ask a proxy: an answer of one would be noise to it, unless
+	 * it is known to speak HTTP. */
+	if (c->direct && !c->plain_http && !c->tls && c->l7 == NULL) {
+		px_close(c, true);
+		return PX_CLOSE;
+	}
 	told.event_id = c->event_id;
 	if (c->event_id == c->px->nearest_id) {
 		told.nearest = view_of(c->px->nearest.where);
@@ -274,6 +296,35 @@ px_deny_dest(
 	return px_reply(c, &d);
 }
 
+/*
+ * What is recorded of a refused direct connection, or false: the same was a
+ * moment ago.  Its client may not even know that it is refused, and try again
+ * as fast as it can.
+ */
+static bool
+tell_direct(struct px_conn *c, const struct policy_reason *why,
+    char out[POLICY_REASON_MAX + 160])
+{
+	struct view parts[] = { VIEW("direct"), px_binary(c),
+		view_of(c->dst.host),
+		{ (const char *)&c->dst.port, sizeof(c->dst.port) } };
+	uint64_t held;
+	size_t n;
+
+	if (!told_tell(c->px->told, told_key(parts, ARRAY_LEN(parts)), false,
+		uv_now(&c->px->loop), &held))
+		return false;
+	n = (size_t)snprintf(out, POLICY_REASON_MAX + 160, "%s", why->text);
+	if (c->dst.literal && synth_is(&c->orig))
+		n += (size_t)snprintf(out + n, 100,
+		    "; the address stands for no name any more: look the name "
+		    "up again");
+	if (held > 0)
+		(void)snprintf(out + n, 50, "; %llu like it before",
+		    (unsigned long long)held);
+	return true;
+}
+
 /* The verdict over the connection was no. */
 enum px_next
 px_deny_conn(struct px_conn *c, const struct policy_reason *why)
@@ -283,8 +334,11 @@ px_deny_conn(struct px_conn *c, const struct policy_reason *why)
 	struct deny d = deny_l4(c, "policy_denied", &target);
 	const struct px_owner *o = asker(c);
 	bool forward = c->mode == PX_MODE_FORWARD;
+	char told[POLICY_REASON_MAX + 160];
 
-	d.detail = view_of(why->text);
+	if (c->direct && !tell_direct(c, why, told))
+		return px_reply(c, &d);
+	d.detail = view_of(c->direct ? told : why->text);
 	/* No rule helps a program that was changed. */
 	if (o != NULL && c->identity_err.code == ERR_NONE)
 		policy_suggest(c->snap, &o->who, d.host, d.port,

@@ -33,6 +33,11 @@ refuse(struct px_conn *c, enum audit_kind kind, const char *stage,
     const char *reason)
 {
 	px_event(c, kind, AUDIT_DENY, stage, view_of(reason), VIEW(""));
+	/* There is nothing for it to read. */
+	if (c->direct && px_out_pending(&c->client) == 0) {
+		px_close(c, true);
+		return PX_CLOSE;
+	}
 	px_go(c, PX_LINGER);
 	return PX_MORE;
 }
@@ -128,8 +133,8 @@ read_hello(struct px_conn *c, bool late)
 		char why[HELLO_SNI_MAX + 64];
 
 		(void)snprintf(why, sizeof(why),
-		    "server name '%s' differs from the CONNECT host",
-		    hello.sni);
+		    "server name '%s' differs from the %s host", hello.sni,
+		    c->direct ? "looked-up" : "CONNECT");
 		return refuse_tls(c, ALERT_UNRECOGNIZED_NAME, why);
 	}
 	c->tls = true;

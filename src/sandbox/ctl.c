@@ -197,6 +197,27 @@ watch_net(struct ctl *c)
 	watch_one(&c->net_poll, &c->net_events, want, on_net);
 }
 
+static void
+on_packets(uv_poll_t *p, int status UNUSED, int events UNUSED)
+{
+	struct ctl *c = p->data;
+
+	ctl_read_packets(c);
+	ctl_watch(c);
+}
+
+/* They come last: while anything else waits for net, the kernel keeps them. */
+static void
+watch_packets(struct ctl *c)
+{
+	bool want =
+	    c->state == CTL_ISOLATED && c->net_sock >= 0 && c->to_net.n == 0;
+
+	if (c->packets >= 0)
+		watch_one(&c->packets_poll, &c->packets_events,
+		    want ? UV_READABLE : 0, on_packets);
+}
+
 void
 ctl_watch(struct ctl *c)
 {
@@ -208,6 +229,7 @@ ctl_watch(struct ctl *c)
 	}
 	watch_owner(c);
 	watch_net(c);
+	watch_packets(c);
 	if (c->state == CTL_DRAINING && c->net_sock < 0) {
 		if (c->m.hdr.type != SESSION_STATE)
 			ctl_send_state(c, SESSION_ENDING);
@@ -379,8 +401,9 @@ ctl_main(net_main_fn *net_main)
 	c = NEW(struct ctl);
 	c->sock = CTL_SOCK;
 	c->state = CTL_STARTING;
-	c->net_sock = c->listen_proxy = c->listen_capture = -1;
-	c->diag = c->proc = c->trust = -1;
+	c->net_sock = c->packets = c->diag = c->proc = c->trust = -1;
+	for (size_t i = 0; i < NET_NSOCKS; i++)
+		c->sockets[i] = -1;
 	outq_init(&c->to_owner);
 	outq_init(&c->to_net);
 	status = serve(c, net_main);

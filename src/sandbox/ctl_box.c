@@ -342,15 +342,17 @@ put_trust(struct ctl *c, struct err *e)
 }
 
 static void
-hand_listeners(struct ctl *c)
+hand_sockets(struct ctl *c)
 {
-	int fds[2] = { c->listen_proxy, c->listen_capture };
+	unsigned n = 0;
 
+	while (n < NET_NSOCKS && c->sockets[n] >= 0)
+		n++;
 	memset(&c->n.listen, 0, sizeof(c->n.listen));
-	c->n.listen.capture = c->listen_capture >= 0;
-	ctl_to_net(c, NET_LISTEN, fds, 1u + c->n.listen.capture);
-	fd_close(&c->listen_proxy);
-	fd_close(&c->listen_capture);
+	c->n.listen.n = (uint8_t)n;
+	ctl_to_net(c, NET_LISTEN, c->sockets, n);
+	for (unsigned i = 0; i < n; i++)
+		fd_close(&c->sockets[i]);
 }
 
 void
@@ -366,7 +368,11 @@ ctl_try_isolate(struct ctl *c)
 	}
 	(void)uv_timer_stop(&c->deadline);
 	c->identity = identity_new(&c->loop, c->diag, c->proc, on_identity, c);
-	hand_listeners(c);
+	hand_sockets(c);
+	c->packets_poll.data = c;
+	if (c->packets >= 0 &&
+	    uv_poll_init(&c->loop, &c->packets_poll, c->packets) < 0)
+		fd_close(&c->packets);
 	c->state = CTL_ISOLATED;
 	ctl_send_state(c, SESSION_ISOLATED);
 	for (size_t i = 0; i < CTL_COMMANDS_MAX; i++)
@@ -380,12 +386,12 @@ static void
 on_ready(struct ctl *c, const struct spawn_event *ev)
 {
 	c->ready = true;
-	c->listen_proxy = ev->listen_proxy;
-	c->listen_capture = ev->listen_capture;
+	memcpy(c->sockets, ev->sockets, sizeof(c->sockets));
+	c->packets = ev->packets;
 	c->diag = ev->diag;
 	c->proc = ev->proc;
 	c->report = ev->report;
-	if (c->listen_proxy < 0 || c->proc < 0)
+	if (c->sockets[NET_SOCK_PROXY] < 0 || c->proc < 0)
 		ctl_fail(c, "the sandbox came without its listener");
 	else
 		ctl_try_isolate(c);

@@ -75,7 +75,9 @@ struct ctl {
 	struct spawn *spawn;
 	uv_poll_t spawn_poll;
 	bool ready;
-	int listen_proxy, listen_capture, diag, proc;
+	int sockets[NET_NSOCKS], packets, diag, proc;
+	uv_poll_t packets_poll;
+	int packets_events;
 	struct sbx_report report;
 	struct identity *identity;
 	bool warmed; /* the program asked for is being hashed */
@@ -133,6 +135,8 @@ int ctl_start(struct ctl *c, net_main_fn *net_main, struct err *e);
 void ctl_to_net(struct ctl *c, enum net_type type, const int *fds,
     unsigned nfds); /* sends c->n */
 void ctl_read_net(struct ctl *c);
+/* The log of refused packets: on to net, as it is. */
+void ctl_read_packets(struct ctl *c);
 void ctl_net_gone(struct ctl *c);
 
 /* ctl_box.c: the sandbox and its commands. */

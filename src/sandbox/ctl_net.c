@@ -4,7 +4,9 @@
  * net meets hostile bytes, so it is believed in one thing only: what it says
  * about traffic.  Records are passed on as they are; ctl does not parse them.
  */
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
 #include "sandbox/ctl_impl.h"
@@ -91,6 +93,26 @@ on_failed(struct ctl *c, const union net_msg *m)
 	(void)snprintf(
 	    text, sizeof(text), "the proxy failed\n%.900s", m->failed.text);
 	ctl_fail(c, text);
+}
+
+void
+ctl_read_packets(struct ctl *c)
+{
+	enum { BATCH = 16 };
+	struct net_packets *m = &c->n.packets;
+
+	for (unsigned i = 0; i < BATCH && c->to_net.n == 0; i++) {
+		ssize_t n =
+		    recv(c->packets, m->bytes, sizeof(m->bytes), MSG_DONTWAIT);
+
+		if (n < 0 && errno == ENOBUFS)
+			continue; /* more than fit; its rate says as much */
+		if (n <= 0)
+			return;
+		m->n = (uint32_t)n;
+		m->pad = 0;
+		ctl_to_net(c, NET_PACKETS, NULL, 0);
+	}
 }
 
 static void (*const net_handlers[])(struct ctl *, const union net_msg *) = {

@@ -352,8 +352,8 @@ static void
 nftables(struct doctor *d)
 {
 	struct doctor_row *r = row(d, "nftables", "nf_tables", DOCTOR_OK,
-	    "connections that ignore the proxy are recorded, not only "
-	    "refused");
+	    "programs that ignore the proxy work, and names resolve, where the "
+	    "policy allows it");
 	struct outcome o;
 
 	if (untried(d, r))
@@ -364,6 +364,31 @@ nftables(struct doctor *d)
 		return;
 	r->verdict = DOCTOR_DEGRADED;
 	SAY(r->remedy, "sudo modprobe -a nf_tables nft_chain_nat nft_redir");
+}
+
+static int
+packet_log(struct err *e)
+{
+	AUTO_CLOSE int log = -1;
+
+	return capture(e) < 0 ? -1 : nft_log(3129, &log, e);
+}
+
+static void
+nfnetlink_log(struct doctor *d)
+{
+	struct doctor_row *r = row(d, "nfnetlink_log", "Packet log", DOCTOR_OK,
+	    "UDP that is refused is recorded, not only refused");
+	struct outcome o;
+
+	if (untried(d, r))
+		return;
+	o = try(CLONE_NEWNET, packet_log);
+	SAY(r->found, "%.150s", o.ok ? "packets can be logged" : o.text);
+	if (o.ok)
+		return;
+	r->verdict = DOCTOR_DEGRADED;
+	SAY(r->remedy, "sudo modprobe -a nfnetlink_log nft_log nft_limit");
 }
 
 static int
@@ -539,7 +564,7 @@ doctor_run(struct doctor *d)
 {
 	static void (*const checks[])(struct doctor *) = { kernel, namespaces,
 		apparmor, proc, landlock, seccomp, cgroups, overlays, nftables,
-		idmap, subuid, container, sandbox };
+		nfnetlink_log, idmap, subuid, container, sandbox };
 
 	*d = (struct doctor) { .usable = 1 };
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++)

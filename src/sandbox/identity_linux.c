@@ -34,7 +34,7 @@ static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
 /* The addresses of `who`, IPv4 when both are v4 or v4-mapped. */
 struct tuple {
-	bool v4;
+	bool v4, udp;
 	uint8_t peer[16], local[16];
 	uint16_t peer_port, local_port;
 };
@@ -43,6 +43,7 @@ static struct tuple
 tuple_of(const struct net_who *w)
 {
 	struct tuple t = { .v4 = w->family == 4,
+		.udp = w->protocol == IPPROTO_UDP,
 		.peer_port = w->peer_port,
 		.local_port = w->local_port };
 
@@ -57,11 +58,44 @@ tuple_of(const struct net_who *w)
 	return t;
 }
 
+/*
+ * The kernel's question: for TCP from the socket's side; for UDP "src and dst
+ * are swapped for historical reasons" (net/ipv4/udp_diag.c).
+ */
+static struct inet_diag_sockid
+diag_id(const struct tuple *t)
+{
+	struct inet_diag_sockid id = { .idiag_sport = htons(t->peer_port),
+		.idiag_dport = htons(t->local_port),
+		.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE } };
+	size_t len = t->v4 ? 4 : 16;
+
+	memcpy(id.idiag_src, t->udp ? t->local : t->peer, len);
+	memcpy(id.idiag_dst, t->udp ? t->peer : t->local, len);
+	if (t->udp) {
+		id.idiag_sport = htons(t->local_port);
+		id.idiag_dport = htons(t->peer_port);
+	}
+	return id;
+}
+
+/*
+ * Of TCP only the exact pair counts, as the kernel falls back to listeners; a
+ * datagram's socket need not be connected.
+ */
+static bool
+is_asked(const struct inet_diag_msg *m, const struct tuple *t)
+{
+	if (m->id.idiag_sport != htons(t->peer_port))
+		return false;
+	return t->udp || (m->id.idiag_dport == htons(t->local_port) &&
+			     m->idiag_state != TCP_LISTEN);
+}
+
 uint64_t
 id_inode_diag(int diag, const struct net_who *who)
 {
 	struct tuple t = tuple_of(who);
-	size_t len = t.v4 ? 4 : 16;
 	struct {
 		struct nlmsghdr h;
 		struct inet_diag_req_v2 r;
@@ -70,12 +104,9 @@ id_inode_diag(int diag, const struct net_who *who)
 		    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 		    .nlmsg_flags = NLM_F_REQUEST },
 		.r = { .sdiag_family = t.v4 ? AF_INET : AF_INET6,
-		    .sdiag_protocol = IPPROTO_TCP,
+		    .sdiag_protocol = t.udp ? IPPROTO_UDP : IPPROTO_TCP,
 		    .idiag_states = ~0U,
-		    .id = { .idiag_sport = htons(t.peer_port),
-			.idiag_dport = htons(t.local_port),
-			.idiag_cookie = { INET_DIAG_NOCOOKIE,
-			    INET_DIAG_NOCOOKIE } } },
+		    .id = diag_id(&t) },
 	};
 	union {
 		struct nlmsghdr h;
@@ -86,8 +117,6 @@ id_inode_diag(int diag, const struct net_who *who)
 
 	if (diag < 0)
 		return 0;
-	memcpy(ask.r.id.idiag_src, t.peer, len);
-	memcpy(ask.r.id.idiag_dst, t.local, len);
 	/* An answer nobody took, of an earlier question, must not be ours. */
 	while (recv(diag, &got, sizeof(got), MSG_DONTWAIT) >= 0)
 		continue;
@@ -98,12 +127,7 @@ id_inode_diag(int diag, const struct net_who *who)
 	    got.h.nlmsg_type != SOCK_DIAG_BY_FAMILY)
 		return 0;
 	m = NLMSG_DATA(&got.h);
-	/* The kernel falls back to listeners: only the exact pair counts. */
-	if (m->id.idiag_sport != htons(t.peer_port) ||
-	    m->id.idiag_dport != htons(t.local_port) ||
-	    m->idiag_state == TCP_LISTEN)
-		return 0;
-	return m->idiag_inode;
+	return is_asked(m, &t) ? m->idiag_inode : 0;
 }
 
 /* Hexadecimal address of /proc/net/tcp: 32-bit words in host order. */
@@ -176,6 +200,8 @@ id_inode_proc(int proc, const struct net_who *who)
 	uint8_t peer[16], local[16];
 	uint64_t inode = 0;
 
+	if (t.udp)
+		return 0; /* of whom it matters less: they get no further */
 	memcpy(peer, mapped, 12);
 	memcpy(local, mapped, 12);
 	if (t.v4) {

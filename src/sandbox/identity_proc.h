@@ -58,7 +58,7 @@ struct id_found {
  * the loop.
  */
 uint64_t id_inode_diag(int diag, const struct net_who *who);
-/* The same from /proc/1/net/tcp and tcp6, where sock_diag is not there. */
+/* The same of TCP from /proc/1/net/tcp and tcp6, without sock_diag. */
 uint64_t id_inode_proc(int proc, const struct net_who *who);
 
 /*

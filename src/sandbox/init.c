@@ -202,19 +202,20 @@ say_ready(const struct making *k, struct err *e)
 	const struct box *b = k->b;
 	union spawn_msg m = { 0 };
 	struct spawn_m_ready *r = &m.ready;
-	int fds[4] = { k->net.diag, k->root.proc, k->net.proxy,
-		k->net.capture };
+	int fds[3 + NET_NSOCKS] = { k->net.diag, k->root.proc, k->net.proxy,
+		k->net.capture, k->net.dns, k->net.packets };
 
 	r->rootless = geteuid() != 0 && !b->ids.range;
 	r->seccomp = 1;
-	r->capture = k->net.captured;
+	r->sockets = k->net.captured ? NET_NSOCKS : NET_SOCK_PROXY + 1;
+	r->packets = k->net.packets >= 0;
 	r->landlock_abi = k->rules.landlock >= 0 ? k->abi : 0;
 	(void)snprintf(r->cgroup, sizeof(r->cgroup), "%s", shapes[b->cg.shape]);
 	cgroup_text(&b->cg, b->plan->memory_max, b->plan->pids_max, r->limits,
 	    sizeof(r->limits));
 	say_missing(k, r->missing, sizeof(r->missing));
 	return spawn_msg_send(
-	    b->sock, &m, SPAWN_M_READY, fds, k->net.captured ? 4 : 3, e);
+	    b->sock, &m, SPAWN_M_READY, fds, 2u + r->sockets + r->packets, e);
 }
 
 /* Everything inherited but what init itself needs. */

@@ -1,6 +1,7 @@
 #include "sandbox/netmsg.h"
 
 #include <assert.h>
+#include <netinet/in.h>
 #include <stddef.h>
 
 #include "sandbox/msg.h"
@@ -24,7 +25,7 @@ listen_ok(const void *msg, unsigned nfds)
 {
 	const struct net_listen *m = msg;
 
-	return m->capture <= 1 && nfds == 1u + m->capture;
+	return net_socks_ok(m->n) && nfds == m->n;
 }
 
 static bool
@@ -32,7 +33,8 @@ who_ok(const void *msg, unsigned nfds UNUSED)
 {
 	const struct net_who *m = msg;
 
-	return m->family == 4 || m->family == 6;
+	return (m->family == 4 || m->family == 6) &&
+	       (m->protocol == IPPROTO_TCP || m->protocol == IPPROTO_UDP);
 }
 
 static bool
@@ -41,6 +43,14 @@ identity_ok(const void *msg, unsigned nfds UNUSED)
 	const struct net_identity *m = msg;
 
 	return m->ok <= 1 && m->more <= 1 && m->n_ancestors <= NET_ANCESTORS;
+}
+
+static bool
+packets_ok(const void *msg, unsigned nfds UNUSED)
+{
+	const struct net_packets *m = msg;
+
+	return m->n > 0;
 }
 
 static bool
@@ -68,8 +78,8 @@ static const struct msg_rule net_rules[] = {
 	    .ok = start_ok,
 	    .text = { MSG_TEXT(net_start, proxy_addr),
 		MSG_TEXT(net_start, servers) } },
-	[NET_LISTEN] = { ROW(net_listen), FROM_CTL, .fds_min = 1, .fds_max = 2,
-	    .ok = listen_ok },
+	[NET_LISTEN] = { ROW(net_listen), FROM_CTL, .fds_min = 1,
+	    .fds_max = NET_NSOCKS, .ok = listen_ok },
 	[NET_POLICY] = { ROW(net_policy), FROM_CTL, .fds_min = 1,
 	    .fds_max = 1 },
 	[NET_IDENTITY] = { ROW(net_identity), FROM_CTL, .ok = identity_ok,
@@ -79,6 +89,9 @@ static const struct msg_rule net_rules[] = {
 		MSG_TEXT(net_identity, cmdline) } },
 	[NET_RESOLVER] = { ROW(net_resolver), FROM_CTL,
 	    .text = { MSG_TEXT(net_resolver, servers) } },
+	[NET_PACKETS] = { ROW(net_packets), FROM_CTL,
+	    .n_at = offsetof(struct net_packets, n),
+	    .data_at = offsetof(struct net_packets, bytes), .ok = packets_ok },
 	[NET_CA] = { ROW(net_ca), FROM_NET, .n_at = offsetof(struct net_ca, n),
 	    .data_at = offsetof(struct net_ca, pem), .ok = ca_ok },
 	[NET_POLICY_STATUS] = { ROW(net_policy_status), FROM_NET,

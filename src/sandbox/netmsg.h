@@ -8,10 +8,10 @@
  * than the listeners, this one and what it dials.
  *
  *   ctl                              net
- *   START(proxy, capture listener,   ->
- *         policy, trust bundle)
+ *   START(policy, trust bundle)      ->
  *                                    <-  CA(pem)        once
- *   LISTEN(proxy, capture)           ->  when the namespace stands
+ *   LISTEN(sockets)                  ->  when the namespace stands
+ *   PACKETS(netlink messages)        ->
  *   POLICY(generation)               ->
  *                                    <-  POLICY_STATUS(generation)
  *                                    <-  WHO(id, tuple)
@@ -25,6 +25,7 @@
 #ifndef SANDBOX_NETMSG_H
 #define SANDBOX_NETMSG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -38,16 +39,36 @@ enum {
 	NET_PEM_MAX = 4096,
 	NET_PATH_MAX = 512,
 	NET_ANCESTORS = 16, /* nearest; more are cut and said in `cut` */
-	NET_SERVERS_MAX = 256
+	NET_SERVERS_MAX = 256,
+	NET_PACKETS_MAX = 8192
 };
+
+/*
+ * The sockets made inside the sandbox's network namespace and served by net,
+ * in the order in which they travel.  The first is always there, the others
+ * when nf_tables redirects to them.
+ */
+enum net_sock {
+	NET_SOCK_PROXY, /* TCP listener */
+	NET_SOCK_CAPTURE, /* TCP listener */
+	NET_SOCK_DNS, /* UDP */
+	NET_NSOCKS
+};
+/* Whether so many can have come. */
+static inline bool
+net_socks_ok(unsigned n)
+{
+	return n == NET_SOCK_PROXY + 1 || n == NET_NSOCKS;
+}
 
 enum net_type {
 	/* ctl to net */
 	NET_START = 1, /* fds: policy text, trust bundle (PEM) */
-	NET_LISTEN, /* fds: proxy listener, capture listener */
+	NET_LISTEN, /* fds: by enum net_sock */
 	NET_POLICY, /* fds: policy text */
 	NET_IDENTITY,
 	NET_RESOLVER, /* nameservers changed */
+	NET_PACKETS, /* what nfnetlink_log said of refused packets */
 	/* net to ctl */
 	NET_CA = 64,
 	NET_POLICY_STATUS,
@@ -73,7 +94,7 @@ struct net_start {
 
 struct net_listen {
 	struct net_hdr hdr;
-	uint8_t capture; /* the second descriptor is there */
+	uint8_t n; /* of enum net_sock, that many */
 	uint8_t pad[7];
 };
 
@@ -87,12 +108,23 @@ struct net_resolver {
 	char servers[NET_SERVERS_MAX];
 };
 
-/* The connection as net sees it: peer = the sandbox's end, local = ours. */
+/* Unread: of all that ctl could open, this socket is kept from net, as who
+ * holds it can also set rules, where the kernel takes them from the user. */
+struct net_packets {
+	struct net_hdr hdr;
+	uint32_t n, pad;
+	char bytes[NET_PACKETS_MAX];
+};
+
+/*
+ * The connection, or the datagram's socket, as net sees it: peer = the
+ * sandbox's end, local = where it is connected to.
+ */
 struct net_who {
 	struct net_hdr hdr;
 	uint32_t id;
 	uint8_t family; /* 4 or 6 */
-	uint8_t pad;
+	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	uint16_t peer_port, local_port;
 	uint8_t pad2[2];
 	uint8_t peer[16], local[16];
@@ -145,6 +177,7 @@ union net_msg {
 	struct net_policy policy;
 	struct net_identity identity;
 	struct net_resolver resolver;
+	struct net_packets packets;
 	struct net_ca ca;
 	struct net_policy_status policy_status;
 	struct net_who who;

@@ -262,9 +262,11 @@ add_generated(struct plan *p, struct err *e)
 	    add_file(p, "/etc/hosts", hosts, e) < 0 ||
 	    add_file(p, "/etc/hostname", hostname, e) < 0)
 		return -1;
-	/* The proxy resolves.  A query ends at once, nobody listening. */
+	/* The proxy answers, whatever address is asked; without nf_tables
+	 * nobody does, and a query ends at once. */
 	if (add_file(p, "/etc/resolv.conf",
-		"nameserver 127.0.0.1\noptions timeout:1 attempts:1\n", e) < 0)
+		"nameserver " SBX_PROXY_ADDR "\noptions timeout:2 attempts:2\n",
+		e) < 0)
 		return -1;
 	return add_file(p, "/etc/nsswitch.conf",
 	    "passwd: files\ngroup: files\nshadow: files\n"

@@ -18,6 +18,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "sandbox/netmsg.h"
 
 enum sbx_mount_kind {
 	SBX_BIND_RO, /* host path, read-only, nosuid, nodev */
@@ -96,7 +97,8 @@ struct spawn_event {
 	int exec_errno; /* EXITED without having run: errno of exec or chdir */
 	bool oom;
 	int pty_master; /* STARTED; the caller's */
-	int listen_proxy, listen_capture; /* READY; the caller's; -1: none */
+	int sockets[NET_NSOCKS]; /* READY; the caller's; -1: none */
+	int packets; /* READY: nfnetlink_log of refused packets; -1: none */
 	int diag; /* READY: NETLINK_SOCK_DIAG socket made inside */
 	int proc; /* READY: O_PATH directory of the sandbox's own /proc */
 	struct sbx_report report;

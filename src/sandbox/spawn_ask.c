@@ -115,12 +115,13 @@ fill_ready(struct spawn_event *ev, const struct spawn_m_ready *m, int *fds)
 	ev->type = SPAWN_READY;
 	ev->diag = fd_take(&fds[0]);
 	ev->proc = fd_take(&fds[1]);
-	ev->listen_proxy = fd_take(&fds[2]);
-	if (m->capture)
-		ev->listen_capture = fd_take(&fds[3]);
+	for (unsigned i = 0; i < m->sockets; i++)
+		ev->sockets[i] = fd_take(&fds[2 + i]);
+	if (m->packets)
+		ev->packets = fd_take(&fds[2 + m->sockets]);
 	ev->report.rootless = m->rootless != 0;
 	ev->report.seccomp = m->seccomp != 0;
-	ev->report.capture = m->capture != 0;
+	ev->report.capture = m->sockets > NET_SOCK_CAPTURE;
 	ev->report.landlock_abi = m->landlock_abi;
 	(void)snprintf(
 	    ev->report.cgroup, sizeof(ev->report.cgroup), "%s", m->cgroup);
@@ -179,8 +180,8 @@ spawn_read(struct spawn *s, struct spawn_event *ev, struct err *e)
 
 	*ev = (struct spawn_event) { .type = SPAWN_GONE,
 		.pty_master = -1,
-		.listen_proxy = -1,
-		.listen_capture = -1,
+		.sockets = { -1, -1, -1 },
+		.packets = -1,
 		.diag = -1,
 		.proc = -1 };
 	if (s->gone)

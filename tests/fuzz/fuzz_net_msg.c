@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 static bool
 is_known(enum net_side self, unsigned type)
 {
-	return self == NET_SIDE_NET ? type >= NET_START && type <= NET_RESOLVER
+	return self == NET_SIDE_NET ? type >= NET_START && type <= NET_PACKETS
 				    : type >= NET_CA && type <= NET_FAILED;
 }
 
@@ -50,8 +50,10 @@ check_taken(enum net_side self, union net_msg *m, size_t got, unsigned nfds)
 		for (unsigned i = 0; i < m->identity.n_ancestors; i++)
 			assert(strlen(m->identity.ancestors[i]) < NET_PATH_MAX);
 	}
+	if (m->hdr.type == NET_PACKETS)
+		assert(m->packets.n <= NET_PACKETS_MAX && m->packets.n > 0);
 	if (m->hdr.type == NET_LISTEN)
-		assert(nfds == 1u + m->listen.capture);
+		assert(nfds == m->listen.n && net_socks_ok(nfds));
 }
 
 int

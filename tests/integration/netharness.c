@@ -172,7 +172,7 @@ on_message(void)
 static void
 start(void)
 {
-	int pair[2], fds[2];
+	int pair[2], fds[NET_NSOCKS];
 	unsigned nfds;
 	int got[FD_MSG_MAX];
 	struct err e;
@@ -218,10 +218,11 @@ start(void)
 	memset(&h.m, 0, sizeof(h.m));
 	fds[0] = listener(h.port);
 	fds[1] = listener(h.port + 1);
-	h.m.listen.capture = 1;
-	send_msg(NET_LISTEN, fds, 2);
-	(void)close(fds[0]);
-	(void)close(fds[1]);
+	fds[2] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	h.m.listen.n = NET_NSOCKS;
+	send_msg(NET_LISTEN, fds, h.m.listen.n);
+	for (unsigned i = 0; i < h.m.listen.n; i++)
+		(void)close(fds[i]);
 }
 
 static void

@@ -181,8 +181,9 @@ box_end(struct test_box *b)
 	if (b->up) {
 		fd_close(&b->ready.diag);
 		fd_close(&b->ready.proc);
-		fd_close(&b->ready.listen_proxy);
-		fd_close(&b->ready.listen_capture);
+		for (size_t i = 0; i < NET_NSOCKS; i++)
+			fd_close(&b->ready.sockets[i]);
+		fd_close(&b->ready.packets);
 	}
 	(void)nftw(b->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

@@ -88,8 +88,9 @@ struct conn {
 static struct conn
 conn_open(int family)
 {
-	struct conn c = { .who = {
-			      .id = 5, .family = family == AF_INET ? 4 : 6 } };
+	struct conn c = { .who = { .id = 5,
+			      .family = family == AF_INET ? 4 : 6,
+			      .protocol = IPPROTO_TCP } };
 	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6,
 		.sin6_addr = IN6ADDR_LOOPBACK_INIT };
 	struct sockaddr_in a4 = { .sin_family = AF_INET,

@@ -1,5 +1,6 @@
 #include "sandbox/netmsg.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@ TEST(netmsg, who_and_identity_travel)
 	int s[2], fds[FD_MSG_MAX];
 	union net_msg m = { .who = { .id = 9,
 				.family = 6,
+				.protocol = IPPROTO_UDP,
 				.peer_port = 4242 } },
 		      got;
 	unsigned n;
@@ -51,6 +53,8 @@ TEST(netmsg, net_cannot_say_what_ctl_says)
 					(uint32_t)sizes[i] } };
 		struct err e;
 
+		if (rows[i] == NET_LISTEN)
+			m.listen.n = NET_SOCK_PROXY + 1;
 		CHECK_INT(
 		    net_check(NET_SIDE_NET, &m, sizes[i], nfds[i], &e), ==, 0);
 		CHECK_INT(
@@ -62,14 +66,18 @@ TEST(netmsg, descriptors_are_counted)
 {
 	union net_msg m = { .listen = { .hdr = { NET_VERSION, NET_LISTEN,
 					    sizeof(struct net_listen) },
-				.capture = 1 } };
+				.n = NET_NSOCKS } };
 	struct err e;
 
-	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.listen), 2, &e), ==, 0);
+	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.listen), 3, &e), ==, 0);
 	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.listen), 1, &e), ==, -1);
-	m.listen.capture = 0;
+	m.listen.n = NET_SOCK_CAPTURE + 1; /* captured, and names unknown */
 	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.listen), 2, &e), ==, -1);
+	m.listen.n = 0;
 	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.listen), 0, &e), ==, -1);
+	m.listen.n = NET_SOCK_PROXY + 1;
+	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.listen), 2, &e), ==, -1);
+	CHECK_INT(net_check(NET_SIDE_NET, &m, sizeof(m.listen), 1, &e), ==, 0);
 }
 
 TEST(netmsg, refuses_absurd_counts)
@@ -83,7 +91,12 @@ TEST(netmsg, refuses_absurd_counts)
 	    net_check(NET_SIDE_NET, &m, sizeof(m.identity), 0, &e), ==, -1);
 	m.who = (struct net_who) { .hdr = { NET_VERSION, NET_WHO,
 				       sizeof(struct net_who) },
-		.family = 5 };
+		.family = 5,
+		.protocol = IPPROTO_TCP };
+	CHECK_INT(net_check(NET_SIDE_CTL, &m, sizeof(m.who), 0, &e), ==, -1);
+	m.who.family = 4;
+	CHECK_INT(net_check(NET_SIDE_CTL, &m, sizeof(m.who), 0, &e), ==, 0);
+	m.who.protocol = IPPROTO_ICMP;
 	CHECK_INT(net_check(NET_SIDE_CTL, &m, sizeof(m.who), 0, &e), ==, -1);
 	m.ca = (struct net_ca) { .hdr = { NET_VERSION, NET_CA,
 				     offsetof(struct net_ca, pem) },

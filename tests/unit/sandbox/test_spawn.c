@@ -388,10 +388,10 @@ TEST(spawn, has_no_network_but_the_passed_listeners)
 	(void)snprintf(want, sizeof(want), "0 %d 0 0 %d %d\n", ECONNREFUSED,
 	    ECONNREFUSED, ECONNREFUSED);
 	CHECK_STR(b.out, want);
-	fd = accept_one(b.ready.listen_proxy);
+	fd = accept_one(b.ready.sockets[NET_SOCK_PROXY]);
 	CHECK(fd >= 0);
 	fd_close(&fd);
-	fd = accept_one(b.ready.listen_capture);
+	fd = accept_one(b.ready.sockets[NET_SOCK_CAPTURE]);
 	CHECK(fd >= 0);
 	{
 		struct sockaddr_in to = { 0 };
