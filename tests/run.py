@@ -170,8 +170,7 @@ def run_pytest(mode, staged, agents_dir, args, count, inside, paths):
            "OPENSHELL": f"{staged}/prefix/bin/openshell",
            "OPENSHELL_TEST_STAGE": str(staged), "OPENSHELL_TEST_MODE": mode,
            "OPENSHELL_TEST_AGENTS": str(agents_dir or ""), **sanitizer_env(args)}
-    sizes = [f"OPENSHELL_TEST_{what}" for what in ("SEED", "KILLS", "NAMES", "TUNNELS")]
-    env.update((k, os.environ[k]) for k in sizes if k in os.environ)
+    env.update((k, os.environ[k]) for k in ("OPENSHELL_TEST_SEED", "OPENSHELL_TEST_KILLS", "OPENSHELL_TEST_NAMES") if k in os.environ)
     command = become(mode)
     if inside:
         command += [f"{staged}/script/testnet", "--add", "load.example.test", "--"]

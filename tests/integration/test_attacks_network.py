@@ -145,9 +145,16 @@ def test_a16_rebinding_dials_only_what_was_checked(sandbox):
 
 def test_a19_hosts_file_in_the_sandbox_has_no_effect(sandbox):
     box = sandbox(policy=network(rest("api.github.com")))
-    out = box.run("sh", "-c", "echo 10.0.5.9 api.github.com >> /etc/hosts; echo nameserver 20.0.0.20 > /etc/resolv.conf;"
-                  " curl -sSf https://api.github.com/zen")
+    edit = ("(echo 10.0.5.9 api.github.com >> /etc/hosts; echo nameserver 20.0.0.20 > /etc/resolv.conf;"
+            " echo hosts: dns > /etc/nsswitch.conf) 2>&1;")
+    out = box.run("sh", "-c", edit + " curl -sSf https://api.github.com/zen")
     assert out.code == 0 and "logically" in out.stdout, out
+    assert out.stdout.count("Read-only file system") == 3, out
+    # Nor for a program that ignores the proxy, whatever address it believes in and whomever it asks.
+    out = box.run("curl", "-sSf", "--noproxy", "*", "--connect-to", "api.github.com:443:10.0.5.9:443",
+                  "https://api.github.com/zen")
+    assert out.code == 0 and "logically" in out.stdout, out
+    assert out.event("L7_REQUEST", action="allow", host="api.github.com", detail="direct, to 10.0.5.9"), out
 
 
 def test_a13_undeclared_names_are_not_asked_for(github):
@@ -157,6 +164,8 @@ def test_a13_undeclared_names_are_not_asked_for(github):
     assert out.code == 0
     added = (TESTNET / "dns.log").read_text()[len(dns):]
     assert "secret" not in added, added
+    refused = {e["host"] for e in out.event("DNS_REFUSED", action="deny", stage="dns")}
+    assert {"secret.evil.example.test", "secret3.evil.example.test"} <= refused, out
 
 
 # HTTP/1
@@ -424,19 +433,24 @@ def test_declared_private_address_works_with_allowed_ips(sandbox):
 
 # Programs that ignore the proxy
 
-def test_a_connection_that_ignores_the_proxy_is_recorded_and_refused(github):
-    before = len(upstream_requests("api.github.com"))
-    out = github.run("curl", "-sS", "--noproxy", "*", "--resolve", "api.github.com:443:20.0.0.10",
+def test_a_connection_that_ignores_the_proxy_is_judged_by_the_name_it_says(github):
+    """Whatever address it is for, the name's own is dialled."""
+    out = github.run("curl", "-sS", "--noproxy", "*", "--resolve", "api.github.com:443:20.0.0.20",
                      "https://api.github.com/zen")
+    assert out.code == 0 and "logically" in out.stdout, out
+    assert out.event("L7_REQUEST", action="allow", host="api.github.com", detail="direct, to 20.0.0.20"), out
+    before = len(canary_lines())
+    out = github.run("curl", "-sS", "--noproxy", "*", "--resolve", "evil.example.test:443:20.0.0.20",
+                     "https://evil.example.test/")
     assert out.code != 0, out
-    seen = out.event("BYPASS_DETECT", action="deny", host="20.0.0.10", port=443)
+    seen = out.event("CONNECT", action="deny", host="evil.example.test", port=443)
     assert len(seen) == 1 and seen[0]["binary"].endswith("curl"), out
-    assert len(upstream_requests("api.github.com")) == before
+    assert len(canary_lines()) == before
 
 
 def test_a20_udp_and_icmp_are_refused_at_once(github):
     script = ("import socket,time\nt=time.time()\n"
-              "for port in (53,123,443,3478,5353):\n"
+              "for port in (137,123,443,3478,5353,5355):\n"
               "  s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n  s.settimeout(5)\n"
               "  try:\n    s.connect(('20.0.0.20',port)); s.send(b'x'); s.recv(10); print('ANSWERED')\n"
               "  except ConnectionRefusedError: print('refused')\n"
@@ -446,7 +460,9 @@ def test_a20_udp_and_icmp_are_refused_at_once(github):
               "  except OSError: print('refused')\n"
               "print('quick' if time.time()-t < 4 else 'slow')")
     out = github.run("/usr/bin/python3", "-c", script)
-    assert out.stdout.split() .count("refused") == 7 and "quick" in out.stdout, out
+    assert out.stdout.split().count("refused") == 8 and "quick" in out.stdout, out
+    assert sorted(e["port"] for e in out.event("BYPASS_DETECT", action="deny", host="20.0.0.20")) == \
+        [123, 137, 443, 3478, 5353, 5355], out
 
 
 def test_audit_forwards_and_records(sandbox):

@@ -16,9 +16,7 @@ from harness import network, rest, tree, until
 
 PYTHON = "/usr/bin/python3"
 HOST, PORT = "load.example.test", 7000
-# Ten thousand, the attack's number, take minutes: a program is looked for among all open files of
-# the sandbox, so each tunnel makes the next one dearer.
-TUNNELS = int(os.environ.get("OPENSHELL_TEST_TUNNELS", 1500))
+TUNNELS = 10000
 
 @pytest.fixture
 def many_files():
@@ -109,8 +107,8 @@ sys.stdin.readline()
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_idle_tunnels(sandbox, many_files):
-    """OPENSHELL_TEST_TUNNELS of them: the memory they take is stated; a request beside them is served, and so is a neighbour's."""
+def test_ten_thousand_idle_tunnels(sandbox, many_files):
+    """The memory they take is stated; a request beside them is served, and so is a neighbour's."""
     policy = network({"host": HOST, "port": PORT}, rest("api.github.com"))
     with Silent() as origin:
         box = sandbox(policy=policy)

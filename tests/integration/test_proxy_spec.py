@@ -917,6 +917,7 @@ put("a", read_all(s).hex())
 def test_direct_connections_of_either_family_are_recorded(sandbox):
     box = sandbox(policy=network(rest("files.example.test")))
     answers, out = inside(box, """
+datagrams = []  # their sockets stay open until they are asked about
 for a in ("20.0.0.16", "2a0e:7e57::8", "::ffff:20.0.0.16", "10.0.5.9"):
     t = time.monotonic()
     s = socket.socket(socket.AF_INET6 if ":" in a else socket.AF_INET); s.settimeout(20)
@@ -927,17 +928,23 @@ for a in ("20.0.0.16", "2a0e:7e57::8", "::ffff:20.0.0.16", "10.0.5.9"):
 for a in ("20.0.0.20", "2a0e:7e57::8"):
     t = time.monotonic()
     s = socket.socket(socket.AF_INET6 if ":" in a else socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(20)
+    datagrams.append(s)
     try:
         s.connect((a, 443)); s.send(b"x"); s.recv(10); put("udp " + a, "answered", 0)
     except OSError as e:
         put("udp " + a, type(e).__name__, time.monotonic() - t)
+time.sleep(0.5)
 """)
     assert all(v[1] < 2 for v in answers.values()), answers
     assert all(v[0] in ("ConnectionResetError", "ConnectionRefusedError") for n, v in answers.items()
                if not n.startswith("udp")), answers
     assert "answered" not in [v[0] for v in answers.values()], answers
-    seen = out.event("BYPASS_DETECT", action="deny", stage="bypass", port=443)
+    seen = out.event("CONNECT", action="deny", stage="connect", port=443)
     assert [e["host"] for e in seen] == ["20.0.0.16", "2a0e:7e57::8", "20.0.0.16", "10.0.5.9"] or \
         [e["host"] for e in seen] == ["20.0.0.16", "2a0e:7e57::8", "10.0.5.9"], out
-    assert all(e["reason"].startswith("direct connection bypassed HTTP CONNECT proxy")
-               and e["binary"].startswith("/usr/bin/python3") for e in seen), out
+    assert all("is not allowed by any policy" in e["reason"] and e["detail"] == f"direct, to {e['host']}"
+               for e in seen), out
+    packets = out.event("BYPASS_DETECT", action="deny", stage="bypass", port=443)
+    assert [e["host"] for e in packets] == ["20.0.0.20", "2a0e:7e57::8"], out
+    assert all(e["reason"].startswith("UDP does not leave the sandbox") for e in packets), out
+    assert all(e["binary"].startswith("/usr/bin/python3") for e in seen + packets), out
