@@ -117,10 +117,27 @@ px_set_policy(struct px_conn *c, const char *key, unsigned endpoint, int rule)
 		    "endpoints[%u].rules[%d]", endpoint, rule);
 }
 
+/*
+ * Attack: data in the labels of a name that only a wildcard allows, which is
+ * asked for outside now.  The bounds are those of the policy DNS, so that they
+ * hold whether or not the program looks it up first.
+ */
+static int
+bound_name(struct px_conn *c, struct err *e)
+{
+	struct view host = view_of(c->dst.host);
+	struct addr v4, v6;
+
+	if (c->dst.literal || policy_names(c->snap, host) == POLICY_NAME_EXACT)
+		return 0;
+	return px_name(c->px, host, true, &v4, &v6, e);
+}
+
 enum px_next
 px_decide(struct px_conn *c)
 {
 	struct policy_reason why;
+	struct err e;
 
 	px_pin(c);
 	c->judged = false;
@@ -131,8 +148,11 @@ px_decide(struct px_conn *c)
 		px_go(c, PX_PEEK);
 		return PX_MORE;
 	}
-	c->judged = true;
 	px_set_policy(c, c->conn.policy, c->conn.endpoint, -1);
+	if (bound_name(c, &e) < 0)
+		return px_fail(c, 403, AUDIT_CONNECT, "connect",
+		    "policy_denied", e.text, &e);
+	c->judged = true;
 	if (c->mode == PX_MODE_FORWARD)
 		return px_forward_judge(c);
 	px_go(c, PX_RESOLVE);

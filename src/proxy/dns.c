@@ -40,6 +40,16 @@ refuse(struct verdict *v, enum dns_rcode rcode, const char *why)
 	(void)snprintf(v->refused, sizeof(v->refused), "%.300s", why);
 }
 
+int
+px_name(struct px *px, struct view host, bool pattern, struct addr *v4,
+    struct addr *v6, struct err *e)
+{
+	if (px->synth == NULL)
+		px->synth = synth_new();
+	return synth_give(
+	    px->synth, host, pattern, uv_now(&px->loop), v4, v6, e);
+}
+
 /* A well-formed query for an existing name. */
 static void
 give(struct px *px, const struct dns_query *q, bool pattern, struct verdict *v)
@@ -47,10 +57,7 @@ give(struct px *px, const struct dns_query *q, bool pattern, struct verdict *v)
 	struct addr v4, v6;
 	struct err e;
 
-	if (px->synth == NULL)
-		px->synth = synth_new();
-	if (synth_give(px->synth, view_of(q->name), pattern, uv_now(&px->loop),
-		&v4, &v6, &e) < 0) {
+	if (px_name(px, view_of(q->name), pattern, &v4, &v6, &e) < 0) {
 		refuse(v, DNS_REFUSED, e.text);
 		return;
 	}

@@ -381,6 +381,9 @@ enum px_next px_peek(struct px_conn *c);
 void px_packets(struct px *px, struct view msgs);
 
 /* dns.c */
+/* As synth_give. */
+int px_name(struct px *px, struct view host, bool pattern, struct addr *v4,
+    struct addr *v6, struct err *e) MUST_USE;
 void px_dns_read(struct px *px);
 enum px_next px_dns_tcp(struct px_conn *c);
 

@@ -453,6 +453,26 @@ sys.stdin.readline()
     assert (TESTNET / "dns.log").read_text() == before
 
 
+def test_a14_names_of_a_wildcard_are_bounded_through_the_proxy_too(sandbox):
+    before = (TESTNET / "dns.log").read_text()
+    answers, out = inside(sandbox(policy=WILD), r"""
+seen = {}
+def connect(name):
+    s = dial("10.200.0.1", 3128); s.sendall(f"CONNECT {name}:443 HTTP/1.1\r\nHost: {name}:443\r\n\r\n".encode())
+    return end(s).split()[1]
+for i in range(400):
+    status = connect(os.urandom(8).hex() + ".wild.example.test"); seen[status] = seen.get(status, 0) + 1
+put("seen", seen)
+put("long", connect(".".join(["a" * 60] * 2) + ".deep.example.test"), connect("x" * 63 + ".deep.example.test"))
+""")
+    seen = answers["seen"][0]
+    assert set(seen) == {"502", "403"} and 100 <= seen["502"] < 350, (answers, out)
+    asked = {n for n in re.findall(r"[0-9a-f]{16}\.wild\.example\.test", (TESTNET / "dns.log").read_text()[len(before):])}
+    assert len(asked) == seen["502"], (len(asked), seen)
+    assert answers["long"][0] == "403", answers
+    assert any("only a wildcard allows" in e["reason"] for e in out.event("CONNECT", action="deny")), out
+
+
 def test_a_name_appears_and_disappears_with_the_policy(sandbox):
     box = sandbox(policy=network(rest("api.github.com")))
     process = box.start("/usr/bin/python3", "-c", INSIDE + r"""
