@@ -58,6 +58,28 @@ utf8_span(struct view v)
 	return at;
 }
 
+/*
+ * Some two bytes complete it: which second bytes are valid depends on the
+ * first, but the least or the greatest of them always is.
+ */
+bool
+utf8_unfinished(struct view v)
+{
+	static const char fill[][4] = { "\x80\x80\x80", "\xbf\xbf\xbf" };
+	char text[4];
+	uint32_t cp;
+
+	if (v.n == 0 || v.n > 3)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(fill); i++) {
+		memcpy(text, v.p, v.n);
+		memcpy(text + v.n, fill[i], sizeof(text) - v.n);
+		if (utf8_decode((struct view) { text, 4 }, &cp) > v.n)
+			return true;
+	}
+	return false;
+}
+
 struct view
 utf8_clip(struct view v, size_t max)
 {

@@ -19,6 +19,8 @@ utf8_valid(struct view v)
 {
 	return utf8_span(v) == v.n;
 }
+/* A character of which the last bytes are missing, and nothing else. */
+bool utf8_unfinished(struct view v) MUST_USE;
 /* The longest prefix of at most `max` bytes that does not cut a character. */
 struct view utf8_clip(struct view v, size_t max) MUST_USE;
 
