@@ -56,6 +56,7 @@ ws_inflate_feed(struct ws_inflate *z, struct view in, bool last, struct buf *to,
     size_t room, uint64_t *total)
 {
 	char piece[PIECE];
+	bool bomb;
 	int r;
 
 	z->in += in.n;
@@ -68,21 +69,24 @@ ws_inflate_feed(struct ws_inflate *z, struct view in, bool last, struct buf *to,
 		z->z.avail_out = sizeof(piece);
 		r = inflate(&z->z, Z_SYNC_FLUSH);
 		n = sizeof(piece) - z->z.avail_out;
+		if (to != NULL)
+			buf_put(to, (struct view) { piece, MIN(n, room) });
+		if (n > room)
+			return WS_INFLATE_BOMB;
+		z->out += n;
+		*total += n;
+		room -= n;
 		/* A final block (Z_STREAM_END) ends the stream, not the
 		 * message; receivers differ in what they make of the rest. */
 		if (r != Z_OK && r != Z_BUF_ERROR)
 			return WS_INFLATE_BAD;
-		z->out += n;
-		*total += n;
-		if (n > room ||
-		    (z->out > RATIO_FREE && z->out / RATIO_MAX > z->in))
-			return WS_INFLATE_BOMB;
-		room -= n;
-		if (to != NULL)
-			buf_put(to, (struct view) { piece, n });
 	} while (z->z.avail_in > 0 || z->z.avail_out == 0);
 	if (!last)
 		return WS_INFLATE_OK;
+	/* Over whole messages, so that it does not depend on how they came. */
+	bomb = z->out > RATIO_FREE && z->out / RATIO_MAX > z->in;
 	z->in = z->out = 0;
-	return between_blocks(z) ? WS_INFLATE_OK : WS_INFLATE_BAD;
+	if (!between_blocks(z))
+		return WS_INFLATE_BAD;
+	return bomb ? WS_INFLATE_BOMB : WS_INFLATE_OK;
 }

@@ -228,6 +228,11 @@ inflate_piece(struct ws_rx *rx, struct view piece, bool last)
 	    rx->assemble ? WS_TEXT_MAX - rx->text.n
 			 : WS_BINARY_MAX - (size_t)rx->bytes,
 	    &rx->bytes);
+	/* What came out before a fault is looked at first, so that the code
+	 * does not depend on how the bytes came. */
+	if (rx->assemble && r != WS_INFLATE_OK &&
+	    check_utf8(rx, buf_view(&rx->text), false) < 0)
+		return -1;
 	switch (r) {
 	case WS_INFLATE_OK:
 		return 0;
