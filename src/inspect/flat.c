@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/mem.h"
-
 struct walk {
 	const struct jdoc *d;
 	struct arena *a;
@@ -42,55 +40,6 @@ put_name(struct walk *w, struct view key)
 	}
 }
 
-static int
-lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
-}
-
-/* Sorted so that names which are alike stand side by side. */
-static int
-by_fold(const void *a, const void *b)
-{
-	const struct view *x = a, *y = b;
-	size_t n = MIN(x->n, y->n);
-
-	for (size_t i = 0; i < n; i++) {
-		int c = lower(x->p[i]), d = lower(y->p[i]);
-
-		if (c != d)
-			return c - d;
-	}
-	return x->n < y->n ? -1 : x->n > y->n;
-}
-
-/*
- * ASCII letters only by sorting; a name with the two letters beyond ASCII
- * that fold into it counts as alike to any, which is too strict and rare.
- */
-static bool
-any_alike(const struct jdoc *d, const struct jdoc_node *object)
-{
-	AUTO_FREE struct view *names = NULL;
-	size_t n = 0;
-
-	names = mem_calloc(object->n > 0 ? object->n : 1, sizeof(*names));
-	JDOC_EACH(m, d, object)
-	{
-		for (size_t i = 0; i + 1 < m->key.n; i++)
-			if (memcmp(m->key.p + i, "\xc5\xbf", 2) == 0 ||
-			    (i + 2 < m->key.n &&
-				memcmp(m->key.p + i, "\xe2\x84\xaa", 3) == 0))
-				return true;
-		names[n++] = m->key;
-	}
-	qsort(names, n, sizeof(*names), by_fold);
-	for (size_t i = 1; i < n; i++)
-		if (jdoc_name_like(names[i - 1], names[i]))
-			return true;
-	return false;
-}
-
 /* Depth is bounded by JDOC_DEPTH_MAX. */
 static int
 walk(struct walk *w, const struct jdoc_node *v)
@@ -101,8 +50,6 @@ walk(struct walk *w, const struct jdoc_node *v)
 
 	if (v->type != JDOC_OBJECT && v->type != JDOC_ARRAY)
 		return put_pair(w, v);
-	if (v->type == JDOC_OBJECT && any_alike(w->d, v))
-		w->out->ambiguous = true;
 	JDOC_EACH(m, w->d, v)
 	{
 		if (v->type == JDOC_OBJECT) {
@@ -134,6 +81,78 @@ leaves(const struct jdoc *d, const struct jdoc_node *v)
 	return n;
 }
 
+/* As jdoc_name_like compares, with an order. */
+static int
+by_fold(const void *a, const void *b)
+{
+	const struct flat_pair *x = a, *y = b;
+	struct view p = x->name, q = y->name;
+
+	while (p.n > 0 && q.n > 0) {
+		uint32_t c = 0, d = 0;
+		size_t i = jdoc_fold(p, &c), j = jdoc_fold(q, &d);
+
+		if (c != d)
+			return c < d ? -1 : 1;
+		p = view_slice(p, i, p.n);
+		q = view_slice(q, j, q.n);
+	}
+	if (p.n != q.n)
+		return p.n < q.n ? -1 : 1;
+	return view_cmp(x->name, y->name);
+}
+
+/* v[from] to v[to] have alike names, the same ones side by side. */
+static int
+cross(struct walk *w, const struct flat_pair *v, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++) {
+		if (i > from && view_eq(v[i].name, v[i - 1].name))
+			continue;
+		for (size_t j = from; j < to; j++) {
+			if (view_eq(v[i].name, v[j].name))
+				continue;
+			if (w->out->n == FLAT_PAIRS_MAX)
+				return err_set(w->e, ERR_LIMIT,
+				    "too many parameters that differ only by "
+				    "case");
+			w->out->v[w->out->n++] =
+			    (struct flat_pair) { v[i].name, v[j].value };
+		}
+	}
+	return 0;
+}
+
+/* Gives values of alike names to each other; the order of pairs is kept. */
+static int
+share_values(struct walk *w)
+{
+	size_t n = w->out->n, from = 0;
+	struct flat_pair *sorted, *all;
+
+	sorted = ARENA_ARRAY(w->a, n, struct flat_pair);
+	memcpy(sorted, w->out->v, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), by_fold);
+	for (size_t i = 1; i < n && from == 0; i++)
+		if (!view_eq(sorted[i - 1].name, sorted[i].name) &&
+		    jdoc_name_like(sorted[i - 1].name, sorted[i].name))
+			from = i;
+	if (from == 0)
+		return 0;
+	all = ARENA_ARRAY(w->a, FLAT_PAIRS_MAX, struct flat_pair);
+	memcpy(all, w->out->v, n * sizeof(*all));
+	w->out->v = all;
+	from = 0;
+	for (size_t i = 1; i <= n; i++) {
+		if (i < n && jdoc_name_like(sorted[from].name, sorted[i].name))
+			continue;
+		if (cross(w, sorted, from, i) < 0)
+			return -1;
+		from = i;
+	}
+	return 0;
+}
+
 int
 flat_new(const struct jdoc *d, const struct jdoc_node *v, struct arena *a,
     struct flat *out, struct err *e)
@@ -152,5 +171,7 @@ flat_new(const struct jdoc *d, const struct jdoc_node *v, struct arena *a,
 		return 0;
 	w.cap = MIN(leaves(d, v), (size_t)FLAT_PAIRS_MAX);
 	out->v = ARENA_ARRAY(a, w.cap, struct flat_pair);
-	return walk(&w, v);
+	if (walk(&w, v) < 0)
+		return -1;
+	return out->n < 2 ? 0 : share_values(&w);
 }

@@ -8,6 +8,10 @@
  * front, so that no literal name can pass for a path.  The items of a list
  * all have the list's name; those of a list that is the whole have their
  * index.  Empty objects and lists give no pair.
+ *
+ * Attack: {"path": "/ok", "Path": "/etc"} to a server that ignores case and
+ * takes the last.  A pair whose name differs from another's only by case is
+ * there under that name too: whoever asks for one sees the values of both.
  */
 #ifndef INSPECT_FLAT_H
 #define INSPECT_FLAT_H
@@ -23,11 +27,6 @@ struct flat_pair {
 struct flat {
 	struct flat_pair *v;
 	size_t n;
-	/*
-	 * Two members of one object, of those that pairs are named by, differ
-	 * only by case: a server that ignores it may take either.
-	 */
-	bool ambiguous;
 };
 
 /* Storage is `a`'s; `v` NULL gives none.  ERR_LIMIT beyond the bounds. */

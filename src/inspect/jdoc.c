@@ -481,22 +481,31 @@ jdoc_is_integer(const struct jdoc_node *v)
 	       view_find(v->str, 'e') < 0 && view_find(v->str, 'E') < 0;
 }
 
-static uint32_t
-fold(uint32_t cp)
+/* A byte that is no UTF-8 stands for itself, beyond all characters. */
+size_t
+jdoc_fold(struct view v, uint32_t *folded)
 {
+	uint32_t cp = 0;
+	size_t n = utf8_decode(v, &cp);
+
+	if (n == 0) {
+		*folded = 0x110000u + (unsigned char)v.p[0];
+		return 1;
+	}
 	if (cp >= 'A' && cp <= 'Z')
-		return cp | 0x20;
-	return cp == 0x17f ? 's' : cp == 0x212a ? 'k' : cp;
+		cp |= 0x20;
+	*folded = cp == 0x17f ? 's' : cp == 0x212a ? 'k' : cp;
+	return n;
 }
 
 bool
 jdoc_name_like(struct view a, struct view b)
 {
 	while (a.n > 0 && b.n > 0) {
-		uint32_t x = 0, y = 0;
-		size_t i = utf8_decode(a, &x), j = utf8_decode(b, &y);
+		uint32_t x, y;
+		size_t i = jdoc_fold(a, &x), j = jdoc_fold(b, &y);
 
-		if (i == 0 || j == 0 || fold(x) != fold(y))
+		if (x != y)
 			return false;
 		a = view_slice(a, i, a.n);
 		b = view_slice(b, j, b.n);

@@ -79,6 +79,8 @@ bool jdoc_is_integer(const struct jdoc_node *v);
  * which U+017F is also an s and U+212A also a k.
  */
 bool jdoc_name_like(struct view a, struct view b);
+/* The first character as that reader compares it, and its bytes. */
+size_t jdoc_fold(struct view v, uint32_t *folded);
 
 /*
  * The first member whose name is not one of `names` but may be taken for one
