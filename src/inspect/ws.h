@@ -115,8 +115,10 @@ struct ws_event {
 MUST_USE ssize_t ws_rx_feed(struct ws_rx *rx, struct view in, struct buf *out,
     struct ws_event *ev, unsigned *code, struct err *e);
 
-/* Between frames: another frame may be put in front of what follows. */
-bool ws_rx_at_boundary(const struct ws_rx *rx);
+/* What went to `out` ends with a whole frame: another one may follow it. */
+bool ws_rx_sends_whole(const struct ws_rx *rx);
+/* Bytes of the message that is being assembled, or was given last. */
+size_t ws_rx_held(const struct ws_rx *rx);
 /* A message of text is being assembled. */
 bool ws_rx_assembling(const struct ws_rx *rx);
 

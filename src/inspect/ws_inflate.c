@@ -10,7 +10,7 @@ enum {
 	PIECE = 16 << 10,
 	/* DEFLATE reaches 1032; text that is meant seriously does not. */
 	RATIO_MAX = 256,
-	RATIO_FREE = 64 << 10 /* not looked at below this much output */
+	RATIO_FREE = 1 << 20 /* not looked at below this much output */
 };
 
 struct ws_inflate {

@@ -78,9 +78,15 @@ ws_rx_free(struct ws_rx *rx)
 }
 
 bool
-ws_rx_at_boundary(const struct ws_rx *rx)
+ws_rx_sends_whole(const struct ws_rx *rx)
 {
-	return !rx->in_payload && rx->n_head == 0;
+	return !rx->in_payload || rx->assemble || (rx->frame.opcode & 8) != 0;
+}
+
+size_t
+ws_rx_held(const struct ws_rx *rx)
+{
+	return rx->wire.n + rx->text.n;
 }
 
 bool

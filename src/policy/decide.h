@@ -218,6 +218,10 @@ struct policy_op {
 	struct view service; /* GRPC: package.Service */
 	const struct policy_param *params; /* CALL */
 	size_t n_params;
+	/* CALL: not this call, but whether some call with these parameters and
+	 * others may be allowed: what rules say of parameters that are not
+	 * here is left out. */
+	bool some_call;
 	struct view type; /* GRAPHQL: query, mutation, subscription */
 	struct view name; /* GRAPHQL: of the operation; empty: anonymous */
 	const struct view *fields; /* GRAPHQL: root fields, aliases resolved,

@@ -33,12 +33,23 @@ any_glob(const struct glob *const *g, size_t n, struct view v)
 	return false;
 }
 
+static bool
+op_has(const struct policy_op *op, struct view name)
+{
+	for (size_t i = 0; i < op->n_params; i++)
+		if (view_eq(op->params[i].name, name))
+			return true;
+	return false;
+}
+
 /* To allow: at least one value, and every one.  To deny: one. */
 static bool
 param_matches(const struct c_query *q, const struct policy_op *op, bool deny)
 {
-	bool seen = false;
+	bool seen = op->some_call && !op_has(op, q->name);
 
+	if (seen)
+		return !deny;
 	for (size_t i = 0; i < op->n_params; i++) {
 		bool yes;
 

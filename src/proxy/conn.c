@@ -11,6 +11,7 @@
  */
 #include "proxy/hx.h"
 #include "proxy/px.h"
+#include "proxy/ws.h"
 
 #include <stdlib.h>
 
@@ -56,6 +57,7 @@ static const struct px_step {
 	    NULL, NULL },
 	[PX_L7] = { "l7", px_l7, 0, 0, AUDIT_NKINDS, NULL, NULL },
 	[PX_RAW] = { "raw", px_raw, 0, 0, AUDIT_NKINDS, NULL, NULL },
+	[PX_WS] = { "websocket", px_ws, 0, 0, AUDIT_NKINDS, NULL, NULL },
 	[PX_LINGER] = { "linger", px_linger, 2000, 0, AUDIT_NKINDS, NULL,
 	    NULL },
 	[PX_CAPTURED] = { "captured", px_captured, 0, 0, AUDIT_NKINDS, NULL,
@@ -125,6 +127,8 @@ too_late(struct px_conn *c)
 
 	if (c->step == PX_L7)
 		return c->l7->late(c);
+	if (c->step == PX_WS)
+		return px_ws_late(c);
 	/* A client that never said anything is owed nothing. */
 	if (s->late == NULL ||
 	    (c->step == PX_READ_HEAD && px_in(&c->client).n == 0))
@@ -215,6 +219,8 @@ conn_free(struct px_conn *c)
 	px_owners_free(&c->owners, &c->n_owners);
 	hx_hold_end(c);
 	hx_tap_end(c);
+	hx_ops_end(c);
+	px_ws_end(c);
 	if (c->snap != NULL)
 		snapshot_unref(c->snap);
 	buf_fini(&c->hx.path);

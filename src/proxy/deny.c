@@ -10,12 +10,14 @@ static const struct phrase {
 	unsigned status;
 	const char *text;
 } phrases[] = {
+	{ 200, "OK" },
 	{ 400, "Bad Request" },
 	{ 403, "Forbidden" },
 	{ 405, "Method Not Allowed" },
 	{ 408, "Request Timeout" },
 	{ 413, "Content Too Large" },
 	{ 414, "URI Too Long" },
+	{ 415, "Unsupported Media Type" },
 	{ 417, "Expectation Failed" },
 	{ 421, "Misdirected Request" },
 	{ 431, "Request Header Fields Too Large" },
@@ -169,12 +171,11 @@ put_advice(json_t *o, const struct deny *d)
 	put(o, "agent_guidance", view_of(guidance));
 }
 
-void
-deny_body(const struct deny *d, struct buf *out)
+static json_t *
+object_of(const struct deny *d)
 {
 	json_t *o = json_object();
 	AUTO_BUF struct buf rule = BUF_INIT(DENY_BODY_MAX);
-	char *text;
 
 	put(o, "error", view_of(d->error));
 	if (d->layer != NULL) {
@@ -196,8 +197,62 @@ deny_body(const struct deny *d, struct buf *out)
 		(void)json_object_set_new(o, "port", json_integer(d->port));
 	put_if(o, "binary", d->binary);
 	put_event_id(o, d);
+	put_if(o, "operation", d->operation);
+	put_if(o, "tool", d->tool);
 	put_advice(o, d);
-	text = json_dumps(o, JSON_COMPACT);
+	return o;
+}
+
+/* JSON-RPC 2.0 section 5.1: -32000 to -32099 are the server's own. */
+enum { RPC_DENIED = -32003 };
+
+/* The error of one call; `id` is JSON already. */
+static json_t *
+rpc_error(struct view id, json_t *data, struct view detail)
+{
+	json_t *o = json_object(), *err = json_object();
+
+	(void)json_object_set_new(o, "jsonrpc", json_string("2.0"));
+	(void)json_object_set_new(o, "id",
+	    json_loadb(id.p, id.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
+	(void)json_object_set_new(err, "code", json_integer(RPC_DENIED));
+	put(err, "message", detail);
+	if (data != NULL)
+		(void)json_object_set(err, "data", data);
+	(void)json_object_set_new(o, "error", err);
+	return o;
+}
+
+static json_t *
+rpc_answer(const struct deny *d, json_t *data)
+{
+	AUTO_BUF struct buf detail = BUF_INIT(DENY_BODY_MAX);
+	json_t *all, *one = NULL;
+
+	buf_puts(&detail, "denied by the sandbox's policy: ");
+	buf_put(&detail, d->detail);
+	if (!d->rpc_batch)
+		return rpc_error(d->rpc_ids[0], data, buf_view(&detail));
+	all = json_array();
+	for (size_t i = 0; i < d->n_rpc_ids; i++) {
+		/* Told once in full. */
+		one = i == 0 ? rpc_error(d->rpc_ids[i], data, buf_view(&detail))
+			     : rpc_error(d->rpc_ids[i], NULL,
+				   VIEW("denied with its batch"));
+		(void)json_array_append_new(all, one);
+	}
+	return all;
+}
+
+void
+deny_body(const struct deny *d, struct buf *out)
+{
+	json_t *o = object_of(d), *answer;
+	char *text;
+
+	answer = d->n_rpc_ids > 0 ? rpc_answer(d, o) : json_incref(o);
+	text = json_dumps(answer, JSON_COMPACT);
+	json_decref(answer);
 	json_decref(o);
 	if (text != NULL)
 		buf_puts(out, text);

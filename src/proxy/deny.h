@@ -18,6 +18,15 @@ struct deny {
 	struct view detail;
 	struct view method, path, host, binary;
 	uint16_t port;
+	struct view operation, tool; /* inside the request; empty: none */
+	/*
+	 * Calls of JSON-RPC that wait for an answer, as they wrote their ids:
+	 * each gets an error with the object as its data.  Clients take that
+	 * for a failed call; a status other than 200, for a broken connection.
+	 */
+	const struct view *rpc_ids;
+	size_t n_rpc_ids;
+	bool rpc_batch;
 	struct view suggestion; /* YAML to paste; empty: none */
 	struct view nearest, miss; /* what came closest, and why it did not */
 	uint64_t event_id; /* of the record about it; 0: none */

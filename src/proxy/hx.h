@@ -111,6 +111,14 @@ enum px_next hx_hold(struct px_conn *c, bool *progress);
 void hx_hold_pump(struct px_conn *c, bool *progress);
 void hx_hold_end(struct px_conn *c);
 
+/* ---- hold_ops.c: requests that carry operations (ops.h) ---------------- */
+
+/* Each of them, under the newest policy. */
+bool hx_ops_still_allowed(struct px_conn *c);
+void hx_ops_end(struct px_conn *c);
+/* How the tools of the server that the request is for are remembered. */
+void mcp_server_name(const struct px_conn *c, struct buf *out);
+
 /* ---- hx_response.c ----------------------------------------------------- */
 
 enum px_next hx_response_head(struct px_conn *c, bool *progress);

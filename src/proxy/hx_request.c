@@ -3,6 +3,7 @@
  * what it is about, whether it may, and how it is written.
  */
 #include "proxy/hx.h"
+#include "proxy/ops.h"
 
 bool
 hx_repeatable(const struct h1_head *h)
@@ -111,7 +112,7 @@ permitted(struct px_conn *c, const struct policy_request *r,
 {
 	if (!px_judge_request(c, c->snap, r, v, why))
 		return false;
-	if (v->operations) {
+	if (v->operations && ops_reader(v->protocol) == NULL) {
 		/* None of the inspectors is there that could read them. */
 		v->enforcement = POLICY_ENFORCE;
 		(void)snprintf(why->text, sizeof(why->text),
@@ -155,6 +156,7 @@ hx_judge(struct px_conn *c)
 
 	px_pin(c);
 	why.text[0] = '\0';
+	c->hx.operations = false;
 	c->hx.inspected = policy_protocol_is_inspected(c->conn.protocol);
 	if (!slash_permitted(c, &e))
 		return hx_refuse(c, 400, &e) == PX_MORE ? PX_WAIT : PX_CLOSE;
@@ -168,9 +170,13 @@ hx_judge(struct px_conn *c)
 	if (permitted(c, &r, &v, &why)) {
 		px_set_policy(c, v.policy, v.endpoint,
 		    v.rule == POLICY_NO_RULE ? -1 : (int)v.rule);
-		px_event_request(c,
-		    forward ? AUDIT_FORWARD_L7 : AUDIT_L7_REQUEST, AUDIT_ALLOW,
-		    "", r.method, r.path, r.query, VIEW(""), VIEW(""));
+		/* Each operation is a record of its own. */
+		c->hx.operations = v.operations;
+		if (!v.operations)
+			px_event_request(c,
+			    forward ? AUDIT_FORWARD_L7 : AUDIT_L7_REQUEST,
+			    AUDIT_ALLOW, "", r.method, r.path, r.query,
+			    VIEW(""), VIEW(""));
 		return PX_MORE;
 	}
 	/* Not of the rule that let the request before this one through. */

@@ -3,6 +3,7 @@
  */
 #include "base/log.h"
 #include "proxy/hx.h"
+#include "proxy/ws.h"
 
 /* What a head may grow by when it is written anew: framing, Connection. */
 enum { HEAD_SLACK = 1024 };
@@ -87,7 +88,10 @@ switch_protocols(struct px_conn *c, const struct h1_head *h, size_t n)
 		    view_of(c->hx.method), buf_view(&c->hx.path),
 		    buf_view(&c->hx.query), VIEW("upgrade"), VIEW(""));
 	c->last_io = 0;
-	px_go(c, PX_RAW);
+	if (c->ws != NULL)
+		px_ws_begin(c);
+	else
+		px_go(c, PX_RAW);
 	return PX_MORE;
 }
 

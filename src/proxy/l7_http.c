@@ -136,6 +136,7 @@ finish(struct px_conn *c, bool *progress)
 
 	x->active = false;
 	hx_tap_end(c);
+	hx_ops_end(c);
 	if (!x->client_keeps || !x->upstream_keeps || !x->req.done ||
 	    px_in(&c->up).n > 0) {
 		leave_upstream(c);
@@ -167,7 +168,11 @@ turn(struct px_conn *c, bool *progress)
 	if (x->held.on)
 		return hx_hold(c, progress);
 	if (!x->req.done) {
-		next = request_body(c, progress);
+		if (x->held.body.n > 0) {
+			hx_hold_pump(c, progress);
+			next = PX_WAIT;
+		} else
+			next = request_body(c, progress);
 		if (next != PX_WAIT)
 			return next;
 	} else if (px_fill(&c->client, &e) == PX_IO_FAIL) {
@@ -254,8 +259,12 @@ still_allowed(struct px_conn *c)
 
 	if (!c->hx.active || !policy_protocol_is_inspected(c->conn.protocol))
 		return true;
-	return px_judge_request(c, c->snap, &r, &v, &why) ||
-	       v.enforcement == POLICY_AUDIT;
+	if (!px_judge_request(c, c->snap, &r, &v, &why))
+		return v.enforcement == POLICY_AUDIT;
+	/* What was judged as a whole may hold operations now. */
+	if (v.operations != c->hx.operations)
+		return false;
+	return hx_ops_still_allowed(c);
 }
 
 const struct l7_proto l7_http = { "rest", sniff, l7_http_run, late,

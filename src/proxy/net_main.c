@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "inspect/toolbook.h"
 #include "proxy/flow.h"
 #include "proxy/px.h"
 #include "proxy/selfbox.h"
@@ -459,6 +460,7 @@ release(struct px *px)
 	buf_fini(&px->scratch);
 	synth_free(px->synth);
 	told_free(px->told);
+	toolbook_free(px->tools);
 	free(px->received);
 	(void)close(px->ctl);
 	free(px);

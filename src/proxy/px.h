@@ -67,6 +67,7 @@ enum px_step_id {
 	PX_SNIFF_INNER,
 	PX_L7,
 	PX_RAW,
+	PX_WS,
 	PX_LINGER,
 	PX_CAPTURED,
 	PX_PEEK,
@@ -141,6 +142,8 @@ struct hx {
 	struct buf query; /* raw, of the same */
 	bool has_query;
 	const char *override; /* a field that names another method or path */
+	bool operations; /* it carries some, which are judged one by one */
+	struct buf ops_body; /* the body they are in, while the answer lasts */
 };
 
 struct px;
@@ -208,6 +211,7 @@ struct px_conn {
 	uint64_t quiet_at; /* when silence is decided, loop ms */
 	bool event_done; /* the verdict over the connection is recorded */
 	struct hx hx;
+	struct px_ws *ws; /* upgraded, and its messages are judged */
 
 	size_t scanned; /* of the first head */
 	size_t forward_n; /* length of that head, which stays in client.in */
@@ -252,6 +256,7 @@ struct px {
 	unsigned n_conns, n_counted, conns_max; /* beyond it 503 */
 	size_t held; /* bytes of all bodies that are held */
 	uint16_t free_slot; /* where to look first */
+	struct toolbook *tools; /* of MCP servers; NULL: none seen yet */
 	uint32_t serial;
 	bool who_unsent; /* some connection's question waits for room */
 	bool events_waited;
@@ -360,6 +365,14 @@ void px_event(struct px_conn *c, enum audit_kind kind, enum audit_action action,
 void px_event_request(struct px_conn *c, enum audit_kind kind,
     enum audit_action action, const char *stage, struct view method,
     struct view path, struct view query, struct view reason,
+    struct view suggestion);
+/* The same, about an operation inside a request. */
+struct px_request_event {
+	struct view method, path, query, operation, tool;
+};
+void px_event_operation(struct px_conn *c, enum audit_kind kind,
+    enum audit_action action, const char *stage,
+    const struct px_request_event *r, struct view reason,
     struct view suggestion);
 enum px_next px_fail(struct px_conn *c, unsigned status, enum audit_kind kind,
     const char *stage, const char *error, const char *shown,

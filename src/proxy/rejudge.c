@@ -7,6 +7,7 @@
  * connection when its address is not one that may be dialled now.
  */
 #include "proxy/px.h"
+#include "proxy/ws.h"
 
 #include <string.h>
 
@@ -21,7 +22,10 @@ cut(struct px_conn *c, const char *why)
 {
 	px_event(
 	    c, AUDIT_REVOKED, AUDIT_DENY, "revoked", view_of(why), VIEW(""));
-	px_close(c, true);
+	if (c->step == PX_WS)
+		px_ws_withdraw(c);
+	else
+		px_close(c, true);
 }
 
 static void

@@ -164,9 +164,9 @@ put_query_names(struct view query, struct buf *out)
 }
 
 void
-px_event_request(struct px_conn *c, enum audit_kind kind,
-    enum audit_action action, const char *stage, struct view method,
-    struct view path, struct view query, struct view reason,
+px_event_operation(struct px_conn *c, enum audit_kind kind,
+    enum audit_action action, const char *stage,
+    const struct px_request_event *r, struct view reason,
     struct view suggestion)
 {
 	AUTO_BUF struct buf names = BUF_INIT(NAMES_MAX);
@@ -175,16 +175,31 @@ px_event_request(struct px_conn *c, enum audit_kind kind,
 		.stage = view_of(stage),
 		.scheme = c->tls && c->mode != PX_MODE_FORWARD ? VIEW("https")
 							       : VIEW("http"),
-		.method = method,
-		.path = path,
+		.method = r->method,
+		.path = r->path,
+		.operation = r->operation,
+		.tool = r->tool,
 		.reason = reason,
 		.suggestion = suggestion };
 
 	if (!px_events_wants(&c->px->events, action))
 		return;
-	put_query_names(query, &names);
+	put_query_names(r->query, &names);
 	ev.query_names = buf_view(&names);
 	record(c, &ev);
+}
+
+void
+px_event_request(struct px_conn *c, enum audit_kind kind,
+    enum audit_action action, const char *stage, struct view method,
+    struct view path, struct view query, struct view reason,
+    struct view suggestion)
+{
+	struct px_request_event r = {
+		.method = method, .path = path, .query = query
+	};
+
+	px_event_operation(c, kind, action, stage, &r, reason, suggestion);
 }
 
 /*

@@ -103,6 +103,12 @@ def scripted():
             answers={"AAAA": ["64:ff9b::a9fe:a9fe"]}),
         row("silent.example.test", None, "DNS: never answered",
             answers="silent"),
+        row("tools.example.test", "mcp",
+            "MCP over streamable HTTP: /json /sse /rug/NAME"),
+        row("graph.example.test", "graphql",
+            "GraphQL at /graphql, by POST, GET and WebSocket"),
+        row("socket.example.test", "websocket",
+            "WebSocket: /echo /deflate /bad-accept /masked"),
     ]
     for i, h in enumerate(hosts):
         own = h.answers is None or h.answers == "rebind"

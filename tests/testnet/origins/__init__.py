@@ -4,7 +4,7 @@ A handler takes (world, conn, request) and returns whether the connection
 may carry another request.
 """
 
-from . import chaos, files, github, models, packages
+from . import chaos, files, github, graphql, mcp, models, packages, websocket
 
 HANDLERS = {
     "github_api": github.api,
@@ -17,4 +17,7 @@ HANDLERS = {
     "logged": files.files,
     "redirect": files.redirect,
     "chaos": chaos.chaos,
+    "mcp": mcp.mcp,
+    "graphql": graphql.graphql,
+    "websocket": websocket.websocket,
 }

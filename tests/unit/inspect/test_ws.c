@@ -72,7 +72,7 @@ TEST(ws, passes_a_server_as_it_is)
 			run_init(&r, false, false, &deflated);
 			CHECK_INT(run_feed(&r, frames[i], step), ==, 0);
 			CHECK(view_eq(buf_view(&r.out), frames[i]));
-			CHECK(ws_rx_at_boundary(r.rx));
+			CHECK(ws_rx_sends_whole(r.rx));
 			run_fini(&r);
 		}
 }

@@ -1,0 +1,418 @@
+#include "proxy/ws.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "proxy/hx.h"
+#include "proxy/ops.h"
+#include "proxy/ws_session.h"
+
+enum { WS_IDLE_MS = 4 * 3600 * 1000, EXTENSIONS_MAX = 2048 };
+
+/* From the handshake of the client to the end. */
+struct px_ws {
+	char accept[WS_ACCEPT_SIZE]; /* what the server must answer */
+	struct buf offer; /* extensions, as they go on */
+	struct ws_deflate client, server; /* agreed on */
+	struct ws_session s;
+	bool begun;
+	uint64_t message_at, progress_at; /* of the text coming in; loop ms */
+	size_t counted; /* of px->held */
+};
+
+/* ---- the handshake ------------------------------------------------------- */
+
+static bool
+inspects(struct px_conn *c)
+{
+	struct policy_treatment t;
+
+	return c->hx.inspected && c->hx.want_websocket &&
+	       px_treat_request(c, c->snap, buf_view(&c->hx.path), &t) &&
+	       (t.protocol == POLICY_PROTO_WEBSOCKET ||
+		   t.protocol == POLICY_PROTO_GRAPHQL);
+}
+
+static size_t
+wants(struct px_conn *c, const struct h1_head *h)
+{
+	(void)h;
+	return inspects(c) ? 1 : 0;
+}
+
+/* RFC 6455 section 4.2.1. */
+static int
+check_offer(const struct px_conn *c, const struct h1_head *h, struct err *e)
+{
+	const struct h1_field *key = h1_find(h, VIEW("sec-websocket-key"));
+	const struct h1_field *version =
+	    h1_find(h, VIEW("sec-websocket-version"));
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->n_fields; i++)
+		n += view_eq_nocase(
+			 h->fields[i].name, VIEW("sec-websocket-key")) ||
+		     view_eq_nocase(
+			 h->fields[i].name, VIEW("sec-websocket-version"));
+	if (!c->hx.want_upgrade || !view_eq(h->method, VIEW("GET")))
+		return err_set(e, ERR_PROTO,
+		    "a WebSocket upgrade that is not a plain GET");
+	if (n != 2 || key == NULL || version == NULL ||
+	    !ws_key_valid(key->value) || !view_eq(version->value, VIEW("13")))
+		return err_set(e, ERR_PROTO,
+		    "Sec-WebSocket-Key or Sec-WebSocket-Version is missing or "
+		    "not valid");
+	return 0;
+}
+
+/* Nothing may be agreed on that makes text unreadable to us. */
+static void
+replace_extensions(struct h1_head *h, struct view offer)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < h->n_fields; i++) {
+		if (view_eq_nocase(
+			h->fields[i].name, VIEW("sec-websocket-extensions"))) {
+			if (offer.n == 0)
+				continue;
+			h->fields[i].value = offer;
+			offer = VIEW("");
+		}
+		h->fields[kept++] = h->fields[i];
+	}
+	h->n_fields = kept;
+}
+
+static enum px_next
+whole(struct px_conn *c, struct h1_head *h, struct buf *body)
+{
+	const struct h1_field *key;
+	struct px_ws *ws;
+	struct err e;
+
+	(void)body;
+	if (check_offer(c, h, &e) < 0)
+		return hx_refuse(c, 400, &e) == PX_MORE ? PX_WAIT : PX_CLOSE;
+	px_ws_end(c);
+	c->ws = ws = NEW(struct px_ws);
+	ws->offer = BUF_INIT(EXTENSIONS_MAX);
+	key = h1_find(h, VIEW("sec-websocket-key"));
+	ws_accept(key->value, ws->accept);
+	for (size_t i = 0; i < h->n_fields; i++)
+		if (view_eq_nocase(
+			h->fields[i].name, VIEW("sec-websocket-extensions")))
+			ws_extensions_offer(h->fields[i].value, &ws->offer);
+	replace_extensions(h, buf_view(&ws->offer));
+	return PX_MORE;
+}
+
+const struct hx_holder hold_ws = { wants, whole };
+
+/* The answer: RFC 6455 section 4.1, "the client MUST validate". */
+static int
+head(struct px_conn *c, struct h1_head *h, void **state, struct err *e)
+{
+	const struct h1_field *accept =
+	    h1_find(h, VIEW("sec-websocket-accept"));
+	struct view extensions = VIEW("");
+	struct px_ws *ws = c->ws;
+	size_t n = 0;
+
+	(void)state;
+	if (ws == NULL || h->status != 101)
+		return 0;
+	if (accept == NULL || !view_eq(accept->value, view_of(ws->accept)))
+		return err_set(e, ERR_PROTO,
+		    "WebSocket: Sec-WebSocket-Accept is not the answer to the "
+		    "key");
+	for (size_t i = 0; i < h->n_fields; i++)
+		if (view_eq_nocase(
+			h->fields[i].name, VIEW("sec-websocket-extensions"))) {
+			extensions = h->fields[i].value;
+			n++;
+		}
+	if (n > 1 || (extensions.n > 0 && ws->offer.n == 0))
+		return err_set(e, ERR_PROTO,
+		    "WebSocket: the server agreed to what was not offered");
+	return ws_extensions_agreed(extensions, &ws->client, &ws->server, e);
+}
+
+const struct hx_tap tap_ws = { head, NULL, NULL };
+
+/* ---- messages ------------------------------------------------------------ */
+
+static void
+record(struct px_conn *c, enum audit_action action, const char *stage,
+    struct view operation, const char *why)
+{
+	struct px_request_event ev = { .method = VIEW("WEBSOCKET_TEXT"),
+		.path = buf_view(&c->hx.path),
+		.query = buf_view(&c->hx.query),
+		.operation = operation };
+
+	px_event_operation(
+	    c, AUDIT_L7_REQUEST, action, stage, &ev, view_of(why), VIEW(""));
+}
+
+/* One operation, or a message as such; recorded.  false: it is denied. */
+static bool
+judge_op(struct px_conn *c, const struct policy_op *op, struct view operation,
+    struct buf *reason)
+{
+	struct policy_request r = hx_under_way(c);
+	struct policy_reason why = { "" };
+	struct policy_verdict v;
+	bool allow = px_judge_op(c, c->snap, &r, op, &v, &why);
+
+	if (v.policy != NULL)
+		px_set_policy(c, v.policy);
+	if (allow) {
+		record(c, AUDIT_ALLOW, "", operation, "");
+		return true;
+	}
+	if (v.enforcement == POLICY_AUDIT) {
+		record(c, AUDIT_AUDIT, "l7_audit", operation, why.text);
+		return true;
+	}
+	record(c, AUDIT_DENY, "l7", operation, why.text);
+	buf_puts(reason, why.text);
+	return false;
+}
+
+/* GraphQL over WebSocket: what starts an operation is one. */
+static bool
+judge_graphql(
+    struct px_conn *c, struct view text, bool audit, struct buf *reason)
+{
+	AUTO_OPS struct ops o = { 0 };
+	struct policy_reason why;
+	struct err e;
+
+	if (gql_ws_message(text, &o.gql, &e) < 0) {
+		(void)snprintf(why.text, sizeof(why.text), "%s: %s",
+		    ops_graphql.rejected, e.text);
+		record(c, audit ? AUDIT_AUDIT : AUDIT_DENY,
+		    audit ? "l7_audit" : "l7", VIEW(""), why.text);
+		buf_puts(reason, why.text);
+		return audit;
+	}
+	ops_of_gql(&o);
+	for (size_t i = 0; i < o.n; i++)
+		if (!judge_op(c, &o.v[i].op, o.v[i].operation, reason))
+			return false;
+	return true;
+}
+
+static enum ws_verdict
+judge(void *arg, struct view text, struct buf *reason)
+{
+	struct px_conn *c = arg;
+	struct policy_treatment t;
+	struct policy_op op = { .kind = POLICY_OP_TEXT };
+	bool allow;
+
+	if (px_events_full(&c->px->events)) {
+		c->waits_events = c->px->events_waited = true;
+		return WS_LATER;
+	}
+	px_pin(c);
+	if (!px_treat_request(c, c->snap, buf_view(&c->hx.path), &t)) {
+		buf_puts(reason, "no longer permitted by policy");
+		return WS_DENY;
+	}
+	allow =
+	    t.graphql_messages || t.protocol == POLICY_PROTO_GRAPHQL
+		? judge_graphql(c, text, t.enforcement == POLICY_AUDIT, reason)
+		: judge_op(c, &op, VIEW(""), reason);
+	return allow ? WS_ALLOW : WS_DENY;
+}
+
+/* ---- the step ------------------------------------------------------------ */
+
+void
+px_ws_begin(struct px_conn *c)
+{
+	struct px_ws *ws = c->ws;
+
+	ws_session_init(&ws->s, &ws->client, &ws->server, judge, c);
+	ws->begun = true;
+	c->last_io = 0;
+	px_go(c, PX_WS);
+}
+
+void
+px_ws_end(struct px_conn *c)
+{
+	struct px_ws *ws = c->ws;
+
+	if (ws == NULL)
+		return;
+	c->px->held -= ws->counted;
+	if (ws->begun)
+		ws_session_fini(&ws->s);
+	buf_fini(&ws->offer);
+	free(ws);
+	c->ws = NULL;
+}
+
+/* As much of `from` as there is room for. */
+static bool
+drain(struct px_end *to, struct buf *from)
+{
+	size_t n = MIN(from->n, px_out_room(to));
+
+	if (n == 0)
+		return false;
+	px_put(to, view_slice(buf_view(from), 0, n));
+	if (n == from->n)
+		buf_fini(from);
+	else
+		buf_drop(from, n);
+	return true;
+}
+
+/* One side's bytes through the session.  -1: that side is gone. */
+static int
+pump(struct px_conn *c, struct px_end *from,
+    size_t (*take)(struct ws_session *, struct view), bool *progress)
+{
+	struct err e;
+	size_t used;
+
+	if (px_in(from).n == 0 && !from->eof) {
+		enum px_io_result r = px_fill(from, &e);
+
+		if (r == PX_IO_FAIL)
+			return -1;
+		*progress |= r == PX_IO_OK;
+	}
+	used = take(&c->ws->s, px_in(from));
+	px_eat(from, used);
+	*progress |= used > 0;
+	if (used > 0)
+		c->last_io = uv_now(&c->px->loop);
+	return 0;
+}
+
+/* All messages that are put together, of the whole sandbox, are bounded. */
+static void
+count_held(struct px_conn *c)
+{
+	struct px_ws *ws = c->ws;
+	size_t now = ws_rx_held(ws->s.from_client) + ws->s.message.n;
+
+	c->px->held = c->px->held - ws->counted + now;
+	ws->counted = now;
+	if (now > 0 && c->px->held > HX_HELD_ALL)
+		ws_session_end(&ws->s, WS_CLOSE_BUSY,
+		    VIEW("too many messages are being inspected"));
+}
+
+static void
+set_deadline(struct px_conn *c, bool progress)
+{
+	struct px_ws *ws = c->ws;
+	uint64_t now = uv_now(&c->px->loop);
+
+	if (c->last_io == 0)
+		c->last_io = now;
+	if (!ws_session_assembling(&ws->s)) {
+		ws->message_at = 0;
+		c->deadline = c->last_io + WS_IDLE_MS;
+		return;
+	}
+	if (ws->message_at == 0)
+		ws->message_at = ws->progress_at = now;
+	if (progress)
+		ws->progress_at = now;
+	c->deadline = MIN(
+	    ws->progress_at + WS_PROGRESS_MS, ws->message_at + WS_MESSAGE_MS);
+}
+
+/* The session is over: what is left goes out, then both ends close. */
+static enum px_next
+finish(struct px_conn *c)
+{
+	struct ws_session *s = &c->ws->s;
+	struct err e;
+
+	(void)drain(&c->up, &s->to_server);
+	(void)drain(&c->client, &s->to_client);
+	(void)px_flush(&c->up, &e);
+	px_end_fin(&c->up);
+	px_ws_end(c);
+	px_go(c, PX_LINGER);
+	return PX_MORE;
+}
+
+static int
+turn(struct px_conn *c, bool *progress)
+{
+	struct ws_session *s = &c->ws->s;
+	struct err e;
+
+	if (px_flush(&c->up, &e) == PX_IO_FAIL ||
+	    px_flush(&c->client, &e) == PX_IO_FAIL)
+		return -1;
+	ws_session_go_on(s);
+	if (pump(c, &c->client, ws_session_client, progress) < 0 ||
+	    pump(c, &c->up, ws_session_server, progress) < 0)
+		return -1;
+	count_held(c);
+	*progress |= drain(&c->up, &s->to_server);
+	*progress |= drain(&c->client, &s->to_client);
+	return 0;
+}
+
+enum px_next
+px_ws(struct px_conn *c)
+{
+	struct ws_session *s = &c->ws->s;
+	bool progress, any = false;
+
+	do {
+		progress = false;
+		if (turn(c, &progress) < 0) {
+			px_close(c, true);
+			return PX_WAIT;
+		}
+		any |= progress;
+	} while (progress && !s->over);
+	if (s->over) {
+		/* A message that is denied has its record. */
+		if (s->code != WS_CLOSE_DENIED)
+			record(c, AUDIT_DENY, "websocket", VIEW(""), s->reason);
+		return finish(c);
+	}
+	/* One side ended without a close, or behind one. */
+	if ((c->client.eof && px_in(&c->client).n == 0 &&
+		s->to_server.n == 0) ||
+	    (c->up.eof && px_in(&c->up).n == 0 && s->to_client.n == 0))
+		return finish(c);
+	set_deadline(c, any);
+	c->client.reading = !c->client.eof && !px_in_full(&c->client);
+	c->up.reading = !c->up.eof && !px_in_full(&c->up);
+	return PX_WAIT;
+}
+
+enum px_next
+px_ws_late(struct px_conn *c)
+{
+	struct ws_session *s = &c->ws->s;
+
+	if (!ws_session_assembling(s))
+		return PX_CLOSE;
+	ws_session_end(
+	    s, WS_CLOSE_TOO_BIG, VIEW("a message was not whole in time"));
+	return PX_MORE;
+}
+
+void
+px_ws_withdraw(struct px_conn *c)
+{
+	ws_session_end(&c->ws->s, WS_CLOSE_RESTART,
+	    VIEW("the policy no longer permits this connection"));
+	if (finish(c) == PX_MORE)
+		px_run(c);
+}
