@@ -5,7 +5,7 @@ server is read from the test internet's own log.
 """
 import json
 
-from harness import network, until, upstream_requests
+from harness import STAGE, network, until, upstream_requests
 
 # A client of HTTP and one of WebSocket, as people use them: urllib and websockets, through the proxy.
 CLIENT = r'''
@@ -421,3 +421,69 @@ def test_curl_sees_a_denied_operation_as_it_sees_any_denial(sandbox):
     assert answer["error"] == "policy_denied" and answer["protocol"] == "graphql", done
     assert answer["detail"] == "GraphQL operation not permitted by policy"
     assert answer["operation"] == "mutation" and answer["suggestion"]
+
+
+# ---- all of them ---------------------------------------------------------------------------------------
+
+
+def test_the_example_does_what_it_says(sandbox):
+    box = sandbox((STAGE / "examples/operations/policy.yaml").read_text())
+    out, done = inside(box, r'''
+out["tool"] = call("https://tools.example.test/json", tool("write_note", path="/notes/a"))
+out["no tool"] = call("https://tools.example.test/json", tool("write_note", path="/etc/a"))
+out["rpc"] = call("https://files.example.test/echo", rpc("eth_blockNumber", []))
+out["no rpc"] = call("https://files.example.test/echo", rpc("eth_sendTransaction", []))
+out["gql"] = call("https://graph.example.test/graphql", {"query": "{viewer {id}}"})
+out["no gql"] = call("https://graph.example.test/graphql", {"query": "mutation {x}"})
+out["ws"] = asyncio.run(ws("wss://socket.example.test/echo", "x"))
+out["no ws"] = asyncio.run(ws("wss://socket.example.test/deflate", "x"))
+''')
+    assert [out[k][0] for k in ("tool", "rpc", "gql")] == [200] * 3, (out, done)
+    assert "-32003" in out["no tool"][1] and [out[k][0] for k in ("no rpc", "no gql")] == [403] * 2
+    assert out["ws"][1] == "x" and out["no ws"] == [["status", 403]]
+
+
+def test_audit_lets_operations_pass_and_records_them(sandbox):
+    before = len(upstream_requests("tools.example.test"))
+    box = sandbox(network(mcp({"tool": "read_note"}, enforcement="audit"), socket_endpoint("read-only", enforcement="audit")))
+    out, done = inside(box, r'''
+out["delete"] = call("https://tools.example.test/json", tool("delete_note"))
+out["odd"] = call("https://tools.example.test/json", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "a b"}})
+out["list"] = call("https://tools.example.test/json", rpc("tools/list"))
+out["text"] = asyncio.run(ws("wss://socket.example.test/echo", "x"))
+''')
+    assert "called delete_note" in out["delete"][1] and "called a b" in out["odd"][1], (out, done)
+    assert len(json.loads(out["list"][1])["result"]["tools"]) == 3
+    assert out["text"][1] == "x"
+    assert len(arrived("tools.example.test", before)) == 3
+    assert done.event("L7_REQUEST", action="audit", tool="delete_note", stage="l7_audit")
+    assert done.event("L7_REQUEST", action="audit", method="WEBSOCKET_TEXT")
+
+
+def test_an_answer_is_cut_when_the_policy_withdraws_its_operation(sandbox):
+    """The receive stream of MCP stays open; the tool whose answer is on its way does not."""
+    slow = {"host": "chaos.example.test", "port": 443, "protocol": "json-rpc", "path": "/drip"}
+    box = sandbox(network({**slow, "rules": [{"allow": {"method": "a"}}, {"allow": {"method": "b"}}]}))
+    process = box.start("/usr/bin/python3", "-c", CLIENT + r'''
+def start(method):
+    s = ssl.create_default_context().wrap_socket(connect("chaos.example.test"), server_hostname="chaos.example.test")
+    b = json.dumps(rpc(method)).encode()
+    s.sendall(b"POST /drip?n=200&ms=100 HTTP/1.1\r\nHost: chaos.example.test\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(b) + b)
+    s.settimeout(20)
+    return s
+one, two = start("a"), start("b")
+one.recv(1), two.recv(1)
+print("open", flush=True)
+try:
+    while one.recv(4096):
+        pass
+    print("ended", flush=True)
+except OSError as e:
+    print("cut", type(e).__name__, flush=True)
+print(len(two.recv(4096)) > 0, flush=True)
+''')
+    assert process.stdout.readline() == b"open\n"
+    box.write_policy(network({**slow, "rules": [{"allow": {"method": "b"}}]}))
+    out, err = process.communicate(timeout=60)
+    assert (out.startswith(b"cut") or out.startswith(b"ended")) and out.endswith(b"True\n"), (out, err)
+    assert len([e for e in box.read_events() if e["kind"] == "REVOKED"]) == 1

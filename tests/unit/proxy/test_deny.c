@@ -169,3 +169,43 @@ TEST(deny, refusals_without_policy_name_none)
 	CHECK(strstr(buf_str(&all), "X-OpenShell-Policy") == NULL);
 	buf_fini(&all);
 }
+
+/* Of the error for the call with this id: its data, or NULL. */
+static json_t *
+error_of(json_t *answer, int id)
+{
+	json_t *e = json_object_get(answer, "error");
+
+	CHECK_STR(text(answer, "jsonrpc"), "2.0");
+	CHECK_INT(json_integer_value(json_object_get(answer, "id")), ==, id);
+	CHECK_INT(json_integer_value(json_object_get(e, "code")), ==, -32003);
+	return json_object_get(e, "data");
+}
+
+TEST(deny, answers_calls_of_json_rpc_that_wait)
+{
+	static const struct view ids[] = { VIEW("7"), VIEW("8") };
+	struct deny d = sample();
+	json_t *o;
+
+	d.operation = VIEW("tools/call");
+	d.tool = VIEW("rm");
+	o = parse(&d);
+	CHECK_STR(text(o, "tool"), "rm");
+	CHECK_STR(text(o, "operation"), "tools/call");
+	json_decref(o);
+	d.rpc_ids = ids;
+	d.n_rpc_ids = 1;
+	o = parse(&d);
+	CHECK_STR(text(error_of(o, 7), "tool"), "rm");
+	CHECK_HAS(text(json_object_get(o, "error"), "message"),
+	    "POST /a not permitted by policy");
+	json_decref(o);
+	d.n_rpc_ids = 2;
+	d.rpc_batch = true;
+	o = parse(&d);
+	CHECK_INT(json_array_size(o), ==, 2);
+	CHECK(error_of(json_array_get(o, 0), 7) != NULL);
+	CHECK(error_of(json_array_get(o, 1), 8) == NULL);
+	json_decref(o);
+}
