@@ -23,7 +23,7 @@ struct member {
 
 enum { MEMBERS_MAX = 6 };
 
-/* revisions 2025-03-26 and 2025-06-18, schema.ts */
+/* schema.ts of the revisions from 2025-03-26 to 2026-07-28, together */
 static const struct row {
 	const char *method;
 	unsigned from;
@@ -34,6 +34,9 @@ static const struct row {
 	    { { "protocolVersion", W_STRING, true },
 		{ "capabilities", W_OBJECT, true },
 		{ "clientInfo", W_OBJECT, true } } },
+	{ "server/discover", CLIENT, false, { { 0 } } },
+	{ "subscriptions/listen", CLIENT, false,
+	    { { "notifications", W_OBJECT, true } } },
 	{ "ping", BOTH, false, { { 0 } } },
 	{ "tools/list", CLIENT, false, { { "cursor", W_STRING, false } } },
 	{ "tools/call", CLIENT, false,
@@ -65,7 +68,9 @@ static const struct row {
 	{ "roots/list", SERVER, false, { { 0 } } },
 	{ "elicitation/create", SERVER, false,
 	    { { "message", W_STRING, true },
-		{ "requestedSchema", W_OBJECT, true } } },
+		{ "requestedSchema", W_OBJECT, false } } },
+	{ "notifications/elicitation/complete", SERVER, true, { { 0 } } },
+	{ "notifications/subscriptions/acknowledged", SERVER, true, { { 0 } } },
 	{ "notifications/message", SERVER, true,
 	    { { "level", W_STRING, true }, { "logger", W_STRING, false },
 		{ "data", W_ANY, true } } },

@@ -1,6 +1,6 @@
 /*
- * mcp: messages of the Model Context Protocol, revisions 2025-03-26 and
- * 2025-06-18, over JSON-RPC 2.0.
+ * mcp: messages of the Model Context Protocol, revisions 2025-03-26 to
+ * 2026-07-28, over JSON-RPC 2.0.
  *
  * Methods this knows have a row: who may send it, whether as a request or a
  * notification, and the members its params must have, of what type.  A method

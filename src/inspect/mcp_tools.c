@@ -169,7 +169,8 @@ int
 mcp_list_tools(const struct mcp *m, bool strict_names, mcp_tool_fn *keep,
     void *arg, struct buf *out, struct mcp_listing *done, struct err *e)
 {
-	static const char *const members[] = { "tools", "nextCursor", NULL };
+	static const char *const members[] = { "tools", "nextCursor",
+		"inputRequests", NULL };
 	struct arena a = { 0 };
 	struct pass p = { .d = &m->rpc.doc,
 		.strict = strict_names,

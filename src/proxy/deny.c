@@ -203,9 +203,6 @@ object_of(const struct deny *d)
 	return o;
 }
 
-/* JSON-RPC 2.0 section 5.1: -32000 to -32099 are the server's own. */
-enum { RPC_DENIED = -32003 };
-
 /* The error of one call; `id` is JSON already. */
 static json_t *
 rpc_error(struct view id, json_t *data, struct view detail)
@@ -215,7 +212,7 @@ rpc_error(struct view id, json_t *data, struct view detail)
 	(void)json_object_set_new(o, "jsonrpc", json_string("2.0"));
 	(void)json_object_set_new(o, "id",
 	    json_loadb(id.p, id.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
-	(void)json_object_set_new(err, "code", json_integer(RPC_DENIED));
+	(void)json_object_set_new(err, "code", json_integer(DENY_RPC_CODE));
 	put(err, "message", detail);
 	if (data != NULL)
 		(void)json_object_set(err, "data", data);

@@ -32,6 +32,8 @@ struct deny {
 	uint64_t event_id; /* of the record about it; 0: none */
 };
 
+/* JSON-RPC 2.0 section 5.1: -32000 to -32099 are the server's own. */
+enum { DENY_RPC_CODE = -32003 };
 enum { DENY_BODY_MAX = 32768, DENY_MAX = DENY_BODY_MAX + 1024 };
 
 /* "Forbidden" for 403; "Error" for a status we never send. */

@@ -273,7 +273,7 @@ static enum px_next
 decide(struct decision *d, struct h1_head *h, struct view body)
 {
 	struct px_conn *c = d->c;
-	struct ops_request r = { d->r.method, d->r.query, body, &d->t };
+	struct ops_request r = { d->r.method, d->r.query, body, &d->t, h };
 	struct err e;
 
 	if (c->hx.want_upgrade) {
@@ -308,6 +308,7 @@ whole(struct px_conn *c, struct h1_head *h, struct buf *body)
 	if (d.t.protocol == POLICY_PROTO_MCP)
 		ask_for_identity(h);
 	/* To ask again when the policy changes under the answer. */
+	hx_ops_end(c);
 	c->hx.ops_body = BUF_INIT(HX_HELD_MAX);
 	buf_put(&c->hx.ops_body, buf_view(body));
 	c->px->held += c->hx.ops_body.n;
@@ -337,7 +338,7 @@ hx_ops_still_allowed(struct px_conn *c)
 	    (d.reader = ops_reader(d.t.protocol)) == NULL)
 		return false;
 	r = (struct ops_request) { d.r.method, d.r.query,
-		buf_view(&c->hx.ops_body), &d.t };
+		buf_view(&c->hx.ops_body), &d.t, NULL };
 	if (d.reader->read(&d.ops, &r, &e) < 0)
 		allow = d.t.enforcement == POLICY_AUDIT;
 	for (size_t i = 0; allow && i < d.ops.n; i++) {

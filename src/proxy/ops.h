@@ -35,6 +35,7 @@ struct ops {
 struct ops_request {
 	struct view method, query, body;
 	const struct policy_treatment *t;
+	const struct h1_head *h; /* NULL when it was read before */
 };
 
 struct ops_reader {

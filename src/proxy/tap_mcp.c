@@ -4,9 +4,9 @@
  *
  *	answers		lists of tools lose those that the policy has no call
  *			of, and those that are held (inspect/toolbook.h)
- *	requests	(sampling, elicitation, roots) are judged by their
- *			method, as the client's are; what is denied is not
- *			delivered
+ *	requests	(sampling, elicitation, roots), also those inside an
+ *			answer, are judged by their method, as the client's
+ *			are; what is denied is not delivered
  *	notifications	pass
  *
  * What cannot be read does not go on: the answer is cut.
@@ -196,37 +196,96 @@ filter_tools(struct px_conn *c, const struct mcp *m, bool strict,
 
 /* ---- messages ------------------------------------------------------------ */
 
-/* A request of the server: sampling, elicitation, roots.  A ping is nobody's
- * business. */
+/* What the server asks of the client is judged by its method. */
 static bool
-may_ask(struct px_conn *c, struct ops *o, const struct mcp_call *call,
-    struct err *e)
+may_ask(struct px_conn *c, struct ops *o, struct view method,
+    const struct jdoc_node *params)
 {
-	struct policy_op op = { .kind = POLICY_OP_CALL,
-		.method = call->m->method };
+	struct policy_op op = { .kind = POLICY_OP_CALL, .method = method };
 	struct policy_request r = hx_under_way(c);
 	struct policy_reason why;
 	struct policy_verdict v;
-	bool allow;
+	bool allow, audit;
+	struct err e;
 
-	if (call->m->kind != JSONRPC_REQUEST ||
-	    view_eq(call->m->method, VIEW("ping")))
-		return true;
-	if (ops_params(o, call->m->params, &op, e) < 0) {
-		record(
-		    c, AUDIT_DENY, "l7", op.method, VIEW(""), view_of(e->text));
+	if (ops_params(o, params, &op, &e) < 0) {
+		record(c, AUDIT_DENY, "l7", method, VIEW(""), view_of(e.text));
 		return false;
 	}
 	allow = px_judge_op(c, c->snap, &r, &op, &v, &why);
+	audit = v.enforcement == POLICY_AUDIT;
 	if (allow)
-		record(c, AUDIT_ALLOW, "", op.method, VIEW(""), VIEW(""));
-	else if (v.enforcement == POLICY_AUDIT)
-		record(c, AUDIT_AUDIT, "l7_audit", op.method, VIEW(""),
-		    view_of(why.text));
+		record(c, AUDIT_ALLOW, "", method, VIEW(""), VIEW(""));
 	else
-		record(c, AUDIT_DENY, "l7", op.method, VIEW(""),
+		record(c, audit ? AUDIT_AUDIT : AUDIT_DENY,
+		    audit ? "l7_audit" : "l7", method, VIEW(""),
 		    view_of(why.text));
-	return allow || v.enforcement == POLICY_AUDIT;
+	return allow || audit;
+}
+
+/*
+ * Revision 2026-07-28: an answer that asks for more input holds requests of
+ * the server, by names it chose.
+ */
+static bool
+may_require(struct px_conn *c, struct ops *o, const struct jdoc_node *result)
+{
+	static const char *const members[] = { "method", "params", NULL };
+	const struct jdoc *d = &o->mcp.rpc.doc;
+	const struct jdoc_node *all = jdoc_get(d, result, "inputRequests");
+
+	if (all == NULL)
+		return true;
+	JDOC_EACH(one, d, all)
+	{
+		const struct jdoc_node *method = jdoc_get(d, one, "method");
+
+		if (method == NULL || method->type != JDOC_STRING ||
+		    jdoc_lookalike(d, one, members) != NULL) {
+			record(c, AUDIT_DENY, "l7", VIEW("inputRequests"),
+			    VIEW(""), VIEW("a request that cannot be read"));
+			return false;
+		}
+		if (!may_ask(c, o, method->str, jdoc_get(d, one, "params")))
+			return false;
+	}
+	return true;
+}
+
+/* All that the message asks for; a ping is nobody's business. */
+static bool
+may_pass(struct px_conn *c, struct ops *o)
+{
+	for (size_t i = 0; i < o->mcp.rpc.n; i++) {
+		const struct jsonrpc_message *m = &o->mcp.rpc.v[i];
+
+		if (m->kind == JSONRPC_REQUEST &&
+		    !view_eq(m->method, VIEW("ping")) &&
+		    !may_ask(c, o, m->method, m->params))
+			return false;
+		if (m->kind == JSONRPC_RESPONSE &&
+		    !may_require(c, o, m->result))
+			return false;
+	}
+	return true;
+}
+
+/* Who waits for the answer learns that there is none. */
+static int
+put_error(const struct jsonrpc *m, struct buf *out, struct err *e)
+{
+	if (m->batch)
+		return err_set(e, ERR_DENIED,
+		    "MCP: what the server asks of the client was denied");
+	if (m->v[0].kind != JSONRPC_RESPONSE)
+		return 0;
+	buf_puts(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+	buf_put(out, m->v[0].id->raw);
+	buf_printf(out,
+	    ",\"error\":{\"code\":%d,\"message\":\"denied by the "
+	    "sandbox's policy: what the server asks of the client\"}}",
+	    DENY_RPC_CODE);
+	return 0;
 }
 
 /* Appends what of the message goes on, perhaps nothing. */
@@ -236,7 +295,6 @@ pass_message(
 {
 	AUTO_OPS struct ops o = { 0 };
 	struct policy_treatment t;
-	struct err unread;
 
 	px_pin(c);
 	if (!px_treat_request(c, c->snap, buf_view(&c->hx.path), &t))
@@ -244,9 +302,8 @@ pass_message(
 	if (mcp_parse(text, MCP_FROM_SERVER, t.strict_tool_names, &o.mcp, e) <
 	    0)
 		return -1;
-	for (size_t i = 0; i < o.mcp.rpc.n; i++)
-		if (!may_ask(c, &o, &o.mcp.v[i], &unread))
-			return 0;
+	if (!may_pass(c, &o))
+		return put_error(&o.mcp.rpc, out, e);
 	return filter_tools(c, &o.mcp, t.strict_tool_names, out, e);
 }
 

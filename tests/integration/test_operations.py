@@ -137,6 +137,7 @@ out["utf16"] = call(u, json.dumps(rpc("ping")).encode("utf-16"), kind="applicati
 out["type"] = call(u, rpc("ping"), kind="text/plain")
 out["coded"] = call(u, rpc("ping"), **{"Content-Encoding": "gzip"})
 out["long"] = call(u, rpc("ping", {"_meta": {"x": "y" * 70000}}))
+out["field"] = call(u, tool("read_note"), **{"Mcp-Method": "tools/call", "Mcp-Name": "delete_note"})
 out["put"] = call(u, rpc("ping"), method="PUT")
 out["ok"] = call(u, [tool("read_note", 1), rpc("ping", id=2)])
 ''')
@@ -145,7 +146,7 @@ out["ok"] = call(u, [tool("read_note", 1), rpc("ping", id=2)])
     for i in range(11):
         assert out[str(i)][0] == 403 and "MCP request rejected" in out[str(i)][1], (i, out[str(i)])
     assert out["utf16"][0] == out["type"][0] == out["coded"][0] == 415, out
-    assert out["long"][0] == 413 and out["put"][0] == 403
+    assert out["long"][0] == 413 and out["put"][0] == out["field"][0] == 403
     assert out["ok"][0] == 200 and "called read_note" in out["ok"][1]
     assert len(arrived("tools.example.test", before)) == 1, done
     assert done.event("L7_REQUEST", action="deny", tool="read_note",
@@ -203,13 +204,16 @@ print(call(u, tool("read_note"))[1][:60], names(call(u, rpc("tools/list"))[1]), 
 def test_what_an_mcp_server_asks_is_judged(sandbox):
     box = sandbox(network(mcp({"tool": "read_note"})))
     everything = sandbox(network(endpoint("tools.example.test", "mcp", rules=[{"allow": {"method": "*"}}])))
-    script = 'out["get"] = call("https://tools.example.test/sse")\nout["end"] = call("https://tools.example.test/sse", method="DELETE")'
+    script = 'out["get"] = call("https://tools.example.test/sse")\nout["asks"] = call("https://tools.example.test/asks", tool("read_note", 5))\nout["end"] = call("https://tools.example.test/sse", method="DELETE")'
     out, done = inside(box, script)
     assert "hello" in out["get"][1] and "bye" in out["get"][1] and "sampling" not in out["get"][1], out
     assert out["end"] == [204, ""]
-    assert done.event("L7_RESPONSE", action="deny", operation="sampling/createMessage"), done
+    assert len(done.event("L7_RESPONSE", action="deny", operation="sampling/createMessage")) == 2, done
+    answer = json.loads(out["asks"][1])
+    assert answer["id"] == 5 and answer["error"]["code"] == -32003, answer
     out, done = inside(everything, script)
     assert "sampling/createMessage" in out["get"][1] and "roots/list" in out["get"][1], out
+    assert "sampling/createMessage" in out["asks"][1]
     assert not done.event("L7_RESPONSE", action="deny")
 
 
@@ -441,6 +445,29 @@ out["no ws"] = asyncio.run(ws("wss://socket.example.test/deflate", "x"))
     assert [out[k][0] for k in ("tool", "rpc", "gql")] == [200] * 3, (out, done)
     assert "-32003" in out["no tool"][1] and [out[k][0] for k in ("no rpc", "no gql")] == [403] * 2
     assert out["ws"][1] == "x" and out["no ws"] == [["status", 403]]
+
+
+def test_absolute_form_and_a_connection_that_is_kept_are_judged_alike(sandbox):
+    before = len(upstream_requests("tools.example.test"))
+    box = sandbox(network({**mcp({"tool": "read_note"}), "port": 80}))
+    out, done = inside(box, r'''
+u = "http://tools.example.test/json"
+out["read"], out["delete"] = call(u, tool("read_note")), call(u, tool("delete_note"))
+s = connect("tools.example.test", 80)
+def post(value):
+    b = json.dumps(value).encode()
+    s.sendall(b"POST /json HTTP/1.1\r\nHost: tools.example.test\r\nContent-Type: application/json\r\n"
+              b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(b), b))
+    r = http.client.HTTPResponse(s)
+    r.begin()
+    return r.read().decode()
+out["kept"] = [post(tool("read_note", i)) for i in (1, 2)] + [post(tool("delete_note", 3))]
+''')
+    assert "called read_note" in out["read"][1] and "-32003" in out["delete"][1], (out, done)
+    assert ["called read_note" in t for t in out["kept"]] == [True, True, False] and "-32003" in out["kept"][2]
+    assert len(arrived("tools.example.test", before)) == 3
+    assert done.event("FORWARD_L7", action="deny", tool="delete_note", stage="forward-l7-deny")
+    assert done.event("FORWARD_L7", action="allow", tool="read_note")
 
 
 def test_audit_lets_operations_pass_and_records_them(sandbox):

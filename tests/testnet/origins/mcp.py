@@ -5,6 +5,7 @@
     /rug/NAME   as /json, but from the second tools/list of a NAME on with
                 another description of read_note
     /gzip       as /json, compressed unasked
+    /asks       answers a call by asking for input (revision 2026-07-28)
     /odd        a list of tools that no schema allows
 """
 
@@ -46,6 +47,9 @@ def _result(path, call):
         if path == "/odd":
             return {"tools": [], "Tools": TOOLS}
         return {"tools": _tools(path)}
+    if call["method"] == "tools/call" and path == "/asks":
+        return {"resultType": "input_required", "inputRequests": {
+            "a": {"method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 1}}}}
     if call["method"] == "tools/call":
         said = f"called {params['name']} {json.dumps(params.get('arguments', {}))}"
         return {"content": [{"type": "text", "text": said}]}

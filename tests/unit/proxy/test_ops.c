@@ -8,7 +8,7 @@ take(const struct ops_reader *r, const char *method, const char *query,
     const char *body, struct ops *o, struct err *e)
 {
 	struct ops_request in = { view_of(method), view_of(query),
-		view_of(body), &strict };
+		view_of(body), &strict, NULL };
 
 	return r->read(o, &in, e);
 }
@@ -66,6 +66,35 @@ TEST(ops, mcp_gives_tools_parameters_and_ids)
 	CHECK_VIEW(o.v[0].op.params[2].value, "2");
 	CHECK(o.v[1].free);
 	CHECK_INT(o.v[2].id.n, ==, 0);
+}
+
+TEST(ops, mcp_fields_say_what_the_body_says)
+{
+	static const struct {
+		const char *name, *value;
+		int r;
+	} rows[] = {
+		{ "Mcp-Method", "tools/call", 0 },
+		{ "mcp-method", "tools/list", -1 },
+		{ "MCP-Name", "t", 0 },
+		{ "Mcp-Name", "u", -1 },
+		{ "Mcp-Name", "=?base64?dQ==?=", -1 },
+		{ "Mcp-Session-Id", "x", 0 },
+	};
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_OPS struct ops o = { 0 };
+		struct h1_head h = { .n_fields = 1 };
+		struct ops_request in = { VIEW("POST"), VIEW(""),
+			VIEW("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
+			     "\"tools/call\",\"params\":{\"name\":\"t\"}}"),
+			&strict, &h };
+
+		h.fields[0] = (struct h1_field) { view_of(rows[i].name),
+			view_of(rows[i].value) };
+		CHECK_INT(ops_mcp.read(&o, &in, &e), ==, rows[i].r);
+	}
 }
 
 TEST(ops, mcp_streams_and_ends_have_no_body)
