@@ -103,8 +103,9 @@ bool audit_log_take(
 bool audit_kind_find(struct view name, enum audit_kind *out) MUST_USE;
 
 /*
- * Denials told apart by (program, host, port, method, path), counted.
- * Bounded: beyond AUDIT_SUMMARY_MAX rows the rest is one "others" count.
+ * Denials told apart by (program, host, port, method, path, operation, tool),
+ * counted.  Bounded: beyond AUDIT_SUMMARY_MAX rows the rest is one "others"
+ * count.
  */
 enum { AUDIT_SUMMARY_MAX = 1024 };
 struct audit_summary;

@@ -121,6 +121,8 @@ audit_summary_add(struct audit_summary *s, const struct audit_event *ev)
 	put_part(&s->key, ev->host);
 	put_part(&s->key, ev->method);
 	put_part(&s->key, ev->path);
+	put_part(&s->key, ev->operation);
+	put_part(&s->key, ev->tool);
 	buf_put(&s->key,
 	    (struct view) { (const char *)&ev->port, sizeof(ev->port) });
 	if (s->key.full) {

@@ -40,6 +40,23 @@ TEST(audit_summary, counts_equal_denials_as_one_row)
 	audit_summary_free(s);
 }
 
+TEST(audit_summary, tells_operations_of_one_path_apart)
+{
+	struct audit_summary *s = audit_summary_new();
+	const struct audit_summary_row *rows;
+	struct audit_event ev = denied("mcp.test", "/mcp", 1);
+
+	ev.operation = VIEW("tools/call");
+	ev.tool = VIEW("write");
+	audit_summary_add(s, &ev);
+	audit_summary_add(s, &ev);
+	ev.tool = VIEW("delete");
+	audit_summary_add(s, &ev);
+	CHECK_INT(audit_summary_rows(s, &rows), ==, 2);
+	CHECK_INT(rows[0].count, ==, 2);
+	audit_summary_free(s);
+}
+
 TEST(audit_summary, fields_do_not_run_into_each_other)
 {
 	struct audit_summary *s = audit_summary_new();
