@@ -1,4 +1,5 @@
 """The real agents, from npm, confined: their model answers through a policy that allows only that."""
+import json
 import os
 
 import pytest
@@ -84,3 +85,39 @@ def test_agent_in_a_sandbox_that_stays(shared, command, host, example, env):
         return
     again = g.cli("sandbox", "exec", *options, "agent", "--", *command, env={"PATH": PATH}, timeout=120)
     assert again.code == 0 and again.stdout.strip(), again
+
+
+TOOLS = """
+  tools:
+    endpoints:
+      - host: tools.example.test
+        port: 443
+        protocol: mcp
+        rules:
+          - allow: {method: server/discover}
+          - allow: {method: initialize}
+          - allow: {method: notifications/initialized}
+          - allow: {method: tools/list}
+          - allow: {method: tools/call, tool: read_note}
+    binaries:
+      - path: /**/@anthropic-ai/**
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["json", "sse"])
+def test_claude_is_shown_only_the_tools_of_an_mcp_server_that_it_may_call(sandbox, where):
+    command, host, example, env = CLAUDE
+    policy = (STAGE / "examples" / example / "policy.yaml").read_text() + TOOLS
+    box = sandbox(policy=policy, options=[word for item in env for word in ("--env", item)])
+    (box.work / "mcp.json").write_text(json.dumps(
+        {"mcpServers": {"notes": {"type": "http", "url": f"https://tools.example.test/{where}"}}}))
+    before = len(upstream_requests("tools.example.test"))
+    out = box.run(*command, "--mcp-config", "mcp.json", "--strict-mcp-config", env={"PATH": PATH}, timeout=120)
+    assert out.code == 0 and out.stdout.strip(), out
+    assert upstream_requests("tools.example.test")[before:], out
+    assert out.event("L7_REQUEST", action="allow", operation="initialize"), out
+    hidden = out.event("L7_RESPONSE", operation="tools/list")
+    assert hidden and "2 of 3 tools not shown" in hidden[0]["reason"], out
+    denied = out.event("L7_REQUEST", action="deny", host="tools.example.test")
+    assert not denied, [(e.get("method"), e.get("operation"), e["reason"]) for e in denied]
