@@ -204,8 +204,9 @@ enum policy_op_kind {
 
 /*
  * A parameter of a call.  Nested names are joined by dots ("arguments.path");
- * every element of a list has the list's name.  Strings decoded, numbers and
- * words as written, null "null"; empty lists and objects are not there.
+ * every element of a list has the list's name.  Strings decoded, numbers in one
+ * spelling (1.0 and 1e0 are 1), words as they are, null "null"; empty lists
+ * and objects are not there.
  */
 struct policy_param {
 	struct view name, value;

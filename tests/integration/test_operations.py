@@ -5,6 +5,8 @@ server is read from the test internet's own log.
 """
 import json
 
+import pytest
+
 from harness import STAGE, network, until, upstream_requests
 
 # A client of HTTP and one of WebSocket, as people use them: urllib and websockets, through the proxy.
@@ -203,7 +205,7 @@ print(call(u, tool("read_note"))[1][:60], names(call(u, rpc("tools/list"))[1]), 
 
 def test_what_an_mcp_server_asks_is_judged(sandbox):
     box = sandbox(network(mcp({"tool": "read_note"})))
-    everything = sandbox(network(endpoint("tools.example.test", "mcp", rules=[{"allow": {"method": "*"}}])))
+    everything = sandbox(network(endpoint("tools.example.test", "mcp", mcp={"allow_all_known_mcp_methods": True})))
     script = 'out["get"] = call("https://tools.example.test/sse")\nout["asks"] = call("https://tools.example.test/asks", tool("read_note", 5))\nout["end"] = call("https://tools.example.test/sse", method="DELETE")'
     out, done = inside(box, script)
     assert "hello" in out["get"][1] and "bye" in out["get"][1] and "sampling" not in out["get"][1], out
@@ -289,8 +291,10 @@ out["form"] = call(u, b"query={viewer{id}}", kind="application/x-www-form-urlenc
     assert sent[0]["body_length"] == len(json.dumps({"query": "{viewer {login}}"}))
 
 
-def test_graphql_over_websocket_is_judged_by_operation(sandbox):
-    box = sandbox(network(GRAPH))
+@pytest.mark.parametrize("protocol", ["graphql", "websocket"])
+def test_graphql_over_websocket_is_judged_by_operation(sandbox, protocol):
+    upgrade = [] if protocol == "graphql" else [{"allow": {"method": "GET"}}]
+    box = sandbox(network({**GRAPH, "protocol": protocol, "rules": [*upgrade, *GRAPH["rules"]]}))
     out, done = inside(box, r'''
 def start(query):
     return json.dumps({"type": "subscribe", "id": "1", "payload": {"query": query}})
