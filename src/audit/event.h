@@ -48,7 +48,7 @@ struct audit_event {
 	struct view operation; /* inside the request: "tools/call", "query Q" */
 	struct view tool; /* MCP: its name */
 	struct view policy; /* key, "-" when none */
-	struct view rule; /* that allowed it: "endpoints[0].rules[1]" */
+	struct view rule; /* that decided: "endpoints[0].rules[1]" */
 	struct view reason;
 	struct view nearest; /* "KEY endpoints[0].rules[1]", of those that did
 				not, and why it did not: */

@@ -103,18 +103,26 @@ px_read_head(struct px_conn *c)
 }
 
 void
-px_set_policy(struct px_conn *c, const char *key, unsigned endpoint, int rule)
+px_set_policy(struct px_conn *c, const char *key, unsigned endpoint)
 {
+	c->rule[0] = '\0';
 	(void)snprintf(
 	    c->policy, sizeof(c->policy), "%s", key != NULL ? key : "");
-	if (key == NULL)
-		c->rule[0] = '\0';
-	else if (rule < 0)
+	if (key != NULL)
 		(void)snprintf(
 		    c->rule, sizeof(c->rule), "endpoints[%u]", endpoint);
-	else
-		(void)snprintf(c->rule, sizeof(c->rule),
-		    "endpoints[%u].rules[%d]", endpoint, rule);
+}
+
+void
+px_set_verdict(struct px_conn *c, const struct policy_verdict *v)
+{
+	if (v->policy == NULL)
+		return;
+	px_set_policy(c, v->policy, v->endpoint);
+	if (v->rule != POLICY_NO_RULE)
+		(void)snprintf(c->rule, sizeof(c->rule), "endpoints[%u].%s[%u]",
+		    v->endpoint, v->by_deny_rule ? "deny_rules" : "rules",
+		    v->rule);
 }
 
 /*
@@ -141,14 +149,14 @@ px_decide(struct px_conn *c)
 
 	px_pin(c);
 	c->judged = false;
-	px_set_policy(c, NULL, 0, -1);
+	px_set_policy(c, NULL, 0);
 	if (!px_judge_conn(c, c->snap, &c->conn, &why)) {
 		if (!px_wants_peek(c))
 			return px_deny_conn(c, &why);
 		px_go(c, PX_PEEK);
 		return PX_MORE;
 	}
-	px_set_policy(c, c->conn.policy, c->conn.endpoint, -1);
+	px_set_policy(c, c->conn.policy, c->conn.endpoint);
 	if (bound_name(c, &e) < 0)
 		return px_fail(c, 403, AUDIT_CONNECT, "connect",
 		    "policy_denied", e.text, &e);

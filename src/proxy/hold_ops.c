@@ -24,7 +24,7 @@ struct decision {
 
 struct op_verdict {
 	bool allow, audit;
-	const char *policy; /* of the snapshot */
+	struct policy_verdict v; /* of the rules, or as of the path */
 	struct policy_reason why;
 };
 
@@ -120,20 +120,29 @@ answer(struct decision *d, const struct op *op, const char *why,
 
 /* ---- the verdicts -------------------------------------------------------- */
 
+/* No rule was asked, or none spoke. */
+static struct policy_verdict
+as_of_path(const struct decision *d)
+{
+	return (struct policy_verdict) { .enforcement = POLICY_ENFORCE,
+		.policy = d->t.policy,
+		.endpoint = d->t.endpoint,
+		.rule = POLICY_NO_RULE };
+}
+
 static void
 judge_one(struct decision *d, const struct op *op, struct op_verdict *out)
 {
 	AUTO_BUF struct buf server = BUF_INIT(TARGET_PATH_MAX * 3 + 300);
 	struct px_conn *c = d->c;
-	struct policy_verdict v = { .enforcement = POLICY_ENFORCE };
 
-	*out = (struct op_verdict) { .allow = true, .policy = d->t.policy };
+	*out = (struct op_verdict) { .allow = true, .v = as_of_path(d) };
 	if (op->free)
 		return;
-	out->allow = px_judge_op(c, c->snap, &d->r, &op->op, &v, &out->why);
-	out->audit = v.enforcement == POLICY_AUDIT;
-	if (v.policy != NULL)
-		out->policy = v.policy;
+	out->allow = px_judge_op(c, c->snap, &d->r, &op->op, &out->v, &out->why);
+	out->audit = out->v.enforcement == POLICY_AUDIT;
+	if (out->v.policy == NULL)
+		out->v = as_of_path(d);
 	if (!out->allow || op->tool.n == 0 || c->px->tools == NULL)
 		return;
 	mcp_server_name(c, &server);
@@ -165,7 +174,7 @@ static void
 record_one(struct decision *d, const struct op *op, const struct op_verdict *v,
     bool denied, struct view hint)
 {
-	px_set_policy(d->c, v->policy);
+	px_set_verdict(d->c, &v->v);
 	if (!v->allow)
 		record(d, v->audit ? AUDIT_AUDIT : AUDIT_DENY, op,
 		    view_of(v->why.text), hint);
@@ -200,7 +209,7 @@ judge_all(struct decision *d)
 		record(d, AUDIT_ALLOW, NULL, VIEW(""), VIEW(""));
 	if (denied == o->n)
 		return PX_MORE;
-	px_set_policy(d->c, v[denied].policy);
+	px_set_verdict(d->c, &v[denied].v);
 	return answer(d, &o->v[denied], v[denied].why.text, buf_view(&hint));
 }
 
@@ -212,7 +221,7 @@ reject(struct decision *d, const struct err *why)
 
 	(void)snprintf(text.text, sizeof(text.text), "%s: %s",
 	    d->reader->rejected, why->text);
-	px_set_policy(d->c, d->t.policy);
+	px_set_policy(d->c, d->t.policy, d->t.endpoint);
 	if (d->t.enforcement == POLICY_AUDIT) {
 		record(d, AUDIT_AUDIT, NULL, view_of(text.text), VIEW(""));
 		return PX_MORE;

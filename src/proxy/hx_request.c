@@ -168,8 +168,7 @@ hx_judge(struct px_conn *c)
 		return PX_MORE;
 	}
 	if (permitted(c, &r, &v, &why)) {
-		px_set_policy(c, v.policy, v.endpoint,
-		    v.rule == POLICY_NO_RULE ? -1 : (int)v.rule);
+		px_set_verdict(c, &v);
 		/* Each operation is a record of its own. */
 		c->hx.operations = v.operations;
 		if (!v.operations)
@@ -180,8 +179,7 @@ hx_judge(struct px_conn *c)
 		return PX_MORE;
 	}
 	/* Not of the rule that let the request before this one through. */
-	if (v.policy != NULL)
-		px_set_policy(c, v.policy, v.endpoint, -1);
+	px_set_verdict(c, &v);
 	audit = v.enforcement == POLICY_AUDIT;
 	if (v.bad_query) {
 		(void)err_set(&e, ERR_INVALID, "%.400s", why.text);

@@ -315,9 +315,10 @@ enum px_next px_decide(struct px_conn *c);
 enum px_next px_answer(struct px_conn *c);
 enum px_next px_refuse_head(
     struct px_conn *c, unsigned status, const char *stage, const struct err *e);
-/* What allowed it: a policy, its endpoint and rule (-1: the connection). */
-void px_set_policy(
-    struct px_conn *c, const char *key, unsigned endpoint, int rule);
+/* What the connection goes by: a policy and its endpoint; key NULL: nothing. */
+void px_set_policy(struct px_conn *c, const char *key, unsigned endpoint);
+/* The rule that decided, also one of deny_rules; nothing when v has no policy. */
+void px_set_verdict(struct px_conn *c, const struct policy_verdict *v);
 enum px_next px_forward_start(
     struct px_conn *c, const struct h1_head *h, size_t head_n);
 enum px_next px_forward_judge(struct px_conn *c);

@@ -58,7 +58,7 @@ rejudge_one(struct px_conn *c)
 			deny_late(c, &why);
 		return;
 	}
-	px_set_policy(c, c->conn.policy, c->conn.endpoint, -1);
+	px_set_policy(c, c->conn.policy, c->conn.endpoint);
 	if (has_up(c) && dest_check(view_of(c->dst.host), c->dst.port, &c->conn,
 			     &c->chosen, 1, &rules, &e) < 0) {
 		cut(c, e.text);

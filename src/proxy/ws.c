@@ -165,8 +165,7 @@ judge_op(struct px_conn *c, const struct policy_op *op, struct view operation,
 	struct policy_verdict v;
 	bool allow = px_judge_op(c, c->snap, &r, op, &v, &why);
 
-	if (v.policy != NULL)
-		px_set_policy(c, v.policy);
+	px_set_verdict(c, &v);
 	if (allow) {
 		record(c, AUDIT_ALLOW, "", operation, "");
 		return true;
