@@ -286,8 +286,7 @@ check(struct policy_seen *seen, struct p_host *host)
 	if (seen->method.n == 0 && seen->path.n == 0)
 		return LEARN_TAKEN;
 	if (seen->method.n == 0 || !is_method(seen->method) ||
-	    seen->path.n == 0 || seen->path.p[0] != '/' ||
-	    p_has_control(seen->path) || !learn_path_fits(seen->path))
+	    !learn_path_fits(seen->path))
 		return LEARN_BAD_REQUEST;
 	return LEARN_TAKEN;
 }

@@ -23,7 +23,7 @@ struct learn_rule {
  */
 size_t learn_paths(struct learn_request *v, size_t n, unsigned distinct,
     struct arena *a, struct learn_rule **rules);
-/* false: longer than a pattern may be. */
+/* false: longer than a pattern may be, or not canonical: no rule names it. */
 bool learn_path_fits(struct view path);
 
 #endif

@@ -236,11 +236,54 @@ learn_paths(struct learn_request *v, size_t n, unsigned distinct,
 	return w.n;
 }
 
+/* What a canonical path writes as itself: RFC 3986 pchar but for '%'. */
+static bool
+is_plain(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') ||
+	       (c != '\0' && strchr("-._~!$&'()*+,;=:@/", c) != NULL);
+}
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* As http/target.c writes it; no rule matches another spelling. */
+static bool
+is_canonical(struct view path)
+{
+	for (size_t i = 0; i < path.n; i++) {
+		int hi, lo;
+
+		if (is_plain((unsigned char)path.p[i]))
+			continue;
+		if (path.p[i] != '%' || path.n - i < 3)
+			return false;
+		hi = hex_value(path.p[i + 1]);
+		lo = hex_value(path.p[i + 2]);
+		if (hi < 0 || lo < 0)
+			return false;
+		/* Only a slash may be written as an escape as well. */
+		if ((hi << 4 | lo) != '/' &&
+		    is_plain((unsigned char)(hi << 4 | lo)))
+			return false;
+		i += 2;
+	}
+	return path.n > 0 && path.p[0] == '/';
+}
+
 bool
 learn_path_fits(struct view path)
 {
 	size_t n = path.n;
 
+	if (!is_canonical(path))
+		return false;
 	for (size_t i = 0; i < path.n; i++)
 		n += memchr("*?[]{}\\", path.p[i], 7) != NULL;
 	return n <= PL_PATTERN_MAX;

@@ -22,7 +22,7 @@ static const char base[] =
     "    - {host: '*.lan.test', port: 443, protocol: rest, enforcement: audit, "
     "access: read-only, allowed_ips: [10.1.0.0/16]}\n"
     "    - {host: plain.test, port: 80}\n"
-    "    - {host: raw.test, port: 443, protocol: tcp, access: full}\n"
+    "    - {host: raw.test, port: 443, protocol: tcp}\n"
     "    - host: part.test\n"
     "      port: 443\n"
     "      path: /v1/**\n"

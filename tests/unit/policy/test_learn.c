@@ -182,12 +182,12 @@ TEST(learn, each_kind_of_identifier_is_its_own)
 TEST(learn, signs_of_patterns_and_yaml_stay_what_they_were)
 {
 	static const struct ask asked[] = {
-		{ CURL, GH, 443, "GET", "/a*b/{c}/[d]?\\" },
-		{ CURL, GH, 443, "GET", "/x: y # z" },
+		{ CURL, GH, 443, "GET", "/a*b/%7Bc%7D/%5Bd%5D%3F%5C" },
+		{ CURL, GH, 443, "GET", "/x:%20y%20%23z,&!'()" },
 		{ "/opt/my tool: #1/run", GH, 443, "GET", "/" },
 	};
 	static const struct ask other = { CURL, GH, 443, "GET",
-		"/aXb/{c}/[d]?\\" };
+		"/aXb/%7Bc%7D/%5Bd%5D%3F%5C" };
 	AUTO_LEARNED r = learn("version: 1\n", asked, ARRAY_LEN(asked));
 
 	CHECK(!allows(r.s, &other));
@@ -326,6 +326,10 @@ TEST(learn, what_cannot_be_learned_is_told_apart)
 		{ { CURL, GH, 0, "GET", "/" }, LEARN_BAD_HOST },
 		{ { CURL, GH, 443, "get", "/" }, LEARN_BAD_REQUEST },
 		{ { CURL, GH, 443, "GET", "x" }, LEARN_BAD_REQUEST },
+		{ { CURL, GH, 443, "GET", "/{c}" }, LEARN_BAD_REQUEST },
+		{ { CURL, GH, 443, "GET", "/%7bc" }, LEARN_BAD_REQUEST },
+		{ { CURL, GH, 443, "GET", "/%41" }, LEARN_BAD_REQUEST },
+		{ { CURL, GH, 443, "GET", "/%4" }, LEARN_BAD_REQUEST },
 		{ { CURL, GH, 443, "GET", "/a\x1b[2J" }, LEARN_BAD_REQUEST },
 		{ { CURL, GH, 443, "", "/" }, LEARN_BAD_REQUEST },
 		{ { "/usr/bin/git", GH, 443, "GET", "/" }, LEARN_ALLOWED },
