@@ -97,6 +97,8 @@ begin_chain(struct run_record *r, struct err *e)
 	struct view tail;
 
 	/* Two chains in one file at a time would break both. */
+	if (flock(r->events, LOCK_EX | LOCK_NB) < 0 && errno != EWOULDBLOCK)
+		return err_sys(e, "lock --events %s", r->events_path);
 	if (flock(r->events, LOCK_EX | LOCK_NB) < 0)
 		return err_set(e, ERR_INVALID,
 		    "--events %s: another run writes there\n"
