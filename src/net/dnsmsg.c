@@ -109,13 +109,13 @@ parse_extra(
     struct rd *r, struct dns_query *q, enum dns_rcode *rcode, struct err *e)
 {
 	bool root;
-	uint16_t type, class;
+	uint16_t type;
 	uint32_t ttl;
 
 	if (!skip_name(r, &root))
 		return err_set(e, ERR_PROTO, "malformed additional record");
 	type = rd_be16(r);
-	class = rd_be16(r);
+	(void)rd_be16(r); /* what its sender takes; ours are small */
 	ttl = rd_be32(r);
 	(void)rd_view(r, rd_be16(r));
 	if (r->bad)
@@ -126,7 +126,6 @@ parse_extra(
 		return err_set(
 		    e, ERR_PROTO, "a second OPT, or one with a name");
 	q->edns = true;
-	q->udp_max = (uint16_t)MAX(class, (uint16_t)DNS_UDP_MAX);
 	if ((ttl >> 16 & 0xff) != 0)
 		*rcode = DNS_BADVERS;
 	return 0;
@@ -188,7 +187,7 @@ dns_query_parse(struct view msg, struct dns_query *out, enum dns_rcode *rcode,
 	struct rd r = rd_of(msg);
 	uint16_t flags;
 
-	*out = (struct dns_query) { .udp_max = DNS_UDP_MAX };
+	*out = (struct dns_query) { 0 };
 	*rcode = DNS_NOERROR;
 	if (msg.n < HEADER)
 		return err_set(e, ERR_PROTO, "shorter than a header");

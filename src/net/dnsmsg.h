@@ -16,8 +16,8 @@
 #include "net/addr.h"
 
 enum {
-	DNS_UDP_MAX = 512, /* of an answer, unless EDNS(0) names more */
-	DNS_EDNS_MAX = 1232, /* that we send and take over UDP */
+	DNS_UDP_MAX = 512, /* of an answer: with a few addresses it fits */
+	DNS_EDNS_MAX = 1232, /* of a query over UDP */
 	DNS_TCP_MAX = 4096, /* of a query over TCP; ours are far smaller */
 	DNS_NAME_MAX = 255, /* octets on the wire, RFC 1035 section 2.3.4 */
 	DNS_TEXT_MAX = 253, /* characters of a host name */
@@ -42,7 +42,6 @@ struct dns_query {
 	uint16_t id, type;
 	uint8_t opcode;
 	bool rd, edns;
-	uint16_t udp_max; /* that its sender takes */
 	struct view question; /* as it came; empty when it was not understood */
 	/*
 	 * The name in small letters, labels joined by dots, without the last

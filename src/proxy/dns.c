@@ -97,8 +97,8 @@ judge(struct px *px, const struct dns_query *q)
 
 /* false: nothing is to be said to this.  `shown`, when it is recorded. */
 static bool
-respond(struct px *px, struct view msg, size_t max, struct buf *out,
-    struct verdict *v, struct buf *shown)
+respond(struct px *px, struct view msg, struct buf *out, struct verdict *v,
+    struct buf *shown)
 {
 	struct dns_query q;
 	struct err e;
@@ -108,8 +108,8 @@ respond(struct px *px, struct view msg, size_t max, struct buf *out,
 		return false;
 	if (v->rcode == DNS_NOERROR)
 		*v = judge(px, &q);
-	dns_answer_put(out, &q, v->rcode, &v->addr, v->has_addr, SYNTH_TTL_S,
-	    MIN(max, MAX((size_t)q.udp_max, (size_t)DNS_UDP_MAX)));
+	dns_answer_put(
+	    out, &q, v->rcode, &v->addr, v->has_addr, SYNTH_TTL_S, DNS_UDP_MAX);
 	if (v->refused[0] != '\0')
 		dns_question_shown(&q, shown);
 	return !out->full;
@@ -176,8 +176,7 @@ take_udp(struct px *px)
 	if (n < 0)
 		return false;
 	if ((m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
-	    !respond(px, (struct view) { space, (size_t)n }, DNS_UDP_MAX, &out,
-		&v, &shown))
+	    !respond(px, (struct view) { space, (size_t)n }, &out, &v, &shown))
 		return true;
 	m.msg_flags = 0;
 	if (v.refused[0] != '\0') {
@@ -238,7 +237,7 @@ take_tcp(struct px_conn *c)
 	if (in.n < sizeof(size) + n)
 		return 0;
 	msg = view_slice(in, sizeof(size), sizeof(size) + n);
-	if (!respond(c->px, msg, DNS_UDP_MAX, &out, &v, &shown) ||
+	if (!respond(c->px, msg, &out, &v, &shown) ||
 	    px_out_room(&c->client) < sizeof(size) + out.n)
 		return -1;
 	if (v.refused[0] != '\0')
