@@ -71,7 +71,7 @@ refuse_unknown(struct px_conn *c, const struct err *why)
 
 	(void)snprintf(c->dst.host, sizeof(c->dst.host), "-");
 	px_pin(c);
-	if (told_tell(c->px->told, told_key(&part, 1), false,
+	if (told_tell(told_of(&c->px->told), told_key(&part, 1), false,
 		uv_now(&c->px->loop), &held))
 		px_event(c, AUDIT_BYPASS, AUDIT_DENY, "bypass",
 		    view_of(why->text), VIEW(""));

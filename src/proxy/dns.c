@@ -205,8 +205,8 @@ refused_tcp(struct px_conn *c, const struct verdict *v, struct buf *shown)
 	char reason[sizeof(v->refused) + 64];
 	uint64_t held;
 
-	if (!told_tell(c->px->told, told_key(parts, ARRAY_LEN(parts)), true,
-		uv_now(&c->px->loop), &held))
+	if (!told_tell(told_of(&c->px->told), told_key(parts, ARRAY_LEN(parts)),
+		true, uv_now(&c->px->loop), &held))
 		return;
 	(void)snprintf(c->dst.host, sizeof(c->dst.host), "%s", buf_str(shown));
 	if (held > 0)

@@ -166,7 +166,8 @@ px_flow_refused(struct px *px, struct flow *f)
 		{ (const char *)&f->port, sizeof(f->port) } };
 	uint64_t key = told_key(parts, ARRAY_LEN(parts)), held;
 
-	if (!told_tell(px->told, key, true, uv_now(&px->loop), &held)) {
+	if (!told_tell(
+		told_of(&px->told), key, true, uv_now(&px->loop), &held)) {
 		send_reply(px, &f->reply);
 		return;
 	}

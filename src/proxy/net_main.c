@@ -478,7 +478,6 @@ net_main(int sock)
 	keep_only(sock);
 	px->ctl = sock;
 	px->received = NEW(union net_msg);
-	px->told = told_new();
 	px->scratch = BUF_INIT(H1_RESPONSE_HEAD_MAX + 8192);
 	if (uv_loop_init(&px->loop) < 0)
 		return 1;

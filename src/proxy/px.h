@@ -265,7 +265,7 @@ struct px {
 	struct err err;
 
 	struct synth *synth; /* NULL until the first name is answered */
-	struct told *told; /* refusals that were recorded lately */
+	struct told *told; /* refusals recorded lately; by told_of */
 	struct px_flows *flows; /* NULL until the first */
 };
 

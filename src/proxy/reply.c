@@ -326,8 +326,8 @@ tell_direct(struct px_conn *c, const struct policy_reason *why,
 	uint64_t held;
 	size_t n;
 
-	if (!told_tell(c->px->told, told_key(parts, ARRAY_LEN(parts)), false,
-		uv_now(&c->px->loop), &held))
+	if (!told_tell(told_of(&c->px->told), told_key(parts, ARRAY_LEN(parts)),
+		false, uv_now(&c->px->loop), &held))
 		return false;
 	n = (size_t)snprintf(out, POLICY_REASON_MAX + 160, "%s", why->text);
 	if (c->dst.literal && synth_is(&c->orig))

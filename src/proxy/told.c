@@ -21,13 +21,14 @@ struct told {
 };
 
 struct told *
-told_new(void)
+told_of(struct told **t)
 {
-	struct told *t = NEW(struct told);
-
-	t->cheap = (struct rate) { .per_second = CHEAP_PER_SECOND,
+	if (*t != NULL)
+		return *t;
+	*t = NEW(struct told);
+	(*t)->cheap = (struct rate) { .per_second = CHEAP_PER_SECOND,
 		.burst = CHEAP_BURST };
-	return t;
+	return *t;
 }
 
 void
