@@ -166,6 +166,11 @@ hx_hold(struct px_conn *c, bool *progress)
 		px_eat(&c->client, used);
 		*progress = true;
 	}
+	/* What is in it may give many records. */
+	if (px_events_full(&c->px->events)) {
+		c->waits_events = c->px->events_waited = true;
+		return PX_WAIT;
+	}
 	return release(c, progress);
 }
 

@@ -116,6 +116,12 @@ hx_tap_move(struct px_conn *c, bool *progress, struct err *e)
 				px_put(&c->client, H1_CHUNK_LAST);
 			return PX_IO_OK;
 		}
+		/* A server that makes the taps say much is not read faster
+		 * than it is recorded. */
+		if (px_events_full(&c->px->events)) {
+			c->waits_events = c->px->events_waited = true;
+			break;
+		}
 		r = b->done ? PX_IO_OK : hx_take(b, &c->up, &data, &used, e);
 		if (r == PX_IO_EOF && b->framing == H1_BODY_UNTIL_CLOSE)
 			b->done = true;

@@ -21,7 +21,7 @@
 
 #include <stdlib.h>
 
-enum { MESSAGE_MAX = (2 << 20) - 4096, NAMES_MAX = 600 };
+enum { MESSAGE_MAX = (2 << 20) - 4096, NAMES_MAX = 600, SAID_MAX = 32 };
 
 struct tap {
 	struct px_conn *c;
@@ -36,6 +36,7 @@ struct listing {
 	struct policy_request r;
 	struct buf server;
 	struct buf hidden; /* names, ", " between */
+	unsigned said; /* records about single tools */
 };
 
 static bool
@@ -155,7 +156,7 @@ keep_tool(void *arg, struct view name, const unsigned char digest[SHA256_SIZE])
 		px->tools = toolbook_new();
 	a = toolbook_see(
 	    px->tools, buf_view(&l->server), name, digest, px->generation);
-	if (says[a].reason != NULL)
+	if (says[a].reason != NULL && l->said++ < SAID_MAX)
 		record(l->c, says[a].keep ? AUDIT_INFO : AUDIT_DENY,
 		    says[a].stage, VIEW("tools/list"), name,
 		    view_of(says[a].reason));
