@@ -1,0 +1,30 @@
+/* impl: shared by the files of this folder alone. */
+#ifndef SECRETS_IMPL_H
+#define SECRETS_IMPL_H
+
+#include "secrets/rewrite.h"
+
+/* Forgets, and wipes, what is beyond n bytes. */
+void rw_cut(struct buf *b, size_t n);
+/* What is said of a marker that stays; wipes `out`.  Returns -1. */
+int rw_fail(enum rw_place place, struct buf *out, struct err *e);
+/* The value, fit for any place (no CR, LF, NUL), or -1 with `out` wiped. */
+int rw_resolve(struct rw *rw, enum rw_place place, const struct ph *p,
+    struct view *value, struct buf *out, struct err *e) MUST_USE;
+/*
+ * Text in which placeholders stand beside other text, appended to `out`.
+ * `fits` (may be NULL) says whether a value may stand at that place of `v`.
+ */
+int rw_text(struct rw *rw, enum rw_place place, struct view v,
+    bool (*fits)(struct view v, size_t at, struct view value), struct buf *out,
+    struct err *e) MUST_USE;
+
+/* Percent-decoding as servers do it: a bad escape stays what it is. */
+void pct_decode(struct view v, bool plus, struct buf *out);
+enum pct_keep { PCT_UNRESERVED, PCT_PCHAR };
+void pct_encode(struct view v, enum pct_keep keep, struct buf *out);
+
+int rw_json(
+    struct rw *rw, struct view body, struct buf *out, struct err *e) MUST_USE;
+
+#endif
