@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "keeper/impl.h"
+#include "secrets/placeholder.h"
 
 typedef Openshell__V1__ExecSandboxRequest request_msg;
 typedef Openshell__V1__ExecSandboxInput input_msg;
@@ -577,6 +578,13 @@ seal_command(struct keeper *k, const request_msg *r, int *fd, struct err *e)
 	}
 	if (r->workdir[0] != '\0')
 		blob_add(b, "cwd", r->workdir);
+	/* First: what the user sets himself stays as he set it. */
+	for (size_t i = 0; i < k->n_keys; i++) {
+		AUTO_BUF struct buf kv = BUF_INIT(1024);
+
+		ph_environ(view_of(k->keys[i]), &kv);
+		blob_add(b, "env", buf_str(&kv));
+	}
 	for (size_t i = 0; i < spec->n_environment; i++)
 		add_env(
 		    b, spec->environment[i]->key, spec->environment[i]->value);

@@ -73,6 +73,12 @@ struct keeper {
 	size_t n_sent;
 	uint64_t revision;
 
+	/* credentials: the names alone, and what was sent last */
+	char **keys;
+	size_t n_keys;
+	uint32_t credentials;
+	unsigned char digest[32];
+
 	/* gateway */
 	struct rpc_client *client;
 	struct rpc_out *attend;
@@ -123,6 +129,11 @@ void keeper_policy_wanted(
     struct keeper *k, const Openshell__Supervisor__V1__Policy *p);
 void keeper_policy_answer(
     struct keeper *k, const struct session_policy_status *m);
+
+/* credentials.c */
+/* Passes them on and wipes them in *m; NULL: there are none. */
+void keeper_credentials_wanted(
+    struct keeper *k, Openshell__Supervisor__V1__Credentials *m);
 
 /* command.c */
 void command_open(struct keeper *k, const Openshell__Supervisor__V1__Open *o);

@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "keeper/impl.h"
+#include "secrets/locked.h"
 
 enum {
 	SPEC_MAX = 4 << 20,
@@ -447,6 +448,7 @@ keeper_main(const char *dir)
 	(void)prctl(PR_SET_NAME, "openshell-keep", 0, 0, 0);
 	set_log_level();
 	(void)signal(SIGPIPE, SIG_IGN);
+	locked_process();
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)umask(077);
 	k->dir = dir;

@@ -217,6 +217,7 @@ on_welcome(struct keeper *k, const Openshell__Supervisor__V1__Welcome *w)
 	k->backoff_ms = 0;
 	k->disowned_ms = 0;
 	ring_rewind(&k->ring, w->log_from);
+	keeper_credentials_wanted(k, w->credentials);
 	if (w->policy != NULL)
 		keeper_policy_wanted(k, w->policy);
 	/* What changed since Hello. */
@@ -242,6 +243,9 @@ on_message(void *ctx, const ProtobufCMessage *msg)
 		break;
 	case DOWN(STOP):
 		keeper_stop(k);
+		break;
+	case DOWN(CREDENTIALS):
+		keeper_credentials_wanted(k, m->credentials);
 		break;
 	default: /* of a newer gateway */
 		LOG_WARN("LINK_MESSAGE", KV_UINT("case", m->payload_case));

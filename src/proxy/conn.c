@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "proxy/flow.h"
+#include "secrets/rewrite.h"
 
 /*
  * A deadline of 0 is set by the step itself.  What passes its deadline is
@@ -198,6 +199,7 @@ px_conn_new(struct px *px, int fd, bool direct)
 		.owner = c, .io = px->io, .wake = wake, .fd = -1
 	};
 	c->hx.path = BUF_INIT(TARGET_PATH_MAX * 3);
+	c->hx.wire_path = BUF_INIT(TARGET_PATH_MAX * 3);
 	c->hx.replay = BUF_INIT(PX_BLOCK);
 	c->hx.query = BUF_INIT(TARGET_MAX);
 	(void)uv_timer_init(&px->loop, &c->timer);
@@ -216,15 +218,16 @@ px_conn_new(struct px *px, int fd, bool direct)
 static void
 conn_free(struct px_conn *c)
 {
-	px_owners_free(&c->owners, &c->n_owners);
 	hx_hold_end(c);
-	hx_tap_end(c);
+	hx_tap_end(c); /* may record who asked */
 	hx_ops_end(c);
 	px_ws_end(c);
+	px_owners_free(&c->owners, &c->n_owners);
 	if (c->snap != NULL)
 		snapshot_unref(c->snap);
 	buf_fini(&c->hx.path);
-	buf_fini(&c->hx.replay);
+	buf_fini(&c->hx.wire_path);
+	rw_out_fini(&c->hx.replay);
 	buf_fini(&c->hx.query);
 	free(c);
 }

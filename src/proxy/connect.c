@@ -7,6 +7,7 @@
 #include "proxy/px.h"
 
 #include "base/mem.h"
+#include "proxy/creds.h"
 
 enum px_next
 px_refuse_head(
@@ -161,6 +162,9 @@ px_decide(struct px_conn *c)
 		return px_fail(c, 403, AUDIT_CONNECT, "connect",
 		    "policy_denied", e.text, &e);
 	c->judged = true;
+	if (creds_gate(c, &e) < 0)
+		return px_fail(c, 403, AUDIT_CONNECT, "credentials",
+		    "credential_endpoint_uninspected", e.text, &e);
 	if (c->mode == PX_MODE_FORWARD)
 		return px_forward_judge(c);
 	px_go(c, PX_RESOLVE);

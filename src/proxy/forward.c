@@ -4,6 +4,7 @@
  * Exactly one request, its body by its framing, one response, and the end:
  * nothing that follows on the client's connection goes anywhere.
  */
+#include "proxy/creds.h"
 #include "proxy/hx.h"
 #include "proxy/px.h"
 
@@ -71,6 +72,6 @@ px_forward_send(struct px_conn *c)
 	    buf_view(&c->hx.query), VIEW(""), VIEW(""));
 	hx_begin(c, &h);
 	if (hx_send(c, &h, head.n, false, &e) < 0)
-		return px_refuse_head(c, 400, "forward", &e);
+		return creds_refuse(c, &e);
 	return PX_MORE;
 }

@@ -49,6 +49,8 @@ int hx_send(struct px_conn *c, const struct h1_head *h, size_t head_n,
 /* Writes the head upstream now; what is left of the client's is its body. */
 int hx_send_head(struct px_conn *c, const struct h1_head *h, bool asterisk,
     struct err *e) MUST_USE;
+/* What Host says of the destination. */
+void hx_put_authority(const struct px_conn *c, struct buf *out);
 /* 100 Continue, when the client waits for it; its head is taken already. */
 void hx_send_continue(struct px_conn *c, const struct h1_head *h);
 /* Answers with our own error, and records it. */

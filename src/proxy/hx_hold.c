@@ -5,6 +5,7 @@
  *
  * Bounded: each holder says how much it takes, one sandbox has HX_HELD_ALL.
  */
+#include "proxy/creds.h"
 #include "proxy/hx.h"
 
 static const struct hx_holder *const holders[] = {
@@ -55,6 +56,8 @@ hx_hold_end(struct px_conn *c)
 
 	c->px->held -= k->counted;
 	buf_fini(&k->head);
+	if (c->hx.injected)
+		rw_out_wipe(&k->body);
 	buf_fini(&k->body);
 	*k = (struct hx_held) { 0 };
 }
@@ -119,7 +122,7 @@ release(struct px_conn *c, bool *progress)
 		h.content_length = k->body.n;
 	}
 	if (hx_send_head(c, &h, k->asterisk, &e) < 0)
-		return hx_refuse(c, 400, &e);
+		return creds_refuse(c, &e);
 	k->on = false;
 	c->hx.req.done = k->body.n == 0;
 	*progress = true;

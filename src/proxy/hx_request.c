@@ -5,6 +5,8 @@
 #include "proxy/hx.h"
 #include "proxy/ops.h"
 
+#include "proxy/creds.h"
+
 bool
 hx_repeatable(const struct h1_head *h)
 {
@@ -193,6 +195,23 @@ hx_judge(struct px_conn *c)
 	return PX_MORE;
 }
 
+/*
+ * Policy and records see a placeholder's place, not its name; what is no
+ * placeholder stays, and is refused when it is sent.
+ */
+static void
+put_path(struct px_conn *c, struct view path)
+{
+	struct err ignored;
+
+	buf_reset(&c->hx.path);
+	buf_reset(&c->hx.wire_path);
+	if (ph_marked(path) && rw_path_shown(path, &c->hx.path, &ignored) > 0)
+		buf_put(&c->hx.wire_path, path);
+	else
+		buf_put(&c->hx.path, path);
+}
+
 int
 hx_target(struct px_conn *c, struct view raw, struct err *e)
 {
@@ -201,8 +220,7 @@ hx_target(struct px_conn *c, struct view raw, struct err *e)
 	int r = target_canonical(raw, true, &t, e);
 
 	if (r == 0) {
-		buf_reset(&c->hx.path);
-		buf_put(&c->hx.path, buf_view(&t.path));
+		put_path(c, buf_view(&t.path));
 		buf_reset(&c->hx.query);
 		c->hx.has_query = t.query.p != NULL;
 		buf_put(&c->hx.query, t.query);
@@ -294,8 +312,7 @@ hx_check(struct px_conn *c, const struct h1_head *h, bool *asterisk,
 		if (!view_eq(h->method, VIEW("OPTIONS")))
 			return err_set(
 			    e, ERR_INVALID, "target * needs OPTIONS");
-		buf_reset(&c->hx.path);
-		buf_putc(&c->hx.path, '*');
+		put_path(c, VIEW("*"));
 		buf_reset(&c->hx.query);
 		c->hx.has_query = false;
 		return 0;
@@ -306,8 +323,8 @@ hx_check(struct px_conn *c, const struct h1_head *h, bool *asterisk,
 	return -1;
 }
 
-static void
-put_authority(const struct px_conn *c, struct buf *out)
+void
+hx_put_authority(const struct px_conn *c, struct buf *out)
 {
 	bool v6 = strchr(c->dst.host, ':') != NULL;
 
@@ -325,22 +342,28 @@ hx_send_head(
     struct px_conn *c, const struct h1_head *h, bool asterisk, struct err *e)
 {
 	struct buf *out = &c->px->scratch;
-	AUTO_BUF struct buf parts =
-	    BUF_INIT(TARGET_PATH_MAX * 3 + TARGET_MAX + HOST_MAX + 64);
+	AUTO_RW_OUT struct buf parts =
+	    BUF_INIT(TARGET_PATH_MAX * 3 + TARGET_MAX + HOST_MAX + 64 +
+		     RW_VALUE_MAX * 3);
 	struct h1_field via = { VIEW("Via"), VIEW("1.1 openshell-sandbox") };
 	struct h1_write w = { .upgrade = c->hx.want_upgrade };
+	CLEANUP(creds_edit_fini) struct creds_edit ed;
 	size_t cut;
 
+	if (creds_edit(c, h, &ed, e) < 0)
+		return -1;
+	if (ed.on)
+		h = &ed.head;
 	if (asterisk) {
 		buf_putc(&parts, '*');
 	} else {
-		buf_put(&parts, buf_view(&c->hx.path));
+		buf_put(&parts, ed.on ? ed.path : buf_view(&c->hx.path));
 		if (c->hx.has_query)
 			buf_putc(&parts, '?');
-		buf_put(&parts, buf_view(&c->hx.query));
+		buf_put(&parts, ed.on ? ed.query : buf_view(&c->hx.query));
 	}
 	cut = parts.n;
-	put_authority(c, &parts);
+	hx_put_authority(c, &parts);
 	w.target = view_slice(buf_view(&parts), 0, cut);
 	w.host = view_slice(buf_view(&parts), cut, parts.n);
 	if (c->mode == PX_MODE_FORWARD) {
@@ -358,6 +381,8 @@ hx_send_head(
 	px_put(&c->up, buf_view(out));
 	if (c->reused && hx_repeatable(h))
 		buf_put(&c->hx.replay, buf_view(out));
+	if (ed.on)
+		rw_out_wipe(out);
 	return 0;
 }
 
@@ -404,7 +429,8 @@ hx_begin(struct px_conn *c, const struct h1_head *h)
 	    h->upgrade && h->framing == H1_BODY_NONE &&
 	    c->mode == PX_MODE_CONNECT &&
 	    (x->want_websocket || c->conn.protocol == POLICY_PROTO_NONE);
-	x->sent_continue = x->started = false;
+	x->sent_continue = x->started = x->injected = false;
+	x->body_hash[0] = x->used[0] = '\0';
 	x->interim = 0;
 	x->resp_state = HX_RESP_HEAD;
 	x->scanned = x->scanned_up = 0;

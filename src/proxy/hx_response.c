@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "proxy/hx.h"
 #include "proxy/ws.h"
+#include "secrets/rewrite.h"
 
 /* What a head may grow by when it is written anew: framing, Connection. */
 enum { HEAD_SLACK = 1024 };
@@ -111,7 +112,7 @@ on_response(struct px_conn *c, struct view bytes, bool *progress)
 		return hx_upstream_lost(
 		    c, "the upstream's answer is not valid", &e);
 	c->reused = false;
-	buf_fini(&x->replay);
+	rw_out_fini(&x->replay);
 	c->unpooled |= hx_binds(&h, VIEW("www-authenticate"));
 	x->upstream_keeps =
 	    h.keep_alive && h.framing != H1_BODY_UNTIL_CLOSE && x->req.done;

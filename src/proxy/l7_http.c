@@ -12,6 +12,7 @@
  * The response may begin before the request body ends (early refusal); then
  * the connection does not live on.
  */
+#include "proxy/creds.h"
 #include "proxy/hx.h"
 
 enum { IDLE_MS = 75000, HEAD_MS = 15000, QUIET_BODY_MS = 300000 };
@@ -49,7 +50,7 @@ on_head(struct px_conn *c, struct view bytes, bool *progress)
 	if (next != PX_MORE)
 		return next == PX_WAIT ? PX_MORE : PX_CLOSE;
 	if (hx_send(c, &h, bytes.n, asterisk, &e) < 0)
-		return hx_refuse(c, 400, &e);
+		return creds_refuse(c, &e);
 	px_deadline(c, QUIET_BODY_MS);
 	*progress = true;
 	return PX_WAIT;
@@ -199,7 +200,7 @@ l7_http_run(struct px_conn *c)
 		px_deadline(c, IDLE_MS);
 	if (c->hx.replay.n > 0 && !c->reused) { /* dialled again for it */
 		px_put(&c->up, buf_view(&c->hx.replay));
-		buf_fini(&c->hx.replay);
+		rw_out_fini(&c->hx.replay);
 	}
 	do {
 		progress = false;

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "inspect/toolbook.h"
+#include "proxy/creds.h"
 #include "proxy/flow.h"
 #include "proxy/px.h"
 #include "proxy/selfbox.h"
@@ -188,6 +189,19 @@ on_packets(struct px *px, const union net_msg *m, int *fds UNUSED,
 	return 0;
 }
 
+static int
+on_credentials(
+    struct px *px, const union net_msg *m, int *fds, struct err *e UNUSED)
+{
+	AUTO_CLOSE int fd = fd_take(&fds[0]);
+	struct err why;
+
+	if (creds_take(
+		px, fd, m->credentials.revision, m->credentials.n, &why) < 0)
+		LOG_WARN("CREDENTIALS", KV_STR("reason", why.text));
+	return 0;
+}
+
 /* Sizes, descriptors and directions are checked by net_recv. */
 static const struct ctl_rule {
 	enum net_type type;
@@ -199,6 +213,7 @@ static const struct ctl_rule {
 	{ NET_IDENTITY, 0, on_identity },
 	{ NET_RESOLVER, 0, on_resolver },
 	{ NET_PACKETS, 0, on_packets },
+	{ NET_CREDENTIALS, 1, on_credentials },
 };
 
 static int
@@ -458,6 +473,8 @@ release(struct px *px)
 		snapshot_unref(px->snap);
 	px_events_fini(&px->events);
 	buf_fini(&px->scratch);
+	rw_out_fini(&px->masked);
+	creds_drop(px);
 	synth_free(px->synth);
 	told_free(px->told);
 	toolbook_free(px->tools);

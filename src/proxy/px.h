@@ -141,12 +141,20 @@ struct hx {
 	struct buf path; /* canonical, of the request under way */
 	struct buf query; /* raw, of the same */
 	bool has_query;
+	/* The path as it came, with placeholders; empty when there are none
+	 * and it is that of `path`. */
+	struct buf wire_path;
+	bool injected; /* a credential was filled in */
+	char used[160]; /* their names, for the record */
+	char body_hash[65]; /* hex SHA-256 of a held body, when it is signed */
 	const char *override; /* a field that names another method or path */
 	bool operations; /* it carries some, which are judged one by one */
 	struct buf ops_body; /* the body they are in, while the answer lasts */
 };
 
 struct px;
+struct creds;
+struct reflect;
 
 struct px_conn {
 	struct px *px;
@@ -217,6 +225,8 @@ struct px_conn {
 	size_t forward_n; /* length of that head, which stays in client.in */
 	uint64_t forward_generation; /* that judged the request */
 
+	uint32_t creds_change; /* of px, that creds_reach is of */
+	bool creds_reach;
 	uint64_t last_io;
 	unsigned lingered; /* reads thrown away after the answer */
 };
@@ -243,6 +253,10 @@ struct px {
 	union net_msg *received;
 	struct px_io *io;
 	struct px_pool *pool; /* NULL until the first is kept */
+	struct creds *creds; /* NULL: none */
+	struct reflect *reflect; /* NULL: nothing to look for */
+	uint32_t creds_change; /* grows with each of their changes */
+	struct buf masked; /* fields of an answer, masked */
 	struct buf scratch; /* for writing one head; empty between uses */
 	char servers[NET_SERVERS_MAX]; /* to ask for names */
 	struct resolver *resolver; /* NULL: not needed yet, or resolver_err */

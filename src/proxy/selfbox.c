@@ -129,6 +129,7 @@ static const int always[] = {
 	__NR_munmap,
 	__NR_mremap,
 	__NR_madvise,
+	__NR_mlock, /* credentials: secrets/locked.c */
 	__NR_brk,
 	__NR_futex,
 	__NR_clock_gettime,

@@ -187,6 +187,17 @@ on_stop(struct ctl *c, const union session_msg *m UNUSED, int *fds UNUSED,
 	ctl_end(c);
 }
 
+/* Passed on, never looked into: ctl holds no secret. */
+static void
+on_credentials(
+    struct ctl *c, const union session_msg *m, int *fds, unsigned nfds UNUSED)
+{
+	memset(&c->n.credentials, 0, sizeof(c->n.credentials));
+	c->n.credentials.revision = m->credentials.revision;
+	c->n.credentials.n = m->credentials.n;
+	ctl_to_net(c, NET_CREDENTIALS, fds, 1);
+}
+
 static const struct owner_rule {
 	unsigned when; /* enum ctl_state */
 	void (*run)(
@@ -198,6 +209,7 @@ static const struct owner_rule {
 	[SESSION_SIGNAL] = { CTL_STARTING | CTL_ISOLATED, on_signal },
 	[SESSION_RESIZE] = { CTL_STARTING | CTL_ISOLATED, on_resize },
 	[SESSION_STOP] = { CTL_STARTING | CTL_ISOLATED, on_stop },
+	[SESSION_CREDENTIALS] = { CTL_STARTING | CTL_ISOLATED, on_credentials },
 };
 
 static void

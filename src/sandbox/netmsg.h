@@ -16,6 +16,7 @@
  *                                    <-  POLICY_STATUS(generation)
  *                                    <-  WHO(id, tuple)
  *   IDENTITY(id, ...)                ->
+ *   CREDENTIALS(revision)            ->  in force before what is sent later
  *                                    <-  EVENTS(json lines)
  *
  * The end: when the sandbox is gone ctl shuts its side down for writing.  net
@@ -69,6 +70,7 @@ enum net_type {
 	NET_IDENTITY,
 	NET_RESOLVER, /* nameservers changed */
 	NET_PACKETS, /* what nfnetlink_log said of refused packets */
+	NET_CREDENTIALS, /* fds: their bytes (secrets/creds.h) */
 	/* net to ctl */
 	NET_CA = 64,
 	NET_POLICY_STATUS,
@@ -106,6 +108,11 @@ struct net_policy {
 struct net_resolver {
 	struct net_hdr hdr;
 	char servers[NET_SERVERS_MAX];
+};
+
+struct net_credentials {
+	struct net_hdr hdr;
+	uint32_t revision, n;
 };
 
 /* Unread: of all that ctl could open, this socket is kept from net, as who
@@ -178,6 +185,7 @@ union net_msg {
 	struct net_identity identity;
 	struct net_resolver resolver;
 	struct net_packets packets;
+	struct net_credentials credentials;
 	struct net_ca ca;
 	struct net_policy_status policy_status;
 	struct net_who who;

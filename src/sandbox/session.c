@@ -77,6 +77,8 @@ static const struct msg_rule session_rules[] = {
 	[SESSION_SIGNAL] = { ROW(session_signal), FROM_OWNER, .ok = signal_ok },
 	[SESSION_RESIZE] = { ROW(session_resize), FROM_OWNER },
 	[SESSION_STOP] = { ROW(session_stop), FROM_OWNER },
+	[SESSION_CREDENTIALS] = { ROW(session_credentials), FROM_OWNER,
+	    .fds_min = 1, .fds_max = 1 },
 	[SESSION_STATE] = { ROW(session_state), FROM_SUPERVISOR, .ok = state_ok,
 	    .text = { MSG_TEXT(session_state, cgroup),
 		MSG_TEXT(session_state, id), MSG_TEXT(session_state, limits),

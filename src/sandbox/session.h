@@ -15,6 +15,7 @@
  *                            <-    STARTED [pty], EVENTS*, EXITED
  *   POLICY(revision)         ->    ... at any time
  *                            <-    POLICY_STATUS(revision)
+ *   CREDENTIALS(revision)    ->    ... at any time; passed on to net unread
  *   STOP or close            ->    everything ends
  *                            <-    EVENTS*, STATE ending, end of file
  *
@@ -42,6 +43,7 @@ enum session_type {
 	SESSION_SIGNAL,
 	SESSION_RESIZE,
 	SESSION_STOP,
+	SESSION_CREDENTIALS, /* fds: their bytes (secrets/creds.h), sealed */
 	/* supervisor to owner */
 	SESSION_STATE = 64,
 	SESSION_POLICY_STATUS,
@@ -97,6 +99,13 @@ struct session_resize {
 
 struct session_stop {
 	struct session_hdr hdr;
+};
+
+/* All that the sandbox has from now on; what was before is revoked. */
+struct session_credentials {
+	struct session_hdr hdr;
+	uint32_t revision; /* grows */
+	uint32_t n; /* bytes */
 };
 
 enum session_phase {
@@ -170,6 +179,7 @@ union session_msg {
 	struct session_signal signal;
 	struct session_resize resize;
 	struct session_stop stop;
+	struct session_credentials credentials;
 	struct session_state state;
 	struct session_policy_status policy_status;
 	struct session_started started;

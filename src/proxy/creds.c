@@ -1,0 +1,185 @@
+#include "proxy/creds.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+#include "secrets/profile.h"
+
+static void
+record(struct px *px, enum audit_action action, struct view text)
+{
+	struct audit_event ev = { .kind = AUDIT_CREDENTIALS,
+		.action = action,
+		.stage = VIEW("credentials"),
+		.reason = text,
+		.generation = px->generation };
+
+	px_events_add(&px->events, &ev);
+}
+
+void
+creds_drop(struct px *px)
+{
+	reflect_free(take_ptr(px->reflect));
+	creds_free(take_ptr(px->creds));
+}
+
+/* Exactly n bytes, straight into memory that is not swapped. */
+static int
+read_locked(int fd, size_t n, struct locked *out, struct err *e)
+{
+	size_t at = 0;
+
+	if (n > CREDS_BYTES_MAX)
+		return err_set(
+		    e, ERR_LIMIT, "more than %d bytes", (int)CREDS_BYTES_MAX);
+	if (locked_new(n, out, e) < 0)
+		return -1;
+	while (at < n) {
+		ssize_t r = pread(fd, out->p + at, n - at, (off_t)at);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0) {
+			locked_free(out);
+			return r < 0 ? err_sys(e, "read")
+				     : err_set(e, ERR_PROTO, "cut off");
+		}
+		at += (size_t)r;
+	}
+	return 0;
+}
+
+int
+creds_take(struct px *px, int fd, uint32_t revision, size_t n, struct err *e)
+{
+	struct locked mem = { 0 };
+	struct creds *next = NULL;
+	struct reflect *reflect = NULL;
+	AUTO_BUF struct buf text = BUF_INIT(200);
+	int rc = read_locked(fd, n, &mem, e);
+
+	if (rc == 0)
+		rc = creds_read(&mem, revision, px->creds, &next, e);
+	if (rc == 0 && (rc = reflect_new(next, &reflect, e)) < 0)
+		creds_free(take_ptr(next));
+	creds_drop(px);
+	px->creds = next;
+	px->reflect = reflect;
+	px->creds_change++;
+	if (rc < 0) {
+		(void)err_wrap(e, "credentials: none are in force");
+		record(px, AUDIT_DENY, view_of(e->text));
+		return -1;
+	}
+	buf_printf(&text, "revision %u: %zu in force%s", revision, next->n,
+	    next->mem.held ? ""
+			   : "; the system does not let them be kept "
+			     "from swap (RLIMIT_MEMLOCK)");
+	record(px, AUDIT_INFO, buf_view(&text));
+	return 0;
+}
+
+/* --- where they may go -----------------------------------------------------
+ */
+
+/* The policy language does not bind credentials yet: profiles do. */
+void
+creds_terms(struct px_conn *c UNUSED, struct creds_terms *out)
+{
+	*out = (struct creds_terms) { .uninspected = false };
+}
+
+static bool
+reaches(const struct cred *k, const struct px_conn *c)
+{
+	return profile_reaches(
+	    k->type, k->key, view_of(c->dst.host), c->dst.port);
+}
+
+bool
+creds_reach(struct px_conn *c)
+{
+	const struct creds *all = c->px->creds;
+
+	if (c->creds_change == c->px->creds_change)
+		return c->creds_reach;
+	c->creds_change = c->px->creds_change;
+	c->creds_reach = false;
+	for (size_t i = 0; all != NULL && i < all->n && !c->creds_reach; i++)
+		c->creds_reach = reaches(&all->v[i], c);
+	return c->creds_reach;
+}
+
+int
+creds_gate(struct px_conn *c, struct err *e)
+{
+	struct creds_terms t;
+
+	if (!creds_reach(c) || (c->conn.protocol == POLICY_PROTO_REST &&
+				   c->conn.tls != POLICY_TLS_SKIP))
+		return 0;
+	creds_terms(c, &t);
+	if (t.uninspected)
+		return 0;
+	return err_set(e, ERR_DENIED,
+	    "credentials of this sandbox belong to %s:%u, so its requests must "
+	    "be inspected: give the endpoint of policy '%s' a protocol (rest) "
+	    "with rules or access, and no tls: skip",
+	    c->dst.host, c->dst.port, c->policy);
+}
+
+static bool
+bound(struct px_conn *c, const struct creds_terms *t, const struct cred *k)
+{
+	if (t->provider.n > 0 && view_eq(t->provider, k->provider))
+		return true;
+	return profile_bound(k->type, k->key, view_of(c->dst.host), c->dst.port,
+	    buf_view(&c->hx.path));
+}
+
+void
+creds_note_use(struct px_conn *c, const struct cred *k)
+{
+	size_t n = strlen(c->hx.used);
+
+	(void)snprintf(c->hx.used + n, sizeof(c->hx.used) - n, "%s%.*s of %.*s",
+	    n > 0 ? ", " : "", (int)MIN(k->key.n, 64), k->key.p,
+	    (int)MIN(k->provider.n, 64), k->provider.p);
+}
+
+int
+creds_resolve(void *ctx, const struct ph *p, struct view *value, struct err *e)
+{
+	struct px_conn *c = ctx;
+	const struct cred *k = creds_find(c->px->creds, p);
+	struct creds_terms t;
+
+	if (k == NULL)
+		return err_set(e, ERR_NOT_FOUND, "no such credential");
+	if (!c->tls)
+		return err_set(e, ERR_DENIED,
+		    "a credential is sent over TLS only, never in the clear: "
+		    "use https");
+	creds_terms(c, &t);
+	if (!bound(c, &t, k))
+		return err_set(e, ERR_DENIED,
+		    "the credential is not authorized for %s:%u%.200s: it "
+		    "belongs to provider '%.*s'; to allow it, the endpoint in "
+		    "the policy binds that provider (credential_binding)",
+		    c->dst.host, c->dst.port,
+		    c->hx.path.n > 0 ? buf_str(&c->hx.path) : "",
+		    (int)MIN(k->provider.n, 100), k->provider.p);
+	*value = k->value;
+	creds_note_use(c, k);
+	return 0;
+}
+
+const struct cred *
+creds_named(struct px_conn *c, const struct creds_terms *t, struct view key)
+{
+	const struct cred *k = creds_key(c->px->creds, t->provider, key);
+
+	return k != NULL && c->tls && bound(c, t, k) ? k : NULL;
+}

@@ -1,0 +1,88 @@
+/*
+ * creds: credentials put into requests, and kept out of answers.
+ *
+ *	creds.c		what the sandbox may use, and where each may go
+ *	creds_edit.c	placeholders of a head, and signatures, on the way out
+ *	creds_hold.c	placeholders of a body
+ *	creds_tap.c	answers that show what was sent
+ *
+ * A value leaves this process in one way: over TLS, to the host, port and path
+ * its provider's profile names or a policy endpoint binds to that provider, in
+ * a request the policy has allowed, with a method that does not echo.
+ */
+#ifndef PROXY_CREDS_H
+#define PROXY_CREDS_H
+
+#include "proxy/hx.h"
+#include "secrets/creds.h"
+#include "secrets/reflect.h"
+#include "secrets/rewrite.h"
+
+/* --- creds.c ---------------------------------------------------------------
+ */
+
+/* `n` bytes of that descriptor are all there is from now on.  When they cannot
+ * be read there is nothing: an old credential is never kept. */
+int creds_take(
+    struct px *px, int fd, uint32_t revision, size_t n, struct err *e) MUST_USE;
+void creds_drop(struct px *px);
+
+/* What policy says of credentials at the path of a request. */
+enum creds_signing {
+	CREDS_UNSIGNED,
+	CREDS_SIGV4, /* as the client did it */
+	CREDS_SIGV4_BODY,
+	CREDS_SIGV4_NO_BODY
+};
+struct creds_terms {
+	struct view provider; /* whose may go here; empty: by profile only */
+	bool rewrite_body;
+	bool uninspected; /* may go where requests are not looked at */
+	enum creds_signing signing;
+	struct view service, region;
+};
+void creds_terms(struct px_conn *c, struct creds_terms *out);
+
+/* Some credential may go to this host and port. */
+bool creds_reach(struct px_conn *c);
+/* Such an endpoint must be inspected.  -1: the connection may not be. */
+int creds_gate(struct px_conn *c, struct err *e) MUST_USE;
+/* A struct rw's resolve; ctx is the px_conn. */
+int creds_resolve(
+    void *ctx, const struct ph *p, struct view *value, struct err *e) MUST_USE;
+/* Its name goes into the record: "GITHUB_TOKEN of github". */
+void creds_note_use(struct px_conn *c, const struct cred *k);
+/* One named credential of the endpoint's provider; NULL: there is none that
+ * may go here. */
+const struct cred *creds_named(
+    struct px_conn *c, const struct creds_terms *t, struct view key);
+
+/* --- creds_edit.c ----------------------------------------------------------
+ */
+
+struct creds_edit {
+	bool on; /* what follows is to be sent */
+	struct h1_head head;
+	struct view path, query;
+	struct buf out; /* where values are: a rw_out */
+};
+/*
+ * The head as it goes out, when it is not what came.  -1 and ERR_DENIED (a
+ * credential that may not go here) or ERR_NOT_FOUND (none): creds_refuse.
+ */
+int creds_edit(struct px_conn *c, const struct h1_head *h,
+    struct creds_edit *out, struct err *e) MUST_USE;
+void creds_edit_fini(struct creds_edit *ed);
+/* Answers, and records, what hx_send or a body was refused for. */
+enum px_next creds_refuse(struct px_conn *c, const struct err *e);
+
+/* --- creds_sign.c ----------------------------------------------------------
+ */
+
+/* Signs ed->head, whose values may already be filled in. */
+int creds_sign(struct px_conn *c, const struct creds_terms *t,
+    struct creds_edit *ed, struct err *e) MUST_USE;
+/* Whether the hash of the whole body has to be known. */
+bool creds_signs_body(const struct creds_terms *t, const struct h1_head *h);
+
+#endif
