@@ -60,7 +60,9 @@ enum cli_hint {
 	HINT_DIR,
 	HINT_COMMAND,
 	HINT_SANDBOX, /* what the gateway has */
-	HINT_GATEWAY /* what is registered here */
+	HINT_GATEWAY, /* what is registered here */
+	HINT_PROVIDER, /* what the gateway has */
+	HINT_PROVIDER_TYPE
 };
 
 struct cli_list {

@@ -38,6 +38,17 @@ static const struct cli_opt opts[] = {
 	    .help = "Set a variable, or pass the user's on",
 	    .more = "Nothing of the user's environment is passed but how to "
 		    "show text (TERM, LANG, LC_*, TZ)." },
+	{ .name = "provider",
+	    .kind = OPT_LIST,
+	    OPT(providers),
+	    .value = "TYPE",
+	    .hint = HINT_PROVIDER_TYPE,
+	    .help = "Let it use your credentials of this type, unseen",
+	    .more = "The type's variables that are set here (github: "
+		    "GITHUB_TOKEN, GH_TOKEN; claude: ANTHROPIC_API_KEY ...) "
+		    "are names inside, which stand for the values in requests "
+		    "over TLS to the hosts of the type, where the policy "
+		    "inspects them. The command never has the values." },
 	{ .name = "timeout",
 	    .letter = 't',
 	    .kind = OPT_DURATION,

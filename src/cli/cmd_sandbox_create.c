@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/box_opts.h"
 #include "cli/create.h"
+#include "cli/providers.h"
 #include "cli/session.h"
 
 #define args create_options
@@ -73,14 +74,22 @@ static const struct cli_opt opts[] = {
 	    .kind = OPT_LIST,
 	    OPT(providers),
 	    .value = "NAME",
-	    .help = "Give it the credentials of this provider",
-	    .more = "No gateway has providers yet: each name is refused." },
+	    .hint = HINT_PROVIDER,
+	    .help = "Let it use the credentials of this provider",
+	    .more = "Its programs see names in place of values; the proxy "
+		    "fills them in. One that is missing and named like a type "
+		    "is made from the user's variables, once that is allowed. "
+		    "A provider of the command's type is used unasked." },
+	{ .name = "auto-providers",
+	    .kind = OPT_SET,
+	    OPT(auto_providers),
+	    .set = PROVIDERS_YES,
+	    .help = "Make providers that are missing from local credentials" },
 	{ .name = "no-auto-providers",
-	    .kind = OPT_FLAG,
-	    OPT(no_auto_providers),
-	    .help = "Create no provider from local credentials",
-	    .more = "None is created today; scripts may say so all the "
-		    "same." },
+	    .kind = OPT_SET,
+	    OPT(auto_providers),
+	    .set = PROVIDERS_NO,
+	    .help = "Make no provider, and use none but those named" },
 	{ .name = "from",
 	    .kind = OPT_STR,
 	    OPT(from),

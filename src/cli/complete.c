@@ -7,6 +7,7 @@
  * by its bare name, so a moved binary keeps completing.
  */
 #include "cli/reach.h"
+#include "secrets/profile.h"
 
 struct walk {
 	char path[64];
@@ -110,6 +111,13 @@ offer_hint(struct buf *out, enum cli_hint hint, size_t at, const char *word)
 		break;
 	case HINT_GATEWAY:
 		reach_offer_gateways(word, out);
+		break;
+	case HINT_PROVIDER:
+		reach_offer_providers(word, out);
+		break;
+	case HINT_PROVIDER_TYPE:
+		for (size_t i = 0; profile_nth(i) != NULL; i++)
+			offer(out, "", profile_nth(i), word, "provider type");
 		break;
 	case HINT_NONE:
 		break;

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "cli/deploy.h"
+#include "cli/providers.h"
 #include "cli/reach.h"
 #include "cli/session.h"
 #include "cli/state.h"
@@ -243,6 +244,11 @@ create_sandbox(struct cli *c, const struct create_options *o, struct err *e)
 	if (rc != 0)
 		return rc < 0 ? -1 : CLI_FAILED;
 	rc = reach_or_start(c, o, &r, e);
+	if (rc == 0)
+		rc = provider_ensure(c, r, &o->providers,
+		    o->command.n > 0 ? o->command.v[0] : NULL,
+		    o->auto_providers, &q->spec->providers,
+		    &q->spec->n_providers, e);
 	if (rc == 0)
 		rc = make(c, o, r, q, e);
 	openshell__v1__create_sandbox_request__free_unpacked(q, NULL);

@@ -13,7 +13,8 @@ struct create_options {
 	unsigned pids;
 	int tty; /* enum attach_tty */
 	int no_bootstrap;
-	bool keep, no_keep, detach, gpu, no_auto_providers;
+	int auto_providers; /* enum provider_auto */
+	bool keep, no_keep, detach, gpu;
 };
 
 /* The exit status, or -1 when no sandbox could be made. */

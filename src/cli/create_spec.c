@@ -149,9 +149,6 @@ create_request(struct cli *c, const struct create_options *o, request_msg **out,
 	if (o->name != NULL)
 		m->name = mem_strdup(o->name);
 	m->spec->gpu = o->gpu;
-	for (size_t i = 0; i < o->providers.n; i++)
-		add(&m->spec->providers, &m->spec->n_providers,
-		    mem_strdup(o->providers.v[i]));
 	if (o->from != NULL) {
 		m->spec->template_ =
 		    NEW(Openshell__Datamodel__V1__SandboxTemplate);

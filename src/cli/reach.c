@@ -440,6 +440,30 @@ reach_offer_sandboxes(const char *word, struct buf *out)
 }
 
 void
+reach_offer_providers(const char *word, struct buf *out)
+{
+	Openshell__V1__ListProvidersRequest q =
+	    OPENSHELL__V1__LIST_PROVIDERS_REQUEST__INIT;
+	const struct cli c = { .gateway = getenv("OPENSHELL_GATEWAY") };
+	const Openshell__V1__ListProvidersResponse *l;
+	AUTO_REACH struct reach *r = NULL;
+	ProtobufCMessage *m;
+	struct err ignored;
+
+	if (open_within(&c, OFFER_MS, &r, &ignored) < 0)
+		return;
+	q.limit = OFFER_MAX;
+	if (rpc_unary(r->rpc, "/openshell.v1.OpenShell/ListProviders", &q.base,
+		&openshell__v1__list_providers_response__descriptor, &m,
+		OFFER_MS, NULL, &ignored) < 0)
+		return;
+	l = (const Openshell__V1__ListProvidersResponse *)(const void *)m;
+	for (size_t i = 0; i < l->n_providers; i++)
+		offer(l->providers[i]->name, word, l->providers[i]->type, out);
+	protobuf_c_message_free_unpacked(m, NULL);
+}
+
+void
 reach_offer_gateways(const char *word, struct buf *out)
 {
 	char **names = NULL;

@@ -75,6 +75,7 @@ void reach_remember(struct reach *r, const char *sandbox);
  * two seconds, there are none.
  */
 void reach_offer_sandboxes(const char *word, struct buf *out);
+void reach_offer_providers(const char *word, struct buf *out);
 void reach_offer_gateways(const char *word, struct buf *out);
 
 #endif

@@ -948,6 +948,19 @@ init_loop(struct run *r, struct err *e)
 }
 
 static int
+send_credentials(struct run *r, struct err *e)
+{
+	union session_msg m = { .credentials = { .revision = 1 } };
+	AUTO_CLOSE int fd = -1;
+	size_t n = 0;
+
+	if (run_creds_seal(r->o, &fd, &n, e) < 0)
+		return -1;
+	m.credentials.n = (uint32_t)n;
+	return session_send(r->sock, &m, SESSION_CREDENTIALS, &fd, 1, e);
+}
+
+static int
 send_spec(struct run *r, struct view policy, struct err *e)
 {
 	bool all = r->o->events != NULL || r->o->report != NULL;
@@ -966,7 +979,9 @@ send_spec(struct run *r, struct view policy, struct err *e)
 	fds[0] = spec;
 	fds[1] = text;
 	r->revision = 1;
-	return session_send(r->sock, &m, SESSION_SPEC, fds, 2, e);
+	if (session_send(r->sock, &m, SESSION_SPEC, fds, 2, e) < 0)
+		return -1;
+	return r->o->providers.n > 0 ? send_credentials(r, e) : 0;
 }
 
 /*

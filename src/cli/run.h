@@ -23,7 +23,7 @@ enum run_tty { RUN_TTY_AUTO, RUN_TTY_YES, RUN_TTY_NO };
 
 struct run_options {
 	const char *policy, *workdir, *events, *report, *trust;
-	struct cli_list env, ro, rw, command;
+	struct cli_list env, ro, rw, command, providers;
 	uint64_t memory, disk;
 	unsigned pids, timeout_s;
 	int tty; /* enum run_tty */
@@ -52,6 +52,15 @@ int run_spec_blob(const struct run_options *o, const struct run_paths *p,
     int *fd, struct err *e) MUST_USE;
 int run_command_blob(const struct run_options *o, const struct run_paths *p,
     bool tty, int *fd, struct err *e) MUST_USE;
+
+/* --- run_creds.c: credentials that the command never sees --- */
+
+/* Their bytes (secrets/creds.h), sealed; *n of them. */
+int run_creds_seal(
+    const struct run_options *o, int *fd, size_t *n, struct err *e) MUST_USE;
+/* Their names, for the command's environment. */
+int run_creds_environ(
+    const struct run_options *o, struct blob *b, struct err *e) MUST_USE;
 
 /* --- run_record.c: what happened --- */
 

@@ -258,7 +258,8 @@ run_command_blob(const struct run_options *o, const struct run_paths *p,
 		blob_add(b, "arg", o->command.v[i]);
 	blob_add(b, "cwd", p->cwd);
 	add_env(b, tty);
-	if (add_user_env(b, &o->env, e) == 0)
+	/* First: what the user sets himself stays as he set it. */
+	if (run_creds_environ(o, b, e) == 0 && add_user_env(b, &o->env, e) == 0)
 		rc = blob_seal(b, fd, e);
 	blob_free(b);
 	return rc;

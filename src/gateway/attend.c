@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/gw.h"
+#include "gateway/provider.h"
 
 typedef Openshell__Supervisor__V1__Up up_msg;
 typedef Openshell__Supervisor__V1__Down down_msg;
@@ -85,6 +86,19 @@ attend_push(struct sbx *s)
 	rpc_send(s->attend, &d.base);
 }
 
+void
+attend_push_credentials(struct sbx *s)
+{
+	down_msg d = OPENSHELL__SUPERVISOR__V1__DOWN__INIT;
+
+	if (s->attend == NULL)
+		return; /* it learns when it dials */
+	d.payload_case = OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD_CREDENTIALS;
+	d.credentials = provider_credentials(s);
+	rpc_send(s->attend, &d.base);
+	provider_credentials_free(d.credentials);
+}
+
 bool
 attend_open(struct sbx *s, const char *relay_id,
     const Openshell__V1__ExecSandboxRequest *exec)
@@ -134,9 +148,11 @@ welcome(struct sbx *s)
 		attend_of(s)->pushed = p.version;
 	}
 	w.log_from = s->log.seq + 1;
+	w.credentials = provider_credentials(s);
 	d.payload_case = OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD_WELCOME;
 	d.welcome = &w;
 	rpc_send(s->attend, &d.base);
+	provider_credentials_free(w.credentials);
 }
 
 /* --- up ------------------------------------------------------------------ */

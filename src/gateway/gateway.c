@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/gw.h"
+#include "gateway/seal.h"
 #include "inference.pb-c.h"
 
 enum { PAGE_MAX = 1000 };
@@ -310,6 +311,7 @@ on_sweep_closed(uv_handle_t *h)
 	free(g->state_dir);
 	free(g->endpoint);
 	free(g->image);
+	seal_free(g->seal);
 	free(g);
 }
 

@@ -86,6 +86,7 @@ struct gateway {
 	struct gateway_config config;
 	char *name, *state_dir, *endpoint, *image;
 	struct store *store;
+	struct seal *seal; /* NULL until the first credential */
 	const struct driver_ops *driver;
 	struct driver *drv;
 	struct sbx *ids, *names; /* uthash heads */
@@ -161,6 +162,8 @@ void records_save_all(struct gateway *g);
 /* --- attend.c --- */
 /* The revision that should be in force goes down the stream. */
 void attend_push(struct sbx *s);
+/* What it may use goes down the stream; at once in force. */
+void attend_push_credentials(struct sbx *s);
 bool attend_open(struct sbx *s, const char *relay_id,
     const Openshell__V1__ExecSandboxRequest *exec);
 void attend_stop(struct sbx *s);

@@ -7,6 +7,8 @@
 #include "base/random.h"
 #include "codec/sha256.h"
 #include "gateway/gw.h"
+#include "gateway/bounds.h"
+#include "gateway/provider.h"
 
 typedef Openshell__V1__CreateSandboxRequest create_msg;
 typedef Openshell__Datamodel__V1__SandboxSpec spec_msg;
@@ -17,8 +19,6 @@ enum {
 	PROVIDERS_MAX = 32,
 	LOG_LEVEL_BYTES = 32,
 	ENTRIES_MAX = 128,
-	KEY_BYTES = 256,
-	VALUE_BYTES = 8192,
 	TEMPLATE_BYTES = 1024,
 	STRUCT_BYTES = 65536,
 	NAME_TRIES = 5,
@@ -26,38 +26,6 @@ enum {
 };
 
 /* --- checks -------------------------------------------------------------- */
-
-static int
-too_long(const char *field, size_t n, size_t max, struct err *e)
-{
-	return n <= max ? 0
-			: err_set(e, ERR_INVALID,
-			      "%s exceeds maximum length (%zu > %zu)", field, n,
-			      max);
-}
-
-/* Every map<string, string> of the contract has entries of this shape. */
-typedef Openshell__Datamodel__V1__SandboxSpec__EnvironmentEntry entry_msg;
-
-static int
-check_map(const char *field, size_t n, entry_msg *const *v, struct err *e)
-{
-	char what[96];
-
-	if (n > ENTRIES_MAX)
-		return err_set(e, ERR_INVALID,
-		    "%s exceeds maximum entries (%zu > %d)", field, n,
-		    (int)ENTRIES_MAX);
-	for (size_t i = 0; i < n; i++) {
-		(void)snprintf(what, sizeof(what), "%s key", field);
-		if (too_long(what, strlen(v[i]->key), KEY_BYTES, e) < 0)
-			return -1;
-		(void)snprintf(what, sizeof(what), "%s value", field);
-		if (too_long(what, strlen(v[i]->value), VALUE_BYTES, e) < 0)
-			return -1;
-	}
-	return 0;
-}
 
 static int
 check_struct(const char *field, const ProtobufCMessage *m, struct err *e)
@@ -76,19 +44,19 @@ check_template(const template_msg *t, struct err *e)
 {
 	if (t == NULL)
 		return 0;
-	if (too_long("template.image", strlen(t->image), TEMPLATE_BYTES, e) <
-		0 ||
-	    too_long("template.runtime_class_name",
+	if (gw_check_length(
+		"template.image", strlen(t->image), TEMPLATE_BYTES, e) < 0 ||
+	    gw_check_length("template.runtime_class_name",
 		strlen(t->runtime_class_name), TEMPLATE_BYTES, e) < 0 ||
-	    too_long("template.agent_socket", strlen(t->agent_socket),
+	    gw_check_length("template.agent_socket", strlen(t->agent_socket),
 		TEMPLATE_BYTES, e) < 0)
 		return -1;
-	if (check_map("template.labels", t->n_labels, (void *)t->labels, e) <
-		0 ||
-	    check_map("template.annotations", t->n_annotations,
-		(void *)t->annotations, e) < 0 ||
-	    check_map("template.environment", t->n_environment,
-		(void *)t->environment, e) < 0)
+	if (gw_check_map("template.labels", t->n_labels, (void *)t->labels,
+		ENTRIES_MAX, e) < 0 ||
+	    gw_check_map("template.annotations", t->n_annotations,
+		(void *)t->annotations, ENTRIES_MAX, e) < 0 ||
+	    gw_check_map("template.environment", t->n_environment,
+		(void *)t->environment, ENTRIES_MAX, e) < 0)
 		return -1;
 	if (check_struct("template.resources",
 		t->resources != NULL ? &t->resources->base : NULL, e) < 0)
@@ -150,16 +118,16 @@ check_request(const create_msg *m, struct err *e)
 
 	if (spec == NULL)
 		return err_set(e, ERR_INVALID, "spec is required");
-	if (too_long("name", strlen(m->name), NAME_BYTES, e) < 0)
+	if (gw_check_length("name", strlen(m->name), NAME_BYTES, e) < 0)
 		return -1;
 	if (spec->n_providers > PROVIDERS_MAX)
 		return err_set(e, ERR_INVALID,
 		    "providers list exceeds maximum (%zu > %d)",
 		    spec->n_providers, (int)PROVIDERS_MAX);
-	if (too_long("log_level", strlen(spec->log_level), LOG_LEVEL_BYTES, e) <
-		0 ||
-	    check_map("spec.environment", spec->n_environment,
-		(void *)spec->environment, e) < 0 ||
+	if (gw_check_length(
+		"log_level", strlen(spec->log_level), LOG_LEVEL_BYTES, e) < 0 ||
+	    gw_check_map("spec.environment", spec->n_environment,
+		(void *)spec->environment, ENTRIES_MAX, e) < 0 ||
 	    check_template(spec->template_, e) < 0)
 		return -1;
 	if (m->name[0] != '\0' && !is_label(m->name))
@@ -171,22 +139,6 @@ check_request(const create_msg *m, struct err *e)
 }
 
 /* --- create -------------------------------------------------------------- */
-
-static void
-new_uuid(char out[GW_ID])
-{
-	unsigned char b[16];
-	size_t n = 0;
-
-	random_bytes(b, sizeof(b));
-	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); /* RFC 9562, version 4 */
-	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	for (size_t i = 0; i < sizeof(b); i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			out[n++] = '-';
-		n += (size_t)snprintf(out + n, GW_ID - n, "%02x", b[i]);
-	}
-}
 
 static void
 new_name(char out[GW_NAME_MAX + 1])
@@ -228,7 +180,7 @@ new_sandbox(const create_msg *m, policy_wire_msg *policy)
 	char id[GW_ID];
 
 	openshell__datamodel__v1__sandbox__init(s);
-	new_uuid(id);
+	gw_new_uuid(id);
 	s->id = mem_strdup(id);
 	s->name = mem_strdup(m->name);
 	s->spec = copy_spec(m->spec);
@@ -349,11 +301,13 @@ rpc_CreateSandbox(struct rpc_call *c, const ProtobufCMessage *msg)
 		rpc_finish_err(c, &e);
 		return;
 	}
-	if (m->spec->n_providers > 0) {
-		rpc_finish(c, RPC_FAILED_PRECONDITION,
-		    "provider '%.200s' not found", m->spec->providers[0]);
-		return;
-	}
+	for (size_t i = 0; i < m->spec->n_providers; i++)
+		if (!provider_exists(g, m->spec->providers[i])) {
+			rpc_finish(c, RPC_FAILED_PRECONDITION,
+			    "provider '%.200s' not found",
+			    m->spec->providers[i]);
+			return;
+		}
 	if (g->driver->validate(g->drv, m->spec, &e) < 0) {
 		rpc_finish(c, RPC_FAILED_PRECONDITION, "%s", e.text);
 		return;

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "gateway/serve.h"
+#include "secrets/locked.h"
 
 /* What was asked is wrong (2), or it could not be done (1). */
 static int
@@ -31,6 +32,7 @@ main(int argc, char *argv[])
 	struct err e = { 0 };
 	int status = 0;
 
+	locked_process();
 	if (options_parse(&o, argc, argv, &e) < 0) {
 		status = fail(&e, 2);
 	} else if (o.help) {

@@ -759,14 +759,14 @@ TEST(core, the_newest_record_is_kept_over_restarts_and_never_goes_back)
 
 TEST(core, later_methods_say_that_they_are_not_there)
 {
-	Openshell__V1__ListProvidersRequest m =
-	    OPENSHELL__V1__LIST_PROVIDERS_REQUEST__INIT;
+	Openshell__V1__GetDraftPolicyRequest m =
+	    OPENSHELL__V1__GET_DRAFT_POLICY_REQUEST__INIT;
 
 	open_world();
 	CHECK_INT(
-	    ASK(w.user, "ListProviders", &m, list_providers_response, NULL), ==,
-	    RPC_UNIMPLEMENTED);
-	CHECK_HAS(last.text, "ListProviders");
+	    ASK(w.user, "GetDraftPolicy", &m, get_draft_policy_response, NULL),
+	    ==, RPC_UNIMPLEMENTED);
+	CHECK_HAS(last.text, "GetDraftPolicy");
 	close_world();
 }
 
