@@ -19,8 +19,7 @@ from harness import FILESYSTEM, STAGE, network, rest, until, upstream_requests
 
 ZEN = "https://api.github.com/zen"
 # Part of the contract, not served yet.
-LATER = {"CreateSshSession", "RevokeSshSession", "CreateProvider", "GetProvider", "ListProviders", "UpdateProvider",
-         "DeleteProvider", "GetSandboxProviderEnvironment", "SubmitPolicyAnalysis", "GetDraftPolicy", "ApproveDraftChunk",
+LATER = {"CreateSshSession", "RevokeSshSession", "SubmitPolicyAnalysis", "GetDraftPolicy", "ApproveDraftChunk",
          "RejectDraftChunk", "ApproveAllDraftChunks", "EditDraftChunk", "UndoDraftChunk", "ClearDraftChunks",
          "GetDraftHistory", "GetInferenceBundle", "SetClusterInference", "GetClusterInference"}
 ANYONE = {"Health"}

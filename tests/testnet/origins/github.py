@@ -1,5 +1,6 @@
 """api.github.com, and github.com's git over HTTPS."""
 
+import base64
 import os
 import re
 import subprocess
@@ -9,8 +10,24 @@ from urllib.parse import unquote
 _NAME = r"[A-Za-z0-9_.-]+"
 
 
+# Opens octocat/private.git.
+TOKEN = "ghp_testnet0123456789abcdefghijklmnop"
+
+
+def mirror(conn, req):
+    """Shows what it was sent, as error pages and debug endpoints do."""
+    told = req.get("authorization") or "none"
+    return conn.reply_json(req, 200, {
+        "method": req.method, "target": req.target, "headers": req.headers,
+        "body": req.body.decode("latin-1")},
+        [("Location", f"https://api.github.com/?t={told.split()[-1]}"),
+         ("Set-Cookie", f"seen={told.split()[-1]}; Secure")])
+
+
 def api(world, conn, req):
     """A few of the endpoints of GitHub's REST API."""
+    if req.path.startswith("/mirror"):
+        return mirror(conn, req)
     if req.path == "/zen" and req.method in ("GET", "HEAD"):
         return conn.reply(req, 200, "Keep it logically awesome.\n",
                           "text/plain;charset=utf-8")
@@ -83,10 +100,17 @@ def git(world, conn, req):
                      r"|/objects/[0-9a-z/.-]+)", path)
     if not m or ".." in path:
         return conn.reply(req, 404, "Not Found\n")
+    # The private one has the same history.
+    repo = "hello-world" if m[2] == "private" else m[2]
+    if m[2] == "private":
+        want = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
+        if req.get("authorization") != f"Basic {want}":
+            return conn.reply(req, 401, "who are you?\n", "text/plain",
+                              [("WWW-Authenticate", 'Basic realm="GitHub"')])
     env = dict(_git_env(world), GIT_PROJECT_ROOT=_repositories(world),
                GIT_HTTP_EXPORT_ALL="1", REMOTE_USER="testnet",
                REMOTE_ADDR="127.0.0.1", REQUEST_METHOD=req.method,
-               PATH_INFO=f"/{m[1]}/{m[2]}.git{m[3]}", QUERY_STRING=req.query,
+               PATH_INFO=f"/{m[1]}/{repo}.git{m[3]}", QUERY_STRING=req.query,
                CONTENT_TYPE=req.get("content-type"),
                CONTENT_LENGTH=str(req.body_length),
                HTTP_CONTENT_ENCODING=req.get("content-encoding"),

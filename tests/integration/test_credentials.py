@@ -1,0 +1,437 @@
+"""Credentials that never enter a sandbox: names inside, values outside, and nowhere else."""
+import base64
+import json
+import os
+import pathlib
+import re
+import time
+
+import pytest
+
+from harness import MODE, alive, network, rest, tree, upstream_requests
+
+TOKEN = "ghp_testnet0123456789abcdefghijklmnop"
+SECOND = "ghp_rotated9876543210zyxwvutsrqponmlk"
+MARK = "openshell:resolve:env:GITHUB_TOKEN"
+API = "https://api.github.com"
+GITHUB = network(rest("api.github.com", access="full"), rest("files.example.test", access="full"),
+                 rest("github.com", access="full"), {"host": "api.github.com", "port": 80, "protocol": "rest",
+                                                     "access": "full"})
+
+
+@pytest.fixture
+def box(sandbox):
+    """One that may use the test's GitHub token."""
+    made = sandbox(GITHUB, options=["--provider", "github"])
+    plain = made.run
+
+    def run(*command, **more):
+        return plain(*command, env={"GITHUB_TOKEN": TOKEN}, **more)
+
+    made.run = run
+    return made
+
+
+def sent(host, since=0):
+    return [r for r in upstream_requests(host)[since:]]
+
+
+def field(request, name):
+    return [v for n, v in request["headers"] if n.lower() == name]
+
+
+def seen_secret(out):
+    return TOKEN.encode() in out.out + out.err or any(TOKEN in json.dumps(e) for e in out.events)
+
+
+# --- where they go ----------------------------------------------------------
+
+
+def test_a_bound_host_gets_the_value_and_the_sandbox_never_has_it(box):
+    n = len(sent("api.github.com"))
+    out = box.run("sh", "-c", f'echo "$GITHUB_TOKEN"; curl -sS -H "Authorization: Bearer $GITHUB_TOKEN" {API}/zen')
+    assert out.code == 0 and out.stdout == f"{MARK}\nKeep it logically awesome.\n", out
+    assert [field(r, "authorization") for r in sent("api.github.com", n)] == [[f"Bearer {TOKEN}"]]
+    assert out.event("CREDENTIAL", action="allow", reason="filled in: GITHUB_TOKEN of github"), out
+    assert not seen_secret(out)
+
+
+def test_no_other_host_gets_it(box):
+    n = len(sent("files.example.test"))
+    out = box.run("curl", "-sS", "-H", f"Authorization: Bearer {MARK}", "https://files.example.test/echo")
+    answer = json.loads(out.stdout)
+    assert answer["error"] == "credential_endpoint_mismatch" and "credential_binding" in answer["detail"], out
+    assert len(out.event("CREDENTIAL", action="deny")) == 1
+    # Without it the same request passes.
+    assert box.run("curl", "-sSf", "https://files.example.test/echo").code == 0
+    assert len(sent("files.example.test", n)) == 1
+
+
+def test_never_in_the_clear(box):
+    n = len(sent("api.github.com"))
+    out = box.run("curl", "-sS", "-H", f"Authorization: Bearer {MARK}", "http://api.github.com/zen")
+    assert json.loads(out.stdout)["error"] == "credential_endpoint_mismatch" and "TLS" in out.stdout, out
+    out = box.run("curl", "-sS", "-p", "-H", f"Authorization: Bearer {MARK}", "http://api.github.com/zen")
+    assert json.loads(out.stdout)["error"] == "credential_endpoint_mismatch", out
+    assert box.run("curl", "-sSf", "http://api.github.com/zen").code == 0
+    assert len(sent("api.github.com", n)) == 1
+
+
+@pytest.mark.parametrize("args, target, name, value", [
+    (["-H", f"Authorization: token {MARK}", f"{API}/zen"], "/zen", "authorization", f"token {TOKEN}"),
+    (["-H", f"X-Api-Key: {MARK}", f"{API}/zen"], "/zen", "x-api-key", TOKEN),
+    (["-H", "Authorization: Bearer ghp-OPENSHELL-RESOLVE-ENV-GITHUB_TOKEN", f"{API}/zen"], "/zen", "authorization", f"Bearer {TOKEN}"),
+    (["-H", "Authorization: Bearer openshell:resolve:env:v1_GITHUB_TOKEN", f"{API}/zen"], "/zen", "authorization", f"Bearer {TOKEN}"),
+    (["-u", f"u:{MARK}", f"{API}/zen"], "/zen", "authorization", "Basic " + base64.b64encode(f"u:{TOKEN}".encode()).decode()),
+    ([f"{API}/zen?a=b&t={MARK}&c"], f"/zen?a=b&t={TOKEN}&c", None, None),
+    ([f"{API}/repos/bot{MARK}/x"], f"/repos/bot{TOKEN}/x", None, None),
+    (["-r", "0-3", "-H", f"X-Key: {MARK}", f"{API}/zen"], "/zen", "x-key", TOKEN),
+    (["-H", "Expect: 100-continue", "-H", f"X-Key: {MARK}", "-d", "{}", f"{API}/repos/o/r/issues"], "/repos/o/r/issues", "x-key", TOKEN),
+])
+def test_every_place_that_is_understood(box, args, target, name, value):
+    n = len(sent("api.github.com"))
+    out = box.run("curl", "-sS", *args)
+    got = sent("api.github.com", n)
+    assert [r["target"] for r in got] == [target], out
+    assert name is None or field(got[0], name) == [value]
+    assert not seen_secret(out)
+
+
+@pytest.mark.parametrize("args", [
+    ["-H", "Authorization: Bearer openshell:resolve:env:NOBODY"],
+    ["-H", "Authorization: Bearer openshell:resolve:env:v9_GITHUB_TOKEN"],
+    ["-H", f"Cookie: a={MARK}"],
+    ["-H", f"X: {MARK}{MARK}"],
+    ["-u", "u:openshell:resolve:env:NOBODY"],
+    ["-H", "Authorization: Bearer openshell:resolve:env:"],
+    ["-G", "-d", f"{MARK}=x"],
+    ["-G", "-d", f"x=a{MARK}"],
+    ["-G", "-d", "x=openshell%3Aresolve%3aenv%3ANOBODY"],
+])
+def test_what_cannot_be_filled_in_is_not_sent(box, args):
+    n = len(sent("api.github.com"))
+    out = box.run("curl", "-sS", "-w", "\n%{http_code}", *args, f"{API}/zen")
+    body, code = out.stdout.rsplit("\n", 1)
+    assert code == "500" and json.loads(body)["error"] == "credential_unresolved", out
+    assert "NOBODY" not in json.loads(body)["detail"]
+    assert sent("api.github.com", n) == [] and len(out.event("CREDENTIAL", action="deny")) == 1
+
+
+def test_the_path_is_judged_and_recorded_without_the_value(sandbox):
+    rule = {"allow": {"method": "GET", "path": "/repos/bot*/**"}}
+    made = sandbox(network({"host": "api.github.com", "port": 443, "protocol": "rest", "rules": [rule]}),
+                   options=["--provider", "github"])
+    out = made.run("curl", "-sS", f"{API}/repos/bot{MARK}/x", f"{API}/repos/{MARK}/x", env={"GITHUB_TOKEN": TOKEN})
+    assert out.event("L7_REQUEST", action="allow", path="/repos/bot[CREDENTIAL]/x"), out
+    assert out.event("L7_REQUEST", action="deny", path="/repos/[CREDENTIAL]/x"), out
+    assert not seen_secret(out)
+
+
+@pytest.mark.parametrize("method", ["TRACE", "TRACK", "PROPFIND", "DEBUG"])
+def test_methods_that_show_what_they_are_sent(box, method):
+    n = len(sent("api.github.com"))
+    for more in ([], ["-H", f"Authorization: Bearer {MARK}"]):
+        out = box.run("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, *more, f"{API}/mirror")
+        assert out.stdout in ("403", "405"), out
+        assert len([e for e in out.events if e["action"] == "deny"]) == 1, out
+    assert sent("api.github.com", n) == []
+    # Where no credential goes it is policy's to say, of those that are a method of anybody.
+    if method in ("PROPFIND", "DEBUG"):
+        assert box.run("curl", "-sS", "-X", method, "https://files.example.test/echo").event("L7_REQUEST", action="allow")
+
+
+@pytest.mark.parametrize("endpoint", [
+    {"host": "api.github.com", "port": 443},
+    {"host": "api.github.com", "port": 443, "tls": "skip"},
+])
+def test_an_endpoint_that_nobody_looks_into_is_closed(sandbox, endpoint):
+    made = sandbox(network(endpoint), options=["--provider", "github"])
+    out = made.run("curl", "-sS", f"{API}/zen", env={"GITHUB_TOKEN": TOKEN})
+    assert out.code != 0 and out.event("CONNECT", action="deny", stage="credentials"), out
+    # Without credentials that belong there, it is open.
+    assert sandbox(network(endpoint)).run("curl", "-sSf", f"{API}/zen").code == 0
+
+
+# --- what comes back -----------------------------------------------------------
+
+
+def test_an_answer_that_shows_the_value_is_masked(box):
+    out = box.run("curl", "-sS", "-i", "-H", f"Authorization: Bearer {MARK}", f"{API}/mirror?t={MARK}")
+    assert out.code == 0 and "*" * len(TOKEN) in out.stdout and not seen_secret(out), out
+    assert re.search(r"Location: https://api.github.com/\?t=\*{%d}\r" % len(TOKEN), out.stdout), out
+    reasons = [e["reason"] for e in out.event("CREDENTIAL", action="deny", stage="reflection")]
+    assert len(reasons) == 2 and "head" in reasons[0] and "body" in reasons[1], out
+
+
+def test_basic_is_masked_too(box):
+    out = box.run("curl", "-sS", "--compressed", "-u", f"user:{MARK}", f"{API}/mirror")
+    assert base64.b64encode(f"user:{TOKEN}".encode()).decode() not in out.stdout
+    assert base64.b64encode(TOKEN.encode()).decode()[:40] not in out.stdout and "****" in out.stdout, out
+
+
+def test_an_answer_without_it_is_left_as_it_is(box):
+    out = box.run("curl", "-sS", f"{API}/mirror?{'x' * 5000}")
+    assert json.loads(out.stdout)["target"] == f"/mirror?{'x' * 5000}"
+    assert not out.event("CREDENTIAL")
+
+
+# --- what can be seen inside ------------------------------------------------------
+
+
+LOOK = r"""
+import glob, os, sys
+found = []
+for path in glob.glob("/proc/[0-9]*/environ") + glob.glob("/proc/[0-9]*/cmdline") + ["/proc/self/mountinfo"]:
+    try:
+        found.append(open(path, "rb").read())
+    except OSError:
+        pass
+for top in ("/tmp", "/etc", "/run", os.getcwd(), os.path.expanduser("~")):
+    for where, _, names in os.walk(top):
+        for name in names:
+            try:
+                found.append(open(os.path.join(where, name), "rb").read(1 << 20))
+            except OSError:
+                pass
+sys.stdout.buffer.write(b"\n".join(found))
+"""
+
+
+def test_environment_arguments_files_and_processes_show_names_only(box):
+    out = box.run("/usr/bin/python3", "-c", LOOK)
+    assert out.code == 0 and MARK.encode() in out.out, out.err
+    assert TOKEN.encode() not in out.out
+
+
+def test_outside_the_value_is_in_the_proxy_alone(box):
+    env = {**os.environ, "GITHUB_TOKEN": TOKEN}
+    process = box.start("sh", "-c", "echo up; read x", env=env)
+    try:
+        assert process.stdout.readline() == b"up\n"
+        names = {p: pathlib.Path(f"/proc/{p}/comm").read_text().strip() for p in tree(process.pid)}
+        net = [p for p, n in names.items() if n == "openshell-net"]
+        assert len(net) == 1, names
+        if MODE == "rootless":  # root may look into everything
+            with pytest.raises(PermissionError):
+                pathlib.Path(f"/proc/{net[0]}/mem").open("rb").close()
+        for pid, name in names.items():
+            if name in ("openshell-ctl", "openshell-init", "openshell-spawn") and alive(pid):
+                for what in ("environ", "cmdline"):
+                    try:
+                        text = pathlib.Path(f"/proc/{pid}/{what}").read_bytes()
+                    except PermissionError:
+                        continue
+                    if name == "openshell-init" or what == "cmdline":
+                        assert TOKEN.encode() not in text, (name, what)
+    finally:
+        process.stdin.close()
+        process.wait(20)
+
+
+def test_a_variable_that_is_not_set_is_said(sandbox):
+    out = sandbox(GITHUB).run("true", options=["--provider", "gitlab"])
+    assert out.code == 125 and "no existing local credentials" in out.stderr, out
+    out = sandbox(GITHUB).run("true", options=["--provider", "nosuch"])
+    assert out.code == 125 and "not a known provider type" in out.stderr and "github" in out.stderr, out
+
+
+def test_git_over_https(box):
+    url = f"https://x-access-token:{MARK}@github.com/octocat/private.git"
+    out = box.run("git", "clone", "-q", url, "copy")
+    assert out.code == 0, out
+    assert (box.work / "copy/README").read_text() == "Hello World!\n"
+    assert TOKEN not in (box.work / "copy/.git/config").read_text()
+    out = box.run("git", "clone", "-q", "https://x-access-token:wrong@github.com/octocat/private.git", "other")
+    assert out.code != 0
+
+
+# --- with a gateway ------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(gateway):
+    """A gateway with the token and a sandbox 'box' that may use it."""
+    gateway.ok("provider", "create", "--name", "gh", "--type", "github", "--credential", "GITHUB_TOKEN",
+               env={"GITHUB_TOKEN": TOKEN})
+    gateway.create("box", policy=GITHUB, options=["--provider", "gh"])
+    return gateway
+
+
+def last_token():
+    got = [field(r, "authorization") for r in sent("api.github.com")]
+    return got[-1] if got else None
+
+
+ASK = f'curl -sS -H "Authorization: Bearer $GITHUB_TOKEN" {API}/zen'
+
+
+def test_a_kept_sandbox_sees_names_and_its_requests_carry_values(kept):
+    out = kept.exec("box", "sh", "-c", f'echo "$GITHUB_TOKEN"; {ASK}')
+    assert out.code == 0 and out.stdout.startswith(MARK), out
+    assert last_token() == [f"Bearer {TOKEN}"]
+
+
+def test_no_file_log_or_answer_has_the_value(kept):
+    kept.exec("box", "sh", "-c", f"{ASK}; curl -sS {API}/mirror?t=$GITHUB_TOKEN")
+    shown = b"".join(kept.ok(*args).out for args in (
+        ("provider", "get", "gh"), ("provider", "get", "gh", "-o", "json"), ("provider", "list", "-o", "yaml"),
+        ("sandbox", "get", "box", "-o", "json"), ("logs", "box", "-n", "500")))
+    assert TOKEN.encode() not in shown and b"GITHUB_TOKEN" in shown
+    found = []
+    for where, _, names in os.walk(kept.home):
+        for name in names:
+            path = pathlib.Path(where) / name
+            if path.is_file():
+                assert path.stat().st_mode & 0o077 == 0 or "config" in str(path) or path.parent == kept.home, path
+                if TOKEN.encode() in path.read_bytes():
+                    found.append(path)
+    assert found == []
+
+
+def test_a_change_reaches_a_running_program(kept):
+    process = kept.spawn("sandbox", "exec", "box", "--", "sh", "-c", f"echo up; while read x; do {ASK}; done")
+    assert process.stdout.readline() == b"up\n"
+
+    def ask():
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        return process.stdout.readline()
+
+    assert ask() == b"Keep it logically awesome.\n" and last_token() == [f"Bearer {TOKEN}"]
+    kept.ok("provider", "update", "gh", "--credential", f"GITHUB_TOKEN={SECOND}")
+    assert ask() == b"Keep it logically awesome.\n" and last_token() == [f"Bearer {SECOND}"]
+    n = len(sent("api.github.com"))
+    out = kept.cli("provider", "delete", "gh")
+    assert out.code == 1 and "is used by: box" in out.stderr, out
+    kept.ok("provider", "delete", "--force", "gh")
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    answer = json.loads(process.stdout.readline())
+    assert answer["error"] == "credential_unresolved" and len(sent("api.github.com")) == n
+    # A new program has no name for it either.
+    assert kept.exec("box", "sh", "-c", 'echo "[$GITHUB_TOKEN]"').stdout == "[]\n"
+
+
+def test_revoked_at_once(kept):
+    """From the answer to the revocation to the first refusal."""
+    script = (f"echo up; read x; while true; do curl -sS -o /dev/null -w '%{{http_code}} ' "
+              f"-H \"Authorization: Bearer $GITHUB_TOKEN\" {API}/zen; date +%s.%N; done")
+    process = kept.spawn("sandbox", "exec", "box", "--", "sh", "-c", script)
+    assert process.stdout.readline() == b"up\n"
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    assert process.stdout.readline().startswith(b"200 ")
+    kept.ok("provider", "delete", "--force", "gh")
+    gone = time.time()
+    n = len(sent("api.github.com"))
+    codes = [process.stdout.readline().split() for _ in range(3)]
+    assert codes[-1][0] == b"500", codes
+    # Nothing that was asked after the answer got through.
+    late = [r for r in sent("api.github.com", n) if r["time"] > gone + 0.05]
+    assert late == []
+
+
+def test_a_gateway_killed_loses_nothing_and_shows_nothing(kept):
+    kept.kill_gateway()
+    # The sandbox goes on; its gateway comes back with what it had.
+    kept.start()
+    kept.wait_phase("box", "ready")
+    out = kept.exec("box", "sh", "-c", ASK)
+    assert out.stdout == "Keep it logically awesome.\n" and last_token() == [f"Bearer {TOKEN}"]
+    kept.kill_gateway()
+    kept.start()
+    kept.ok("provider", "update", "gh", "--credential", f"GITHUB_TOKEN={SECOND}")
+    kept.wait_phase("box", "ready")
+    assert kept.exec("box", "sh", "-c", ASK).code == 0 and last_token() == [f"Bearer {SECOND}"]
+    for where, _, names in os.walk(kept.home):
+        for name in names:
+            path = pathlib.Path(where) / name
+            assert not path.is_file() or not {TOKEN.encode(), SECOND.encode()} & {
+                m for m in (TOKEN.encode(), SECOND.encode()) if m in path.read_bytes()}, path
+
+
+def test_gateway_and_keeper_cannot_be_looked_into(kept):
+    """By their own user, that is; root may look into everything."""
+    for pid in (kept.pid(), kept.keeper(kept.id_of("box"))) if MODE == "rootless" else ():
+        with pytest.raises(PermissionError):
+            pathlib.Path(f"/proc/{pid}/mem").open("rb").close()
+        with pytest.raises(PermissionError):
+            pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_a_generic_one_goes_nowhere_by_itself(gateway):
+    gateway.ok("provider", "create", "--name", "any", "--type", "generic", "--credential", "API_KEY=-", input=b"s3cret-of-mine\n")
+    gateway.create("box", policy=GITHUB, options=["--provider", "any"])
+    out = gateway.exec("box", "sh", "-c", f'echo "$API_KEY"; curl -sS -H "X: $API_KEY" {API}/zen')
+    assert "openshell:resolve:env:API_KEY" in out.stdout and "credential_endpoint_mismatch" in out.stdout, out
+
+
+def test_a_key_swapped_in_the_database_is_refused(kept):
+    """Rows are bound to their provider, and to the key beside the database."""
+    kept.stop_at_once()
+    key = kept.state / "credentials.key"
+    assert key.stat().st_mode & 0o777 == 0o600 and key.stat().st_size == 32
+    key.write_bytes(bytes(32))
+    kept.start()
+    out = kept.cli("provider", "get", "gh")
+    assert out.code == 1 and "cannot be decrypted" in out.stderr and TOKEN not in out.stderr, out
+
+
+@pytest.mark.parametrize("args, said", [
+    (["--name", "a", "--type", "nosuch", "--credential", "A=b"], "not a known provider type"),
+    (["--name", "a", "--type", "generic", "--credential", "=b"], "--credential key cannot be empty"),
+    (["--name", "a", "--type", "generic", "--credential", "NOT_SET_HERE"], "requires local env var 'NOT_SET_HERE'"),
+    (["--name", "a", "--type", "generic", "--credential", "A=b", "--config", "x"], "--config expects KEY=VALUE, got 'x'"),
+    (["--name", "a", "--type", "generic", "--credential", "PATH=b"], "is reserved"),
+    (["--name", "a", "--type", "generic", "--credential", "1A=b"], "must match"),
+    (["--name", "a", "--type", "generic", "--credential", "v1_A=b"], "must match"),
+    (["--name", "a b", "--type", "generic", "--credential", "A=b"], "invalid provider name"),
+    (["--name", "a", "--type", "generic", "--credential", "A=REDACTED"], "not a credential"),
+    (["--name", "a", "--type", "gitlab", "--from-existing"], "no existing local credentials"),
+    (["--name", "a", "--type", "generic", "--credential", "A@/nonexistent"], "nonexistent"),
+])
+def test_what_is_no_provider(shared, args, said):
+    out = shared.cli("provider", "create", *args, env={"GITLAB_TOKEN": "", "GLAB_TOKEN": "", "CI_JOB_TOKEN": ""})
+    assert out.code == 1 and said in out.stderr, out
+    assert json.loads(shared.ok("provider", "list", "-o", "json").out) == []
+
+
+def test_usage_errors(shared):
+    for args in (["--name", "a", "--type", "github"],
+                 ["--name", "a", "--type", "github", "--from-existing", "--credential", "A=b"],
+                 ["--type", "github", "--credential", "A=b"]):
+        assert shared.cli("provider", "create", *args).code == 2, args
+    assert shared.cli("provider", "update", "a").code == 2
+
+
+def test_the_life_of_a_provider(shared):
+    key = shared.home / "key.txt"
+    key.write_text("from-a-file\n")
+    shared.ok("provider", "create", "--name", "p", "--type", "GLAB", "--credential", f"A@{key}", "--credential", "B=two",
+              "--config", "region=x")
+    assert shared.cli("provider", "create", "--name", "p", "--type", "gitlab", "--credential", "A=b").code == 1
+    got = shared.json("provider", "get", "p")
+    assert got["type"] == "gitlab" and got["credential_keys"] == ["A", "B"] and got["config"] == {"region": "x"}
+    assert shared.ok("provider", "list", "--names").stdout == "p\n"
+    shared.ok("provider", "update", "p", "--credential", "B=", "--credential", "C=three", "--config", "region=")
+    got = shared.json("provider", "get", "p")
+    assert got["credential_keys"] == ["A", "C"] and got["config"] == {}
+    out = shared.cli("provider", "update", "p", "--credential", "A=", "--credential", "C=")
+    assert out.code == 1 and "delete it" in out.stderr
+    assert "not found" in shared.cli("provider", "get", "q").stderr
+    assert "Deleted provider p" in shared.ok("provider", "delete", "p").stdout
+    assert "Provider p not found" in shared.ok("provider", "delete", "p").stdout
+    assert shared.ok("provider", "list").stdout == "No providers found.\n"
+
+
+def test_create_makes_a_missing_provider_when_it_may(gateway):
+    env = {"GITHUB_TOKEN": TOKEN}
+    out = gateway.cli("sandbox", "create", "--detach", "--name", "a", "--provider", "github", env=env)
+    assert out.code == 1 and "missing required provider 'github'" in out.stderr, out
+    out = gateway.cli("sandbox", "create", "--detach", "--name", "a", "--provider", "my-thing", env=env)
+    assert out.code == 1 and "not a recognized provider type" in out.stderr, out
+    gateway.ok("sandbox", "create", "--detach", "--name", "a", "--provider", "github", "--auto-providers", env=env)
+    assert [p["name"] for p in gateway.json("provider", "list")] == ["github"]
+    assert gateway.exec("a", "sh", "-c", 'echo "$GITHUB_TOKEN"').stdout == f"{MARK}\n"
+    out = gateway.ok("sandbox", "create", "--detach", "--name", "b", "--provider", "gitlab", "--no-auto-providers")
+    assert "Skipping provider 'gitlab'" in out.stderr
