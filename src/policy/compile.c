@@ -320,7 +320,9 @@ class_of(struct compiler *c, const struct p_endpoint *e)
 {
 	struct c_class k = { .protocol = p_protocol(e),
 		.h2c = e->h2c.v,
-		.advised = e->advisor_proposed.v };
+		.advised = e->advisor_proposed.v,
+		.uninspected_credentials =
+		    e->allow_uninspected_credentials.v };
 	struct policy_net *nets;
 
 	if (view_eq(e->enforcement.v, VIEW("audit")))
@@ -343,7 +345,9 @@ class_eq(const struct c_class *a, const struct c_class *b)
 {
 	return a->protocol == b->protocol && a->enforcement == b->enforcement &&
 	       a->tls == b->tls && a->h2c == b->h2c &&
-	       a->advised == b->advised && a->nnets == b->nnets &&
+	       a->advised == b->advised &&
+	       a->uninspected_credentials == b->uninspected_credentials &&
+	       a->nnets == b->nnets &&
 	       (a->nnets == 0 ||
 		   memcmp(a->nets, b->nets, a->nnets * sizeof(*a->nets)) == 0);
 }

@@ -233,6 +233,7 @@ merge(
 	bool judged = false;
 
 	out->tls = POLICY_TLS_SKIP;
+	out->uninspected_credentials = true;
 	for (size_t i = 0; i < f->n; i++) {
 		const struct c_key *k = f->keys[i];
 
@@ -246,6 +247,8 @@ merge(
 			if (c->tls == POLICY_TLS_AUTO)
 				out->tls = POLICY_TLS_AUTO;
 			out->protocol = MAX(out->protocol, c->protocol);
+			if (!c->uninspected_credentials)
+				out->uninspected_credentials = false;
 			if (c->protocol != POLICY_PROTO_NONE) {
 				if (!judged || c->enforcement == POLICY_ENFORCE)
 					out->enforcement = c->enforcement;

@@ -92,6 +92,9 @@ struct policy_conn {
 	enum policy_enforcement enforcement;
 	enum policy_tls tls;
 	bool h2c; /* HTTP/2 by prior knowledge without TLS may be taken */
+	/* Credentials belong to the host, and yet nothing need look at its
+	 * requests: all endpoints say so. */
+	bool uninspected_credentials;
 	/* Lists an address must satisfy, every one of them (2.6). */
 	struct {
 		const struct policy_net *v;

@@ -84,13 +84,6 @@ creds_take(struct px *px, int fd, uint32_t revision, size_t n, struct err *e)
 /* --- where they may go -----------------------------------------------------
  */
 
-/* The policy language does not bind credentials yet: profiles do. */
-void
-creds_terms(struct px_conn *c UNUSED, struct creds_terms *out)
-{
-	*out = (struct creds_terms) { .uninspected = false };
-}
-
 static bool
 reaches(const struct cred *k, const struct px_conn *c)
 {
@@ -112,27 +105,44 @@ creds_reach(struct px_conn *c)
 	return c->creds_reach;
 }
 
+bool
+creds_here(struct px_conn *c)
+{
+	const struct creds *all = c->px->creds;
+	struct view provider;
+
+	if (creds_reach(c))
+		return true;
+	if (all == NULL)
+		return false;
+	provider = hx_treatment(c)->provider;
+	for (size_t i = 0; provider.n > 0 && i < all->n; i++)
+		if (view_eq(all->v[i].provider, provider))
+			return true;
+	return false;
+}
+
 int
 creds_gate(struct px_conn *c, struct err *e)
 {
-	struct creds_terms t;
-
-	if (!creds_reach(c) || (c->conn.protocol == POLICY_PROTO_REST &&
-				   c->conn.tls != POLICY_TLS_SKIP))
-		return 0;
-	creds_terms(c, &t);
-	if (t.uninspected)
+	if (c->conn.uninspected_credentials || !creds_reach(c) ||
+	    (policy_protocol_is_inspected(c->conn.protocol) &&
+		c->conn.tls != POLICY_TLS_SKIP))
 		return 0;
 	return err_set(e, ERR_DENIED,
 	    "credentials of this sandbox belong to %s:%u, so its requests must "
 	    "be inspected: give the endpoint of policy '%s' a protocol (rest) "
-	    "with rules or access, and no tls: skip",
+	    "with rules or access, and no tls: skip; or, to go without, "
+	    "allow_uninspected_credentials",
 	    c->dst.host, c->dst.port, c->policy);
 }
 
 static bool
-bound(struct px_conn *c, const struct creds_terms *t, const struct cred *k)
+bound(struct px_conn *c, const struct policy_treatment *t, const struct cred *k)
 {
+	/* Programs that share the socket, and may not send the same. */
+	if (t->conflict)
+		return false;
 	if (t->provider.n > 0 && view_eq(t->provider, k->provider))
 		return true;
 	return profile_bound(k->type, k->key, view_of(c->dst.host), c->dst.port,
@@ -154,16 +164,13 @@ creds_resolve(void *ctx, const struct ph *p, struct view *value, struct err *e)
 {
 	struct px_conn *c = ctx;
 	const struct cred *k = creds_find(c->px->creds, p);
-	struct creds_terms t;
-
 	if (k == NULL)
 		return err_set(e, ERR_NOT_FOUND, "no such credential");
 	if (!c->tls)
 		return err_set(e, ERR_DENIED,
 		    "a credential is sent over TLS only, never in the clear: "
 		    "use https");
-	creds_terms(c, &t);
-	if (!bound(c, &t, k))
+	if (!bound(c, hx_treatment(c), k))
 		return err_set(e, ERR_DENIED,
 		    "the credential is not authorized for %s:%u%.200s: it "
 		    "belongs to provider '%.*s'; to allow it, the endpoint in "
@@ -177,7 +184,7 @@ creds_resolve(void *ctx, const struct ph *p, struct view *value, struct err *e)
 }
 
 const struct cred *
-creds_named(struct px_conn *c, const struct creds_terms *t, struct view key)
+creds_named(struct px_conn *c, const struct policy_treatment *t, struct view key)
 {
 	const struct cred *k = creds_key(c->px->creds, t->provider, key);
 

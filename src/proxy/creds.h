@@ -27,24 +27,10 @@ int creds_take(
     struct px *px, int fd, uint32_t revision, size_t n, struct err *e) MUST_USE;
 void creds_drop(struct px *px);
 
-/* What policy says of credentials at the path of a request. */
-enum creds_signing {
-	CREDS_UNSIGNED,
-	CREDS_SIGV4, /* as the client did it */
-	CREDS_SIGV4_BODY,
-	CREDS_SIGV4_NO_BODY
-};
-struct creds_terms {
-	struct view provider; /* whose may go here; empty: by profile only */
-	bool rewrite_body;
-	bool uninspected; /* may go where requests are not looked at */
-	enum creds_signing signing;
-	struct view service, region;
-};
-void creds_terms(struct px_conn *c, struct creds_terms *out);
-
-/* Some credential may go to this host and port. */
+/* Some credential may go to this host and port, whatever the policy. */
 bool creds_reach(struct px_conn *c);
+/* Some credential may go where the request under way goes. */
+bool creds_here(struct px_conn *c);
 /* Such an endpoint must be inspected.  -1: the connection may not be. */
 int creds_gate(struct px_conn *c, struct err *e) MUST_USE;
 /* A struct rw's resolve; ctx is the px_conn. */
@@ -55,7 +41,7 @@ void creds_note_use(struct px_conn *c, const struct cred *k);
 /* One named credential of the endpoint's provider; NULL: there is none that
  * may go here. */
 const struct cred *creds_named(
-    struct px_conn *c, const struct creds_terms *t, struct view key);
+    struct px_conn *c, const struct policy_treatment *t, struct view key);
 
 /* --- creds_edit.c ----------------------------------------------------------
  */
@@ -64,6 +50,7 @@ struct creds_edit {
 	bool on; /* what follows is to be sent */
 	struct h1_head head;
 	struct view path, query;
+	struct view payload; /* of what is signed */
 	struct buf out; /* where values are: a rw_out */
 };
 /*
@@ -79,10 +66,14 @@ enum px_next creds_refuse(struct px_conn *c, const struct err *e);
 /* --- creds_sign.c ----------------------------------------------------------
  */
 
-/* Signs ed->head, whose values may already be filled in. */
-int creds_sign(struct px_conn *c, const struct creds_terms *t,
+/* Takes the client's signature from ed->head, and settles what is said of the
+ * body. */
+int creds_payload(struct px_conn *c, const struct policy_treatment *t,
+    struct creds_edit *ed, struct err *e) MUST_USE;
+/* Signs ed->head, after that; its values may be filled in already. */
+int creds_sign(struct px_conn *c, const struct policy_treatment *t,
     struct creds_edit *ed, struct err *e) MUST_USE;
 /* Whether the hash of the whole body has to be known. */
-bool creds_signs_body(const struct creds_terms *t, const struct h1_head *h);
+bool creds_signs_body(const struct policy_treatment *t, const struct h1_head *h);
 
 #endif

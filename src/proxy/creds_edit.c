@@ -126,16 +126,20 @@ record_use(struct px_conn *c)
 }
 
 static int
-edit(struct px_conn *c, const struct creds_terms *t, struct creds_edit *ed,
+edit(struct px_conn *c, const struct policy_treatment *t, struct creds_edit *ed,
     struct err *e)
 {
 	struct rw rw = { .resolve = creds_resolve, .ctx = c };
 
+	/* What the client signed is thrown away, names in it too. */
+	if (t->signing != POLICY_SIGN_NONE &&
+	    creds_payload(c, t, ed, e) < 0)
+		return -1;
 	if (edit_target(c, &rw, ed, e) < 0 || edit_fields(&rw, ed, e) < 0)
 		return -1;
-	if (t->signing != CREDS_UNSIGNED && creds_sign(c, t, ed, e) < 0)
+	if (t->signing != POLICY_SIGN_NONE && creds_sign(c, t, ed, e) < 0)
 		return -1;
-	if (rw.used == 0 && t->signing == CREDS_UNSIGNED)
+	if (rw.used == 0 && t->signing == POLICY_SIGN_NONE)
 		return 0;
 	ask_plain(&ed->head);
 	c->hx.injected = true;
@@ -147,21 +151,20 @@ int
 creds_edit(struct px_conn *c, const struct h1_head *h, struct creds_edit *ed,
     struct err *e)
 {
-	struct creds_terms t;
+	const struct policy_treatment *t = hx_treatment(c);
 
 	*ed = (struct creds_edit) { .on = false };
-	creds_terms(c, &t);
-	if (creds_reach(c) && !method_is_plain(h->method))
+	if (creds_here(c) && !method_is_plain(h->method))
 		return err_set(e, ERR_DENIED,
 		    "%.*s is not used where credentials go: what it does with "
 		    "them is not known",
 		    (int)MIN(h->method.n, (size_t)H1_METHOD_MAX), h->method.p);
-	if (t.signing == CREDS_UNSIGNED && !marked(c, h))
+	if (t->signing == POLICY_SIGN_NONE && !marked(c, h))
 		return 0;
 	ed->on = true;
 	ed->head = *h;
 	rw_out_init(&ed->out, EDIT_MAX);
-	if (edit(c, &t, ed, e) == 0)
+	if (edit(c, t, ed, e) == 0)
 		return 0;
 	creds_edit_fini(ed);
 	return -1;

@@ -25,12 +25,11 @@ kind_of(const struct h1_head *h)
 static size_t
 wants(struct px_conn *c, const struct h1_head *h)
 {
-	struct creds_terms t;
+	const struct policy_treatment *t = hx_treatment(c);
 
-	creds_terms(c, &t);
-	if (creds_signs_body(&t, h))
+	if (creds_signs_body(t, h))
 		return SIGNED_MAX;
-	return t.rewrite_body && hx_has_body(h) && kind_of(h) != RW_BODY_OPAQUE
+	return t->rewrite_body && hx_has_body(h) && kind_of(h) != RW_BODY_OPAQUE
 		   ? RW_BODY_MAX
 		   : 0;
 }
@@ -56,13 +55,12 @@ rewrite(
 static enum px_next
 whole(struct px_conn *c, struct h1_head *h, struct buf *body)
 {
-	struct creds_terms t;
+	const struct policy_treatment *t = hx_treatment(c);
 	struct err e;
 
-	creds_terms(c, &t);
-	if (t.rewrite_body && rewrite(c, h, body, &e) < 0)
+	if (t->rewrite_body && rewrite(c, h, body, &e) < 0)
 		return creds_refuse(c, &e) == PX_MORE ? PX_WAIT : PX_CLOSE;
-	if (creds_signs_body(&t, h))
+	if (creds_signs_body(t, h))
 		sha256_hex(buf_view(body), c->hx.body_hash);
 	return PX_MORE;
 }

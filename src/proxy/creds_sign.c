@@ -29,17 +29,17 @@ is_hash(struct view v)
 }
 
 bool
-creds_signs_body(const struct creds_terms *t, const struct h1_head *h)
+creds_signs_body(const struct policy_treatment *t, const struct h1_head *h)
 {
 	if (!hx_has_body(h))
 		return false;
 	/* With the client's own hash the server checks the body by it. */
-	return t->signing == CREDS_SIGV4_BODY ||
-	       (t->signing == CREDS_SIGV4 && client_hash(h).n == 0);
+	return t->signing == POLICY_SIGN_SIGV4_BODY ||
+	       (t->signing == POLICY_SIGN_SIGV4 && client_hash(h).n == 0);
 }
 
 static int
-payload(struct px_conn *c, const struct creds_terms *t, const struct h1_head *h,
+payload(struct px_conn *c, const struct policy_treatment *t, const struct h1_head *h,
     struct view *out, struct err *e)
 {
 	static char empty[SHA256_HEX];
@@ -51,7 +51,7 @@ payload(struct px_conn *c, const struct creds_terms *t, const struct h1_head *h,
 		return err_set(e, ERR_DENIED,
 		    "bodies signed chunk by chunk cannot be signed anew: turn "
 		    "that off in the client");
-	if (t->signing == CREDS_SIGV4_NO_BODY ||
+	if (t->signing == POLICY_SIGN_SIGV4_NO_BODY ||
 	    view_eq(told, VIEW("UNSIGNED-PAYLOAD")))
 		*out = VIEW("UNSIGNED-PAYLOAD");
 	else if (!hx_has_body(h))
@@ -113,7 +113,20 @@ gather(struct px_conn *c, const struct h1_head *h, struct view host,
 }
 
 int
-creds_sign(struct px_conn *c, const struct creds_terms *t,
+creds_payload(struct px_conn *c, const struct policy_treatment *t,
+    struct creds_edit *ed, struct err *e)
+{
+	struct view v;
+
+	if (payload(c, t, &ed->head, &v, e) < 0)
+		return -1;
+	ed->payload = keep(ed, v);
+	drop_client_signature(&ed->head);
+	return 0;
+}
+
+int
+creds_sign(struct px_conn *c, const struct policy_treatment *t,
     struct creds_edit *ed, struct err *e)
 {
 	const struct cred *id = creds_named(c, t, VIEW("AWS_ACCESS_KEY_ID"));
@@ -128,9 +141,10 @@ creds_sign(struct px_conn *c, const struct creds_terms *t,
 	struct sigv4 s = { .method = h->method,
 		.path = ed->path,
 		.query = ed->query,
+		.payload = ed->payload,
 		.fields = fields,
-		.service = t->service,
-		.region = t->region,
+		.service = t->signing_service,
+		.region = t->signing_region,
 		.date = date };
 
 	if (id == NULL || key == NULL)
@@ -138,10 +152,6 @@ creds_sign(struct px_conn *c, const struct creds_terms *t,
 		    "no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY that may "
 		    "sign for %s:%u",
 		    c->dst.host, c->dst.port);
-	if (payload(c, t, h, &s.payload, e) < 0)
-		return -1;
-	s.payload = keep(ed, s.payload);
-	drop_client_signature(h);
 	if (h->n_fields + MORE_FIELDS > H1_FIELDS_MAX)
 		return err_set(e, ERR_LIMIT, "too many fields to be signed");
 	if (s.region.n == 0) {

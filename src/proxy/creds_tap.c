@@ -81,7 +81,7 @@ head(struct px_conn *c, struct h1_head *h, void **state, struct err *e UNUSED)
 {
 	struct tap *t;
 
-	if (c->px->reflect == NULL || (!creds_reach(c) && !c->hx.injected))
+	if (c->px->reflect == NULL || (!creds_here(c) && !c->hx.injected))
 		return 0;
 	mask_head(c, h);
 	if (h->status < 200 || c->hx.resp.done || !readable(h))

@@ -32,6 +32,11 @@ unsigned hx_target_status(const struct err *e);
  */
 int hx_check(struct px_conn *c, const struct h1_head *h, bool *asterisk,
     unsigned *status, struct err *e) MUST_USE;
+/*
+ * How policy treats the request under way, by its path: asked once.  Borrowed,
+ * until another snapshot is pinned.
+ */
+const struct policy_treatment *hx_treatment(struct px_conn *c);
 /* The request under way, as the rules are asked about it; borrowed. */
 struct policy_request hx_under_way(struct px_conn *c);
 /*

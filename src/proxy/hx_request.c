@@ -88,6 +88,21 @@ hx_under_way(struct px_conn *c)
 	return r;
 }
 
+const struct policy_treatment *
+hx_treatment(struct px_conn *c)
+{
+	struct hx *x = &c->hx;
+	uint64_t generation = snapshot_generation(c->snap);
+
+	if (x->treated != x->requests || x->treated_generation != generation) {
+		(void)px_treat_request(
+		    c, c->snap, buf_view(&x->path), &x->treatment);
+		x->treated = x->requests;
+		x->treated_generation = generation;
+	}
+	return &x->treatment;
+}
+
 const char *
 hx_override(const struct h1_head *h)
 {

@@ -23,6 +23,8 @@ merge(struct policy_conn *all, const struct policy_conn *one)
 {
 	all->protocol = MAX(all->protocol, one->protocol);
 	all->h2c = all->h2c && one->h2c;
+	if (!one->uninspected_credentials)
+		all->uninspected_credentials = false;
 	if (one->enforcement == POLICY_ENFORCE)
 		all->enforcement = POLICY_ENFORCE;
 	if (one->tls == POLICY_TLS_AUTO)

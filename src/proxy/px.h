@@ -144,6 +144,10 @@ struct hx {
 	/* The path as it came, with placeholders; empty when there are none
 	 * and it is that of `path`. */
 	struct buf wire_path;
+	/* What policy says of its path; hx_treatment. */
+	struct policy_treatment treatment;
+	uint64_t treated; /* requests, when it was asked */
+	uint64_t treated_generation;
 	bool injected; /* a credential was filled in */
 	char used[160]; /* their names, for the record */
 	char body_hash[65]; /* hex SHA-256 of a held body, when it is signed */

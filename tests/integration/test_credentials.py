@@ -1,5 +1,6 @@
 """Credentials that never enter a sandbox: names inside, values outside, and nowhere else."""
 import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -435,3 +436,125 @@ def test_create_makes_a_missing_provider_when_it_may(gateway):
     assert gateway.exec("a", "sh", "-c", 'echo "$GITHUB_TOKEN"').stdout == f"{MARK}\n"
     out = gateway.ok("sandbox", "create", "--detach", "--name", "b", "--provider", "gitlab", "--no-auto-providers")
     assert "Skipping provider 'gitlab'" in out.stderr
+
+
+# --- where the policy says they go -------------------------------------------------
+
+AWS = {"AWS_ACCESS_KEY_ID": "AKIATESTNET000000001", "AWS_SECRET_ACCESS_KEY": "testnet/secret+key0123456789abcdefghijkl",
+       "AWS_SESSION_TOKEN": "testnet-session-token-0123456789"}
+BUCKET = "bucket.s3.eu-west-1.amazonaws.com"
+QUEUE = "sqs.us-east-1.amazonaws.com"
+
+
+@pytest.fixture
+def generic(gateway):
+    """A provider 'any' of type generic and its policy's endpoint."""
+    gateway.ok("provider", "create", "--name", "any", "--type", "generic", "--credential", "API_KEY=-", input=b"s3cret-of-mine\n")
+
+    def make(**more):
+        policy = network(rest("files.example.test", access="full", **more), rest("api.github.com", access="full"))
+        gateway.create("box", policy=policy, options=["--provider", "any"])
+        return gateway
+
+    return make
+
+
+def test_the_policy_binds_a_provider_to_an_endpoint(generic):
+    g = generic(path="/echo", credential_binding={"provider": "any"})
+    n = len(sent("files.example.test"))
+    out = g.exec("box", "sh", "-c", 'curl -sS -H "X-Key: $API_KEY" https://files.example.test/echo')
+    assert "s3cret-of-mine" not in out.stdout and [field(r, "x-key") for r in sent("files.example.test", n)] == [["s3cret-of-mine"]], out
+    # Not elsewhere, and what it shows is masked.
+    out = g.exec("box", "sh", "-c", f'curl -sS -H "X-Key: $API_KEY" {API}/zen')
+    assert "credential_endpoint_mismatch" in out.stdout, out
+    # A method that shows what it is sent is refused there.
+    out = g.exec("box", "sh", "-c", "curl -sS -X PROPFIND https://files.example.test/echo")
+    assert "credential_endpoint_mismatch" in out.stdout, out
+
+
+def test_a_binding_taken_from_the_policy_ends_at_once(generic):
+    g = generic(credential_binding={"provider": "any"})
+    ask = 'curl -sS -o /dev/null -w "%{http_code}" -H "X-Key: $API_KEY" https://files.example.test/echo'
+    assert g.exec("box", "sh", "-c", ask).stdout == "200"
+    g.ok("policy", "set", "box", "--policy", g.policy(network(rest("files.example.test", access="full"))), "--wait")
+    assert g.exec("box", "sh", "-c", ask).stdout == "403"
+
+
+@pytest.mark.parametrize("kind, body, want", [
+    ("application/json", '{"k": "$K", "n": [1, "a $K"]}', '{"k": "s3cret-of-mine", "n": [1, "a s3cret-of-mine"]}'),
+    ("application/x-www-form-urlencoded", "a=b&k=$K", "a=b&k=s3cret-of-mine"),
+    ("text/plain", "k is $K.", "k is s3cret-of-mine."),
+    ("application/octet-stream", "k is $K.", "k is $K."),
+])
+def test_bodies_that_the_policy_lets_be_filled_in(generic, kind, body, want):
+    mark = "openshell:resolve:env:API_KEY"
+    g = generic(credential_binding={"provider": "any"}, request_body_credential_rewrite=True)
+    for how in (["-d"], ["-H", "Transfer-Encoding: chunked", "-d"]):
+        n = len(sent("files.example.test"))
+        out = g.exec("box", "curl", "-sS", "-H", f"Content-Type: {kind}", *how, body.replace("$K", mark),
+                     "https://files.example.test/echo")
+        whole = want.replace("$K", mark).encode()
+        got = sent("files.example.test", n)
+        assert [(r["body_length"], r["body_sha256"]) for r in got] == [(len(whole), hashlib.sha256(whole).hexdigest())], out
+        assert "s3cret-of-mine" not in out.stdout
+
+
+def test_a_body_with_a_name_that_is_nobodys_is_refused_whole(generic):
+    g = generic(credential_binding={"provider": "any"}, request_body_credential_rewrite=True)
+    n = len(sent("files.example.test"))
+    for body in ('{"k": "openshell:resolve:env:NOBODY"}', '{"openshell:resolve:env:API_KEY": 1}',
+                 '{"k": "openshell\\u003aresolve:env:NOBODY"}'):
+        out = g.exec("box", "curl", "-sS", "-H", "Content-Type: application/json", "-d", body, "https://files.example.test/echo")
+        assert json.loads(out.stdout)["error"] == "credential_unresolved", out
+    assert sent("files.example.test", n) == []
+
+
+def test_endpoints_may_say_that_nobody_looks(sandbox):
+    policy = network({"host": "api.github.com", "port": 443, "tls": "skip", "allow_uninspected_credentials": True})
+    n = len(sent("api.github.com"))
+    out = sandbox(policy, options=["--provider", "github"]).run(
+        "curl", "-sSf", "-k", "-H", f"Authorization: Bearer {MARK}", f"{API}/zen", env={"GITHUB_TOKEN": TOKEN})
+    # The tunnel is open, and what goes through it is the name.
+    assert out.code == 0 and [field(r, "authorization") for r in sent("api.github.com", n)] == [[f"Bearer {MARK}"]], out
+
+
+def aws_box(sandbox, host, **more):
+    return sandbox(network(rest(host, access="full", **more)), options=["--provider", "aws"])
+
+
+SIGNED = ["-H", "Authorization: AWS4-HMAC-SHA256 Credential=openshell:resolve:env:AWS_ACCESS_KEY_ID/x, SignedHeaders=host, Signature=0",
+          "-H", "X-Amz-Security-Token: openshell:resolve:env:AWS_SESSION_TOKEN"]
+
+
+@pytest.mark.parametrize("how, args, payload", [
+    ("sigv4", [], None),
+    ("sigv4", ["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD", "-X", "PUT", "-d", "hello"], "UNSIGNED-PAYLOAD"),
+    ("sigv4", ["-X", "PUT", "-d", "hello"], None),
+    ("sigv4:body", ["-X", "PUT", "-d", "hello", "-H", "x-amz-content-sha256: 0"], None),
+    ("sigv4:body", ["-X", "PUT", "-H", "Transfer-Encoding: chunked", "-d", "hello"], None),
+    ("sigv4:no_body", ["-X", "PUT", "-d", "hello"], "UNSIGNED-PAYLOAD"),
+])
+@pytest.mark.parametrize("url", [f"https://{BUCKET}/a%20b/c:d?x=1&list-type=2&prefix=a%2Fb", f"https://{QUEUE}/q%20x/?Action=y"])
+def test_requests_are_signed_anew(sandbox, how, args, payload, url):
+    host = url.split("/")[2]
+    box = aws_box(sandbox, host, credential_signing=how, signing_service="s3" if host == BUCKET else "sqs")
+    out = box.run("curl", "-sS", "-g", *SIGNED, *args, url, env=AWS)
+    got = json.loads(out.stdout)
+    assert "error" not in got, out
+    # What it shows of the token is masked; the origin checked everything.
+    assert set(got["token"]) == {"*"} and (payload is None or got["payload"] == payload), out
+    assert got["body"] == ("hello" if "hello" in args else "")
+    for value in AWS.values():
+        assert value.encode() not in out.out + out.err and value not in json.dumps(out.events)
+
+
+def test_what_cannot_be_signed_is_not_sent(sandbox):
+    box = aws_box(sandbox, BUCKET, credential_signing="sigv4", signing_service="s3")
+    n = len(sent(BUCKET))
+    out = box.run("curl", "-sS", *SIGNED, "-H", "x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "-X", "PUT", "-d", "x",
+                  f"https://{BUCKET}/a", env=AWS)
+    assert "chunk by chunk" in out.stdout, out
+    box = aws_box(sandbox, BUCKET, credential_signing="sigv4", signing_service="s3")
+    box.options = []
+    out = box.run("curl", "-sS", f"https://{BUCKET}/a")
+    assert json.loads(out.stdout)["error"] == "credential_unresolved" and sent(BUCKET, n) == [], out

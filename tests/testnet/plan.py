@@ -109,6 +109,10 @@ def scripted():
             "GraphQL at /graphql, by POST, GET and WebSocket"),
         row("socket.example.test", "websocket",
             "WebSocket: /echo /deflate /bad-accept /masked"),
+        row("bucket.s3.eu-west-1.amazonaws.com", "aws",
+            "S3 that checks signatures"),
+        row("sqs.us-east-1.amazonaws.com", "aws",
+            "a service of AWS that checks signatures"),
     ]
     for i, h in enumerate(hosts):
         own = h.answers is None or h.answers == "rebind"

@@ -4,11 +4,12 @@ A handler takes (world, conn, request) and returns whether the connection
 may carry another request.
 """
 
-from . import chaos, files, github, graphql, mcp, models, packages, websocket
+from . import aws, chaos, files, github, graphql, mcp, models, packages, websocket
 
 HANDLERS = {
     "github_api": github.api,
     "github_git": github.git,
+    "aws": aws.aws,
     "npm": packages.npm,
     "pypi": packages.pypi,
     "anthropic": models.anthropic,
