@@ -98,7 +98,7 @@ from_input(struct cli *c, provider_msg *p, struct view key, struct err *e)
 {
 	struct termios was, quiet;
 	bool tty = isatty(c->in) && tcgetattr(c->in, &was) == 0;
-	AUTO_RW_OUT struct buf line;
+	AUTO_RW_OUT struct buf line = BUF_INIT(0);
 	ssize_t n = 1;
 	char byte = 0;
 

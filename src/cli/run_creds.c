@@ -56,7 +56,7 @@ add(void *ctx, const struct cred *c, struct err *e)
 int
 run_creds_seal(const struct run_options *o, int *fd, size_t *n, struct err *e)
 {
-	AUTO_RW_OUT struct buf bytes;
+	AUTO_RW_OUT struct buf bytes = BUF_INIT(0);
 
 	rw_out_init(&bytes, CREDS_BYTES_MAX);
 	creds_begin(&bytes);

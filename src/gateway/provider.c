@@ -178,7 +178,7 @@ need_seal(struct gateway *g, struct err *e)
 static int
 lock(struct gateway *g, const provider_msg *p, struct buf *out, struct err *e)
 {
-	AUTO_RW_OUT struct buf plain;
+	AUTO_RW_OUT struct buf plain = BUF_INIT(0);
 	struct seal *s = need_seal(g, e);
 
 	if (s == NULL)
@@ -217,7 +217,7 @@ static int
 unlock(struct gateway *g, const struct store_object *o, provider_msg **out,
     struct err *e)
 {
-	AUTO_RW_OUT struct buf plain;
+	AUTO_RW_OUT struct buf plain = BUF_INIT(0);
 	struct seal *s = need_seal(g, e);
 
 	rw_out_init(&plain, o->n + 1);

@@ -32,7 +32,7 @@ make_key(const char *dir, struct buf *key, struct err *e)
 int
 seal_open(const char *state_dir, struct seal **out, struct err *e)
 {
-	AUTO_RW_OUT struct buf key;
+	AUTO_RW_OUT struct buf key = BUF_INIT(0);
 	struct seal *s;
 
 	rw_out_init(&key, 4096);

@@ -79,7 +79,7 @@ pass_on(struct keeper *k, struct view bytes, struct err *e)
 void
 keeper_credentials_wanted(struct keeper *k, credentials_msg *m)
 {
-	AUTO_RW_OUT struct buf bytes;
+	AUTO_RW_OUT struct buf bytes = BUF_INIT(0);
 	unsigned char digest[SHA256_SIZE];
 	struct err e;
 	int rc;

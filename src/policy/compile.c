@@ -321,8 +321,7 @@ class_of(struct compiler *c, const struct p_endpoint *e)
 	struct c_class k = { .protocol = p_protocol(e),
 		.h2c = e->h2c.v,
 		.advised = e->advisor_proposed.v,
-		.uninspected_credentials =
-		    e->allow_uninspected_credentials.v };
+		.uninspected_credentials = e->allow_uninspected_credentials.v };
 	struct policy_net *nets;
 
 	if (view_eq(e->enforcement.v, VIEW("audit")))

@@ -184,7 +184,8 @@ creds_resolve(void *ctx, const struct ph *p, struct view *value, struct err *e)
 }
 
 const struct cred *
-creds_named(struct px_conn *c, const struct policy_treatment *t, struct view key)
+creds_named(
+    struct px_conn *c, const struct policy_treatment *t, struct view key)
 {
 	const struct cred *k = creds_key(c->px->creds, t->provider, key);
 

@@ -74,6 +74,7 @@ int creds_payload(struct px_conn *c, const struct policy_treatment *t,
 int creds_sign(struct px_conn *c, const struct policy_treatment *t,
     struct creds_edit *ed, struct err *e) MUST_USE;
 /* Whether the hash of the whole body has to be known. */
-bool creds_signs_body(const struct policy_treatment *t, const struct h1_head *h);
+bool creds_signs_body(
+    const struct policy_treatment *t, const struct h1_head *h);
 
 #endif

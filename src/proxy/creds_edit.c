@@ -132,8 +132,7 @@ edit(struct px_conn *c, const struct policy_treatment *t, struct creds_edit *ed,
 	struct rw rw = { .resolve = creds_resolve, .ctx = c };
 
 	/* What the client signed is thrown away, names in it too. */
-	if (t->signing != POLICY_SIGN_NONE &&
-	    creds_payload(c, t, ed, e) < 0)
+	if (t->signing != POLICY_SIGN_NONE && creds_payload(c, t, ed, e) < 0)
 		return -1;
 	if (edit_target(c, &rw, ed, e) < 0 || edit_fields(&rw, ed, e) < 0)
 		return -1;

@@ -39,7 +39,7 @@ rewrite(
     struct px_conn *c, const struct h1_head *h, struct buf *body, struct err *e)
 {
 	struct rw rw = { .resolve = creds_resolve, .ctx = c };
-	AUTO_RW_OUT struct buf out;
+	AUTO_RW_OUT struct buf out = BUF_INIT(0);
 	int r;
 
 	rw_out_init(&out, (size_t)RW_BODY_MAX * 2);

@@ -39,8 +39,8 @@ creds_signs_body(const struct policy_treatment *t, const struct h1_head *h)
 }
 
 static int
-payload(struct px_conn *c, const struct policy_treatment *t, const struct h1_head *h,
-    struct view *out, struct err *e)
+payload(struct px_conn *c, const struct policy_treatment *t,
+    const struct h1_head *h, struct view *out, struct err *e)
 {
 	static char empty[SHA256_HEX];
 	struct view told = client_hash(h);

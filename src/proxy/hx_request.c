@@ -362,7 +362,7 @@ hx_send_head(
 		     RW_VALUE_MAX * 3);
 	struct h1_field via = { VIEW("Via"), VIEW("1.1 openshell-sandbox") };
 	struct h1_write w = { .upgrade = c->hx.want_upgrade };
-	CLEANUP(creds_edit_fini) struct creds_edit ed;
+	CLEANUP(creds_edit_fini) struct creds_edit ed = { .on = false };
 	size_t cut;
 
 	if (creds_edit(c, h, &ed, e) < 0)

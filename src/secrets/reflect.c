@@ -44,7 +44,7 @@ static void
 put_base64(struct view v, unsigned lead, struct buf *out)
 {
 	static const unsigned skip[] = { 0, 2, 3 };
-	AUTO_RW_OUT struct buf plain, text;
+	AUTO_RW_OUT struct buf plain = BUF_INIT(0), text = BUF_INIT(0);
 	size_t whole = (v.n + lead) * 8 / 6;
 
 	rw_out_init(&plain, v.n + lead);

@@ -172,7 +172,7 @@ static int
 basic(struct rw *rw, struct view scheme, struct view plain, struct buf *out,
     struct err *e)
 {
-	AUTO_RW_OUT struct buf with;
+	AUTO_RW_OUT struct buf with = BUF_INIT(0);
 
 	rw_out_init(&with, out->max);
 	if (userpass(rw, plain, &with, e) < 0) {
@@ -345,7 +345,7 @@ each_segment(struct view path, struct buf *out,
 static int
 put_segment(void *ctx, struct view plain, struct buf *out, struct err *e)
 {
-	AUTO_RW_OUT struct buf with;
+	AUTO_RW_OUT struct buf with = BUF_INIT(0);
 
 	rw_out_init(&with, plain.n + out->max);
 	if (rw_text(ctx, RW_PATH, plain, fits_path, &with, e) < 0)

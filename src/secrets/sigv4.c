@@ -283,7 +283,7 @@ signing_key(
 {
 	const struct view parts[] = { { s->date, 8 }, s->region, s->service,
 		VIEW("aws4_request") };
-	AUTO_RW_OUT struct buf first;
+	AUTO_RW_OUT struct buf first = BUF_INIT(0);
 	int r = 0;
 
 	rw_out_init(&first, s->secret.n + 4);
@@ -298,7 +298,8 @@ signing_key(
 int
 sigv4_sign(const struct sigv4 *s, struct buf *authorization, struct err *e)
 {
-	AUTO_RW_OUT struct buf request, names = BUF_INIT(CANONICAL_MAX);
+	AUTO_RW_OUT struct buf request = BUF_INIT(0);
+	AUTO_RW_OUT struct buf names = BUF_INIT(CANONICAL_MAX);
 	AUTO_BUF struct buf scope = BUF_INIT(512), text = BUF_INIT(1024);
 	unsigned char key[SHA256_SIZE], mac[SHA256_SIZE];
 	char digest[SHA256_HEX], signature[SHA256_HEX];

@@ -26,7 +26,7 @@ static struct creds *
 table(const struct cred *v, size_t n, uint32_t revision,
     const struct creds *before)
 {
-	AUTO_RW_OUT struct buf b;
+	AUTO_RW_OUT struct buf b = BUF_INIT(0);
 	struct creds *c = NULL;
 
 	rw_out_init(&b, CREDS_BYTES_MAX);

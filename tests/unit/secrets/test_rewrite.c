@@ -43,7 +43,7 @@ static int
 run(enum what what, const char *in)
 {
 	struct rw rw = { .resolve = resolve, .ctx = (void *)(uintptr_t)keys };
-	AUTO_RW_OUT struct buf out;
+	AUTO_RW_OUT struct buf out = BUF_INIT(0);
 	struct view v = view_of(in);
 	int r = -2;
 
@@ -315,7 +315,7 @@ TEST(rewrite, content_types)
 TEST(rewrite, what_grows_beyond_its_bound_is_refused_whole)
 {
 	struct rw rw = { .resolve = resolve, .ctx = (void *)(uintptr_t)keys };
-	AUTO_RW_OUT struct buf out;
+	AUTO_RW_OUT struct buf out = BUF_INIT(0);
 
 	rw_out_init(&out, 8);
 	CHECK_INT(rw_field(&rw, VIEW("Bearer " PH "TOKEN"), &out, &e), ==, -1);
