@@ -74,12 +74,13 @@ const struct cli_cmd cmd_provider_create = {
 	    "its environment, never values: the proxy fills them in, over TLS, "
 	    "in requests to the hosts that the provider's type names, and to "
 	    "no other.",
-	.examples = "openshell provider create --name gh --type github "
-		    "--from-existing\n"
-		    "openshell provider create --name work --type openai "
-		    "--credential OPENAI_API_KEY=-\n"
-		    "openshell provider create --name db --type generic "
-		    "--credential KEY@key.txt",
+	.examples =
+	    "openshell provider create --name gh --type github "
+	    "--from-existing\n"
+	    "openshell provider create --name gl --type gitlab --credential "
+	    "GITLAB_TOKEN=-\n"
+	    "openshell provider create --name db --type generic "
+	    "--credential KEY@key.txt",
 	.opts = opts,
 	.args_size = sizeof(struct args),
 	.run = run,

@@ -121,3 +121,23 @@ def test_claude_is_shown_only_the_tools_of_an_mcp_server_that_it_may_call(sandbo
     assert hidden and "2 of 3 tools not shown" in hidden[0]["reason"], out
     denied = out.event("L7_REQUEST", action="deny", host="tools.example.test")
     assert not denied, [(e.get("method"), e.get("operation"), e["reason"]) for e in denied]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command,host,example,env,provider", [(*CLAUDE, "claude"), (*OPENCODE, "anthropic")],
+                         ids=["claude", "opencode"])
+def test_agent_reaches_its_model_with_a_key_that_it_never_has(sandbox, command, host, example, env, provider):
+    key = "sk-ant-api03-testnet0123456789abcdefghij"
+    policy = (STAGE / "examples" / example / "policy.yaml").read_text()
+    rest = [word for item in env if not item.startswith("ANTHROPIC") for word in ("--env", item)]
+    box = sandbox(policy=policy, options=["--provider", provider, *rest])
+    (box.work / "README").write_text("a project\n")
+    (box.work / "opencode.json").write_text("{}\n")
+    before = len(upstream_requests(host))
+    out = box.run(*command, env={"PATH": PATH, "ANTHROPIC_API_KEY": key}, timeout=120)
+    assert out.code == 0 and out.stdout.strip(), out
+    posts = [r for r in upstream_requests(host)[before:] if r["method"] == "POST"]
+    sent = {v for r in posts for n, v in r["headers"] if n.lower() in ("x-api-key", "authorization")}
+    assert posts and sent <= {key, f"Bearer {key}"} and sent, (sent, out)
+    assert key not in out.stdout + out.stderr
+    assert box.run("sh", "-c", "echo $ANTHROPIC_API_KEY", env={"ANTHROPIC_API_KEY": key}).stdout == "openshell:resolve:env:ANTHROPIC_API_KEY\n"

@@ -642,3 +642,69 @@ def test_a_policy_of_the_specification_applies_unchanged(shared, path):
     assert newest["status"].lower() == "loaded", (newest, check)
     assert g.exec("demo", "true").code == 0
     assert upstream_requests("nothing.example.test") == []
+
+
+# --- providers (gateway-api 4.5, inference-and-providers 2.8) ---
+
+
+def provider(name="", kind="gitlab", config=None, **credentials):
+    return dm.Provider(name=name, type=kind, credentials=credentials, config=config or {})
+
+
+def test_providers_by_the_contract(api):
+    made = api.CreateProvider(provider=provider("p", " GLAB ", {"region": "x"}, API_TOKEN="one\n", SECONDARY="two")).provider
+    assert made.id and made.name == "p" and made.type == "gitlab"
+    assert dict(made.credentials) == {"API_TOKEN": "REDACTED", "SECONDARY": "REDACTED"} and made.config["region"] == "x"
+    fails(Code.ALREADY_EXISTS, lambda: api.CreateProvider(provider=provider("p", A="b")), "provider already exists")
+    assert api.GetProvider(name="p").provider == made
+    assert [x.name for x in api.ListProviders().providers] == ["p"]
+    same = api.UpdateProvider(provider=dm.Provider(name="p")).provider
+    assert same == made
+    got = api.UpdateProvider(provider=provider("p", "GitLab", {"region": ""}, SECONDARY="", NEW="x")).provider
+    assert set(got.credentials) == {"API_TOKEN", "NEW"} and not got.config and got.id == made.id and got.type == "gitlab"
+    fails(Code.INVALID_ARGUMENT, lambda: api.UpdateProvider(provider=provider("p", "openai", A="b")), "type cannot be changed")
+    fails(Code.INVALID_ARGUMENT, lambda: api.UpdateProvider(provider=provider("p", "", A="REDACTED")), "not a credential")
+    assert api.DeleteProvider(name="p").deleted is True and api.DeleteProvider(name="p").deleted is False
+    fails(Code.NOT_FOUND, lambda: api.GetProvider(name="p"), "provider not found")
+    assert len(api.CreateProvider(provider=provider(A="b")).provider.name) == 6
+    for p in api.ListProviders().providers:
+        api.DeleteProvider(name=p.name)
+
+
+@pytest.mark.parametrize("asked, said", [
+    (None, "provider is required"),
+    (provider("p", " ", A="b"), "provider.type is required"),
+    (provider("p"), "provider.credentials must not be empty"),
+    (provider("n" * 254, A="b"), "provider.name exceeds maximum length (254 > 253)"),
+    (provider("p", "t" * 65, A="b"), "provider.type exceeds maximum length (65 > 64)"),
+    (provider("p", **{f"K{i}": "v" for i in range(33)}), "provider.credentials exceeds maximum entries (33 > 32)"),
+    (provider("p", config={f"K{i}": "v" for i in range(65)}, A="b"), "provider.config exceeds maximum entries (65 > 64)"),
+    (provider("p", **{"K" * 257: "v"}), "provider.credentials key exceeds maximum length"),
+    (provider("p", A="v" * 8193), "provider.credentials value exceeds maximum length"),
+    (provider("p", **{"nested.key": "v"}), "must match"),
+    (provider("p", **{"bad-key": "v"}), "must match"),
+    (provider("p", A="a\nb"), "several lines"),
+    (provider("p", A=""), "is empty"),
+    (provider("p", LD_PRELOAD="x"), "is reserved"),
+    (provider("p/q", A="x"), "invalid provider name"),
+])
+def test_what_is_no_provider(api, asked, said):
+    fails(Code.INVALID_ARGUMENT, lambda: api.CreateProvider(provider=asked), said)
+    assert not api.ListProviders().providers
+
+
+def test_the_environment_of_a_sandbox_is_its_own(shared, api):
+    api.CreateProvider(provider=provider("a" * 253, SHARED="first", ONE="1"))
+    api.CreateProvider(provider=provider("b", SHARED="second", TWO="2"))
+    mine = ready(api, "mine", providers=["a" * 253, "b"])
+    other = ready(api, "other")
+    me, it = (local(shared, bearer=token(shared, x.id)) for x in (mine, other))
+    assert dict(me.GetSandboxProviderEnvironment(sandbox_id=mine.id).environment) == {"SHARED": "first", "ONE": "1", "TWO": "2"}
+    assert not it.GetSandboxProviderEnvironment(sandbox_id=other.id).environment
+    fails(Code.PERMISSION_DENIED, lambda: it.GetSandboxProviderEnvironment(sandbox_id=mine.id), "another sandbox's")
+    code, out, _ = run(api, mine.id, "sh", "-c", "echo $SHARED $ONE $TWO")
+    assert code == 0 and out.split() == [f"openshell:resolve:env:{k}".encode() for k in ("SHARED", "ONE", "TWO")]
+    for p in api.ListProviders().providers:
+        api.DeleteProvider(name=p.name, force=True)
+    for client in (me, it):
+        client.close()
