@@ -321,7 +321,11 @@ class_of(struct compiler *c, const struct p_endpoint *e)
 	struct c_class k = { .protocol = p_protocol(e),
 		.h2c = e->h2c.v,
 		.advised = e->advisor_proposed.v,
-		.uninspected_credentials = e->allow_uninspected_credentials.v };
+		.uninspected_credentials = e->allow_uninspected_credentials.v,
+		.credentials = e->credential_binding.provider.v.n > 0 ||
+			       e->credential_signing.v.n > 0 ||
+			       e->request_body_credential_rewrite.v ||
+			       e->websocket_credential_rewrite.v };
 	struct policy_net *nets;
 
 	if (view_eq(e->enforcement.v, VIEW("audit")))
@@ -346,7 +350,7 @@ class_eq(const struct c_class *a, const struct c_class *b)
 	       a->tls == b->tls && a->h2c == b->h2c &&
 	       a->advised == b->advised &&
 	       a->uninspected_credentials == b->uninspected_credentials &&
-	       a->nnets == b->nnets &&
+	       a->credentials == b->credentials && a->nnets == b->nnets &&
 	       (a->nnets == 0 ||
 		   memcmp(a->nets, b->nets, a->nnets * sizeof(*a->nets)) == 0);
 }

@@ -132,7 +132,7 @@ struct c_class {
 	enum policy_protocol protocol;
 	enum policy_enforcement enforcement;
 	enum policy_tls tls;
-	bool h2c, advised, uninspected_credentials;
+	bool h2c, advised, uninspected_credentials, credentials;
 	const struct policy_net *nets;
 	size_t nnets;
 	uint64_t *policies;

@@ -249,6 +249,7 @@ merge(
 			out->protocol = MAX(out->protocol, c->protocol);
 			if (!c->uninspected_credentials)
 				out->uninspected_credentials = false;
+			out->credentials |= c->credentials;
 			if (c->protocol != POLICY_PROTO_NONE) {
 				if (!judged || c->enforcement == POLICY_ENFORCE)
 					out->enforcement = c->enforcement;

@@ -95,6 +95,8 @@ struct policy_conn {
 	/* Credentials belong to the host, and yet nothing need look at its
 	 * requests: all endpoints say so. */
 	bool uninspected_credentials;
+	/* The treatment of some path says more of credentials than nothing. */
+	bool credentials;
 	/* Lists an address must satisfy, every one of them (2.6). */
 	struct {
 		const struct policy_net *v;

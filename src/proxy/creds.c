@@ -84,6 +84,15 @@ creds_take(struct px *px, int fd, uint32_t revision, size_t n, struct err *e)
 /* --- where they may go -----------------------------------------------------
  */
 
+/* Most policies say nothing: then it costs nothing to ask. */
+const struct policy_treatment *
+creds_terms(struct px_conn *c)
+{
+	static const struct policy_treatment nothing;
+
+	return c->conn.credentials ? hx_treatment(c) : &nothing;
+}
+
 static bool
 reaches(const struct cred *k, const struct px_conn *c)
 {
@@ -115,7 +124,7 @@ creds_here(struct px_conn *c)
 		return true;
 	if (all == NULL)
 		return false;
-	provider = hx_treatment(c)->provider;
+	provider = creds_terms(c)->provider;
 	for (size_t i = 0; provider.n > 0 && i < all->n; i++)
 		if (view_eq(all->v[i].provider, provider))
 			return true;
@@ -170,7 +179,7 @@ creds_resolve(void *ctx, const struct ph *p, struct view *value, struct err *e)
 		return err_set(e, ERR_DENIED,
 		    "a credential is sent over TLS only, never in the clear: "
 		    "use https");
-	if (!bound(c, hx_treatment(c), k))
+	if (!bound(c, creds_terms(c), k))
 		return err_set(e, ERR_DENIED,
 		    "the credential is not authorized for %s:%u%.200s: it "
 		    "belongs to provider '%.*s'; to allow it, the endpoint in "

@@ -27,6 +27,8 @@ int creds_take(
     struct px *px, int fd, uint32_t revision, size_t n, struct err *e) MUST_USE;
 void creds_drop(struct px *px);
 
+/* What policy says of them for the request under way. */
+const struct policy_treatment *creds_terms(struct px_conn *c);
 /* Some credential may go to this host and port, whatever the policy. */
 bool creds_reach(struct px_conn *c);
 /* Some credential may go where the request under way goes. */

@@ -150,7 +150,7 @@ int
 creds_edit(struct px_conn *c, const struct h1_head *h, struct creds_edit *ed,
     struct err *e)
 {
-	const struct policy_treatment *t = hx_treatment(c);
+	const struct policy_treatment *t = creds_terms(c);
 
 	*ed = (struct creds_edit) { .on = false };
 	if (creds_here(c) && !method_is_plain(h->method))

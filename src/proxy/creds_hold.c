@@ -25,7 +25,7 @@ kind_of(const struct h1_head *h)
 static size_t
 wants(struct px_conn *c, const struct h1_head *h)
 {
-	const struct policy_treatment *t = hx_treatment(c);
+	const struct policy_treatment *t = creds_terms(c);
 
 	if (creds_signs_body(t, h))
 		return SIGNED_MAX;
@@ -55,7 +55,7 @@ rewrite(
 static enum px_next
 whole(struct px_conn *c, struct h1_head *h, struct buf *body)
 {
-	const struct policy_treatment *t = hx_treatment(c);
+	const struct policy_treatment *t = creds_terms(c);
 	struct err e;
 
 	if (t->rewrite_body && rewrite(c, h, body, &e) < 0)

@@ -25,6 +25,7 @@ merge(struct policy_conn *all, const struct policy_conn *one)
 	all->h2c = all->h2c && one->h2c;
 	if (!one->uninspected_credentials)
 		all->uninspected_credentials = false;
+	all->credentials |= one->credentials;
 	if (one->enforcement == POLICY_ENFORCE)
 		all->enforcement = POLICY_ENFORCE;
 	if (one->tls == POLICY_TLS_AUTO)
