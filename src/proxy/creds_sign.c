@@ -42,20 +42,17 @@ static int
 payload(struct px_conn *c, const struct policy_treatment *t,
     const struct h1_head *h, struct view *out, struct err *e)
 {
-	static char empty[SHA256_HEX];
 	struct view told = client_hash(h);
 
-	if (empty[0] == '\0')
-		sha256_hex(VIEW(""), empty);
 	if (view_starts(told, VIEW("STREAMING-")))
 		return err_set(e, ERR_DENIED,
 		    "bodies signed chunk by chunk cannot be signed anew: turn "
 		    "that off in the client");
+	if (!hx_has_body(h))
+		sha256_hex(VIEW(""), c->hx.body_hash);
 	if (t->signing == POLICY_SIGN_SIGV4_NO_BODY ||
 	    view_eq(told, VIEW("UNSIGNED-PAYLOAD")))
 		*out = VIEW("UNSIGNED-PAYLOAD");
-	else if (!hx_has_body(h))
-		*out = view_of(empty);
 	else if (c->hx.body_hash[0] != '\0')
 		*out = view_of(c->hx.body_hash);
 	else if (is_hash(told))
@@ -94,12 +91,10 @@ add(struct h1_head *h, struct view name, struct view value)
 
 /* Of what goes out, and the Host that h1_write_request writes. */
 static size_t
-gather(struct px_conn *c, const struct h1_head *h, struct view host,
-    struct sigv4_field *v)
+gather(const struct h1_head *h, struct view host, struct sigv4_field *v)
 {
 	size_t n = 0;
 
-	(void)c;
 	v[n++] = (struct sigv4_field) { VIEW("host"), host };
 	for (size_t i = 0; i < h->n_fields; i++) {
 		struct view name = h->fields[i].name;
@@ -164,7 +159,7 @@ creds_sign(struct px_conn *c, const struct policy_treatment *t,
 	if (token != NULL)
 		add(h, VIEW("X-Amz-Security-Token"), keep(ed, token->value));
 	hx_put_authority(c, &host);
-	s.n_fields = gather(c, h, buf_view(&host), fields);
+	s.n_fields = gather(h, buf_view(&host), fields);
 	s.access = id->value;
 	s.secret = key->value;
 	if (sigv4_sign(&s, &auth, e) < 0)

@@ -19,7 +19,6 @@ struct tap {
 	struct buf held; /* what may be the beginning of one, and what came */
 	uint64_t looked;
 	size_t found;
-	uint32_t change; /* of the table it looks by */
 	bool blind; /* looked enough */
 };
 
@@ -89,7 +88,6 @@ head(struct px_conn *c, struct h1_head *h, void **state, struct err *e UNUSED)
 	t = NEW(struct tap);
 	t->c = c;
 	t->held = BUF_INIT(HELD_MAX);
-	t->change = c->px->creds_change;
 	*state = t;
 	return 1;
 }
