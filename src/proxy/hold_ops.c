@@ -139,7 +139,8 @@ judge_one(struct decision *d, const struct op *op, struct op_verdict *out)
 	*out = (struct op_verdict) { .allow = true, .v = as_of_path(d) };
 	if (op->free)
 		return;
-	out->allow = px_judge_op(c, c->snap, &d->r, &op->op, &out->v, &out->why);
+	out->allow =
+	    px_judge_op(c, c->snap, &d->r, &op->op, &out->v, &out->why);
 	out->audit = out->v.enforcement == POLICY_AUDIT;
 	if (out->v.policy == NULL)
 		out->v = as_of_path(d);

@@ -335,7 +335,8 @@ enum px_next px_refuse_head(
     struct px_conn *c, unsigned status, const char *stage, const struct err *e);
 /* What the connection goes by: a policy and its endpoint; key NULL: nothing. */
 void px_set_policy(struct px_conn *c, const char *key, unsigned endpoint);
-/* The rule that decided, also one of deny_rules; nothing when v has no policy. */
+/* The rule that decided, also one of deny_rules; nothing when v has no policy.
+ */
 void px_set_verdict(struct px_conn *c, const struct policy_verdict *v);
 enum px_next px_forward_start(
     struct px_conn *c, const struct h1_head *h, size_t head_n);
