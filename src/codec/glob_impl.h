@@ -1,6 +1,6 @@
 /*
  * glob_impl: the automaton a pattern becomes.  Private to glob.c, which says
- * how it works, and glob_overlap.c.
+ * how it works, glob_overlap.c and automaton.c.
  */
 #ifndef CODEC_GLOB_IMPL_H
 #define CODEC_GLOB_IMPL_H
