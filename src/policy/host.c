@@ -77,6 +77,12 @@ p_host_normalise(struct view v, struct p_host *out)
 		   : -1;
 }
 
+bool
+p_host_is_address(struct view host)
+{
+	return !is_name(host);
+}
+
 /*
  * "us-*.api.example.com": the name behind the first label must be one of two
  * labels at least (Attack: "*-x.com" takes in names that anybody can buy).

@@ -392,6 +392,8 @@ struct p_host {
 	size_t n;
 };
 int p_host_normalise(struct view v, struct p_host *out) MUST_USE;
+/* Of a normalised host: an address, not a name. */
+bool p_host_is_address(struct view host) MUST_USE;
 /* The kinds of host selector, and the name they select by. */
 enum p_hostkind {
 	HOST_ANY = '-', /* hostless */

@@ -1,0 +1,140 @@
+/*
+ * extent: what a policy lets out, as a set: which program may send which
+ * request to which host and port.  Two questions about such sets are answered
+ * exactly, each with an example: does it meet another one (prove), and how do
+ * two of them differ (diff).
+ *
+ * A pure library like the rest of the folder: no I/O, no clock.  Work and
+ * memory are bounded; when a bound is hit the answer is an error, never a
+ * guess.
+ *
+ * What counts as a request: a program by its path as the kernel names it; a
+ * host (a name, or an address as written); a port; and for HTTP a method, a
+ * canonical path (http/target.h) and decoded query parameters.  Parents of
+ * the program need no place in it: what a program may do because of its
+ * parents, one of them may do alone, since each parent that is added can only
+ * add endpoints, and with them restrictions.  What names resolve to
+ * (allowed_ips) is compared as text by diff and left out by prove.
+ */
+#ifndef POLICY_EXTENT_H
+#define POLICY_EXTENT_H
+
+#include "codec/arena.h"
+#include "policy/policy.h"
+
+#define EXTENT_NONE UINT32_MAX
+
+/* Why the example passes. */
+enum extent_how {
+	EXTENT_RULE, /* a rule allows it */
+	EXTENT_UNINSPECTED, /* no protocol: nothing looks at requests */
+	EXTENT_TLS_SKIP, /* the tunnel is passed on as it is */
+	EXTENT_TCP, /* protocol tcp: bytes */
+	EXTENT_SQL, /* passed through */
+	EXTENT_AUDIT /* no rule allows it, but that is only recorded */
+};
+/* "not inspected: ..." for people; NULL for EXTENT_RULE. */
+const char *extent_how_text(enum extent_how h);
+/* "rule", "uninspected", "tls_skip", "tcp", "sql", "audit" */
+const char *extent_how_word(enum extent_how h);
+
+/* A request that really passes.  Strings are NUL-terminated too. */
+struct extent_request {
+	struct view program, host;
+	uint16_t port;
+	struct view method, path; /* empty when only the connection matters */
+	struct view query; /* encoded, without '?'; p == NULL: none */
+};
+
+/* What in the policy lets it pass. */
+struct extent_cause {
+	enum extent_how how;
+	struct view policy; /* its key */
+	uint32_t endpoint, rule; /* places; rule EXTENT_NONE: the endpoint */
+	struct view access; /* the preset that has the rule; empty: rules has */
+	uint32_t binary; /* the entry of binaries that names the program */
+};
+
+/* --- prove ------------------------------------------------------------- */
+
+/* A set of requests: [METHOD] [scheme://]HOST[:PORT][/PATH-GLOB]. */
+struct extent_never;
+
+/*
+ * METHOD: "*" or "GET,POST"; any when left out.  scheme: http or https, which
+ * gives the port when PORT does not (any port without either; PORT may be
+ * "*").  HOST: a name, an address ([v6] in brackets), a glob over names
+ * ("*.a.com" one label, "**.a.com" one or more), or "*", any host.  PATH: a
+ * glob over canonical paths; any path when left out.  Refuses what no request
+ * can match, which would hold of every policy.
+ */
+int extent_never_parse(
+    struct view text, struct extent_never **out, struct err *e) MUST_USE;
+void extent_never_free(struct extent_never *n);
+void extent_never_free_at(struct extent_never **n);
+#define AUTO_NEVER CLEANUP(extent_never_free_at)
+
+/* A program filter: refused when no program can match it. */
+int extent_program_check(struct view v, struct err *e) MUST_USE;
+
+struct extent_proof {
+	bool holds;
+	/* When it does not: the first request found, in policy order. */
+	struct extent_request request;
+	struct extent_cause cause;
+	struct arena arena; /* owns the strings */
+};
+void extent_proof_fini(struct extent_proof *p);
+#define AUTO_PROOF CLEANUP(extent_proof_fini)
+
+/*
+ * May no program (of those that match one of `programs`, when there are any:
+ * paths, or globs when they contain '*') send a request of that set?
+ */
+int extent_prove(const struct policy *p, const struct extent_never *never,
+    const struct view *programs, size_t n_programs, struct extent_proof *out,
+    struct err *e) MUST_USE;
+
+/* --- diff -------------------------------------------------------------- */
+
+enum extent_kind { EXTENT_WIDENS, EXTENT_NARROWS, EXTENT_CHANGES };
+
+/* In what the example was out of reach on the other side. */
+enum extent_dim {
+	EXTENT_HOST,
+	EXTENT_PORT,
+	EXTENT_PROGRAM,
+	EXTENT_INSPECTION, /* requests are judged there */
+	EXTENT_METHOD,
+	EXTENT_PATH,
+	EXTENT_QUERY,
+	EXTENT_ADDRESS /* which addresses the name may have; EXTENT_CHANGES */
+};
+const char *extent_dim_word(enum extent_dim d);
+
+struct extent_change {
+	enum extent_kind kind;
+	enum extent_dim dim;
+	struct extent_cause cause; /* of the policy that lets it pass */
+	const uint16_t *ports; /* all for which the same is true */
+	size_t n_ports;
+	struct extent_request request;
+};
+
+enum { EXTENT_CHANGES_MAX = 4096 };
+
+struct extent_diff {
+	struct extent_change *v; /* widening first, then in policy order */
+	size_t n;
+	size_t dropped; /* beyond the bound */
+	/* Static sections (filesystem, landlock), which are not about reach. */
+	bool static_differs;
+	struct arena arena;
+};
+void extent_diff_fini(struct extent_diff *d);
+#define AUTO_EXTENT_DIFF CLEANUP(extent_diff_fini)
+
+int extent_compare(const struct policy *from, const struct policy *to,
+    struct extent_diff *out, struct err *e) MUST_USE;
+
+#endif

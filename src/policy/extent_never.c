@@ -1,0 +1,260 @@
+/* extent_never: reads a set of requests, as extent.h writes them. */
+#include "policy/extent_impl.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+struct reader {
+	struct extent_never *n;
+	struct err *e;
+};
+
+static int
+invalid(struct reader *r, const char *what, struct view v)
+{
+	return err_set(r->e, ERR_INVALID, "%s: '%s'", what, p_show(v).text);
+}
+
+/* A copy with ASCII letters in the other case. */
+static struct view
+folded(struct reader *r, struct view v, char from, char to)
+{
+	struct view out = arena_view(&r->n->arena, v);
+	char *p = (char *)out.p;
+
+	for (size_t i = 0; i < out.n; i++)
+		if (p[i] >= from && p[i] <= to)
+			p[i] ^= 0x20;
+	return out;
+}
+
+static int
+read_methods(struct reader *r, struct view v)
+{
+	struct view rest = v;
+
+	if (view_eq(v, VIEW("*")))
+		return 0;
+	r->n->methods = ARENA_ARRAY(&r->n->arena, v.n, struct view);
+	while (rest.p != NULL) {
+		struct view m = view_cut(rest, ',', &rest);
+
+		if (view_eq(m, VIEW("*")))
+			return invalid(
+			    r, "'*' stands alone, for any method", v);
+		if (!extent_method_valid(m))
+			return invalid(
+			    r, "not a method that the proxy passes on", m);
+		r->n->methods[r->n->n_methods++] = folded(r, m, 'a', 'z');
+	}
+	return 0;
+}
+
+static int
+read_scheme(struct reader *r, struct view *v)
+{
+	static const struct {
+		struct view prefix;
+		uint16_t port;
+	} schemes[] = { { { "https://", 8 }, 443 }, { { "http://", 7 }, 80 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+		if (view_eq_nocase(view_slice(*v, 0, schemes[i].prefix.n),
+			schemes[i].prefix)) {
+			*v = view_slice(*v, schemes[i].prefix.n, v->n);
+			r->n->port = schemes[i].port;
+			return 0;
+		}
+	if (memmem(v->p, v->n, "://", 3) != NULL)
+		return invalid(r, "the scheme is neither http nor https", *v);
+	return 0;
+}
+
+static int
+read_port(struct reader *r, struct view v)
+{
+	uint64_t n;
+
+	if (view_eq(v, VIEW("*"))) {
+		r->n->port = 0;
+		return 0;
+	}
+	if (!view_u64(v, UINT16_MAX, &n) || n == 0)
+		return invalid(r, "the port is not 1 to 65535, or '*'", v);
+	r->n->port = (uint16_t)n;
+	return 0;
+}
+
+static bool
+stop_at_first(void *ctx, struct view word UNUSED, const uint64_t *in UNUSED)
+{
+	*(bool *)ctx = true;
+	return true;
+}
+
+/* Does any string of `rules` match? */
+static int
+check_possible(const struct automaton_rules *rules, struct automaton *a,
+    size_t longest, const char *what, struct view v, struct err *e)
+{
+	struct automaton *all = automaton_of_rules(rules);
+	struct atoms_set sets[] = { { all, ATOMS_MUST }, { a, ATOMS_MUST } };
+	struct atoms_query q = { sets, ARRAY_LEN(sets), longest };
+	struct atoms_budget budget = { 1 << 24 };
+	bool found = false;
+	int rc = atoms_find(&q, &budget, stop_at_first, &found, e);
+
+	automaton_free(all);
+	if (rc < 0)
+		return err_wrap(e, "pattern '%s'", p_show(v).text);
+	if (!found)
+		return err_set(
+		    e, ERR_INVALID, "%s: '%s'", what, p_show(v).text);
+	return 0;
+}
+
+static int
+read_glob(struct reader *r, struct view v, char delim, struct glob **g,
+    struct automaton **a)
+{
+	if (glob_new(v, delim, g, r->e) < 0)
+		return err_wrap(r->e, "pattern '%s'", p_show(v).text);
+	*a = automaton_of_glob(*g);
+	return 0;
+}
+
+/* "**.a.com" is one label or more, as in a policy. */
+static int
+read_host_glob(struct reader *r, struct view v)
+{
+	AUTO_BUF struct buf text = BUF_INIT(GLOB_MAX + 8);
+
+	if (view_starts(v, VIEW("**.")))
+		buf_puts(&text, "*.");
+	buf_put(&text, v);
+	r->n->host = NEVER_NAMES;
+	if (read_glob(r, buf_view(&text), '.', &r->n->host_glob, &r->n->names) <
+	    0)
+		return -1;
+	return check_possible(&extent_names, r->n->names, P_HOST_MAX,
+	    "no host name can match", v, r->e);
+}
+
+static int
+read_host(struct reader *r, struct view v)
+{
+	struct view host = folded(r, v, 'A', 'Z');
+	struct p_host *h = &r->n->literal;
+	struct view text;
+
+	if (v.n == 0)
+		return err_set(r->e, ERR_INVALID, "the host is missing");
+	if (view_eq(v, VIEW("*")) || view_eq(v, VIEW("**")))
+		return 0;
+	if (p_host_normalise(v, h) < 0)
+		return read_host_glob(r, host);
+	text = (struct view) { h->text, h->n };
+	r->n->host = p_host_is_address(text) ? NEVER_ADDRESS : NEVER_NAMES;
+	if (r->n->host == NEVER_NAMES)
+		r->n->names = automaton_of_word(text);
+	return 0;
+}
+
+static int
+read_authority(struct reader *r, struct view v)
+{
+	const char *end =
+	    v.n > 0 && v.p[0] == '[' ? memchr(v.p, ']', v.n) : NULL;
+	const char *colon = memrchr(v.p, ':', v.n);
+	struct view host = v;
+
+	/* Inside of brackets colons belong to an address. */
+	if (colon != NULL && (end == NULL || colon > end)) {
+		host = view_slice(v, 0, (size_t)(colon - v.p));
+		if (read_port(r, view_slice(v, host.n + 1, v.n)) < 0)
+			return -1;
+	}
+	return read_host(r, host);
+}
+
+static int
+read_all(struct reader *r, struct view text)
+{
+	struct view rest, method = view_cut(view_trim(text), ' ', &rest);
+	struct view target = view_trim(rest);
+	ssize_t slash;
+
+	if (rest.p == NULL)
+		target = method;
+	else if (read_methods(r, method) < 0)
+		return -1;
+	if (p_has_control(target) || view_find(target, ' ') >= 0)
+		return invalid(r, "more than a method and a target", text);
+	if (read_scheme(r, &target) < 0)
+		return -1;
+	slash = view_find(target, '/');
+	if (slash < 0)
+		return read_authority(r, target);
+	if (read_authority(r, view_slice(target, 0, (size_t)slash)) < 0)
+		return -1;
+	target = view_slice(target, (size_t)slash, target.n);
+	if (read_glob(r, target, '/', &r->n->path_glob, &r->n->paths) < 0)
+		return -1;
+	return check_possible(&extent_paths, r->n->paths, EXTENT_PATH_MAX,
+	    "no canonical path can match", target, r->e);
+}
+
+int
+extent_never_parse(struct view text, struct extent_never **out, struct err *e)
+{
+	AUTO_NEVER struct extent_never *n = NEW(struct extent_never);
+	struct reader r = { n, e };
+
+	if (text.n > GLOB_MAX)
+		return err_set(e, ERR_LIMIT, "longer than %d bytes", GLOB_MAX);
+	if (read_all(&r, text) < 0)
+		return -1;
+	*out = take_ptr(n);
+	return 0;
+}
+
+int
+extent_program_check(struct view v, struct err *e)
+{
+	struct glob *g = NULL;
+	struct automaton *a;
+	int rc;
+
+	if (view_find(v, '*') < 0) {
+		a = automaton_of_word(v);
+	} else {
+		if (glob_new(v, '/', &g, e) < 0)
+			return err_wrap(e, "pattern '%s'", p_show(v).text);
+		a = automaton_of_glob(g);
+	}
+	rc = check_possible(&extent_programs, a, EXTENT_PROGRAM_MAX,
+	    "no program can have that path", v, e);
+	automaton_free(a);
+	glob_free(g);
+	return rc;
+}
+
+void
+extent_never_free(struct extent_never *n)
+{
+	if (n == NULL)
+		return;
+	automaton_free(n->names);
+	automaton_free(n->paths);
+	glob_free(n->host_glob);
+	glob_free(n->path_glob);
+	arena_fini(&n->arena);
+	free(n);
+}
+
+void
+extent_never_free_at(struct extent_never **n)
+{
+	extent_never_free(*n);
+}

@@ -1,0 +1,461 @@
+/*
+ * extent_query: parameters that some rules match and others do not.
+ *
+ * The values of one parameter are cut into pieces by the matchers that look at
+ * it; a query is then, for each parameter, the set of pieces it has values of.
+ * What rules demand of that set is of three kinds: the allowing rule wants
+ * some piece, and only pieces of its own; a rule that must not match wants one
+ * of its parameters missing or with a value outside (allow: every value
+ * counts), or without any value inside (deny: one value is enough).  The
+ * search over the choices is bounded like all others.
+ */
+#include "policy/extent_impl.h"
+
+#include "codec/query.h"
+
+enum {
+	RULES_MAX = 64, /* that have a say; bits of a piece */
+	PIECES_MAX = 64 /* of one parameter with NUL; bits of a set */
+};
+
+/* A piece: the rules whose matcher of this parameter it satisfies. */
+struct piece {
+	struct view value;
+	uint64_t rules;
+};
+
+struct param {
+	struct view name;
+	struct piece *v;
+	size_t n;
+	bool wanted; /* by the allowing rule */
+	uint64_t allowed; /* pieces that its values may be of */
+	uint64_t used, barred; /* the choice so far */
+	bool missing; /* barred altogether */
+};
+
+/* A rule with parameters: bit i of the pieces. */
+struct clause {
+	const struct p_query *q;
+};
+
+struct solver {
+	struct x_run *r;
+	struct arena tmp;
+	struct param *params;
+	size_t n_params;
+	struct clause clauses[RULES_MAX];
+	size_t n_clauses;
+	/* In this order: the rule that allows, my denies up to end_mine,
+	 * their allows up to end_allows, their denies. */
+	size_t first_mine, end_mine, end_allows;
+	bool denied; /* there, whatever the query */
+	bool allowed; /* there, but for the deny rules */
+};
+
+static int
+too_many(struct x_run *r)
+{
+	return err_set(r->e, ERR_LIMIT,
+	    "more rules look at the query of one request than the search can "
+	    "hold: the answer is not known");
+}
+
+/* --- pieces ---------------------------------------------------------- */
+
+static const struct p_matcher *
+matcher_of(const struct p_query *q, struct view name)
+{
+	for (size_t i = 0; i < q->n; i++)
+		if (view_eq(q->v[i].name.v, name))
+			return &q->v[i];
+	return NULL;
+}
+
+static struct param *
+param_of(struct solver *s, struct view name)
+{
+	for (size_t i = 0; i < s->n_params; i++)
+		if (view_eq(s->params[i].name, name))
+			return &s->params[i];
+	return NULL;
+}
+
+/* The places of a clause's globs among the sets of one parameter. */
+struct cutter {
+	struct solver *s;
+	struct param *p;
+	size_t first[RULES_MAX], n[RULES_MAX];
+	bool overflow;
+};
+
+static bool
+on_value(void *ctx, struct view word, const uint64_t *in)
+{
+	struct cutter *c = ctx;
+	uint64_t rules = 0;
+
+	for (size_t i = 0; i < c->s->n_clauses; i++)
+		for (size_t k = 0; k < c->n[i]; k++)
+			if (atoms_in(in, c->first[i] + k))
+				rules |= (uint64_t)1 << i;
+	for (size_t i = 0; i < c->p->n; i++)
+		if (c->p->v[i].rules == rules)
+			return false;
+	if (c->p->n == PIECES_MAX - 1) {
+		c->overflow = true;
+		return true;
+	}
+	c->p->v[c->p->n++] =
+	    (struct piece) { arena_view(&c->s->tmp, word), rules };
+	return false;
+}
+
+/*
+ * A value with NUL, which no glob is asked about: an allow takes it for no
+ * match, a deny for one.
+ */
+static void
+add_nul(struct solver *s, struct param *p)
+{
+	uint64_t rules = 0;
+
+	for (size_t i = s->first_mine; i < s->n_clauses; i++)
+		if ((i < s->end_mine || i >= s->end_allows) &&
+		    matcher_of(s->clauses[i].q, p->name) != NULL)
+			rules |= (uint64_t)1 << i;
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].rules == rules)
+			return;
+	p->v[p->n++] = (struct piece) { { "\0", 1 }, rules };
+}
+
+static int
+cut(struct solver *s, struct param *p)
+{
+	struct cutter c = { .s = s, .p = p };
+	struct x_run *r = s->r;
+	struct atoms_query q = { .longest = EXTENT_VALUE_MAX };
+	struct atoms_set *sets;
+	size_t n = 1;
+
+	for (size_t i = 0; i < s->n_clauses; i++) {
+		const struct p_matcher *m =
+		    matcher_of(s->clauses[i].q, p->name);
+
+		n += m != NULL ? m->globs.n : 0;
+	}
+	sets = ARENA_ARRAY(&s->tmp, n, struct atoms_set);
+	sets[q.n++] = (struct atoms_set) { r->values, ATOMS_MUST };
+	for (size_t i = 0; i < s->n_clauses; i++) {
+		const struct p_matcher *m =
+		    matcher_of(s->clauses[i].q, p->name);
+
+		c.first[i] = q.n;
+		c.n[i] = m != NULL ? m->globs.n : 0;
+		for (size_t k = 0; k < c.n[i]; k++) {
+			uint32_t lang;
+
+			if (x_glob(r, m->globs.v[k].v, '.', &lang) < 0)
+				return -1;
+			sets[q.n++] =
+			    (struct atoms_set) { r->lang[lang], ATOMS_FREE };
+		}
+	}
+	q.v = sets;
+	p->v = ARENA_ARRAY(&s->tmp, PIECES_MAX, struct piece);
+	if (atoms_find(&q, &r->budget, on_value, &c, r->e) < 0)
+		return -1;
+	if (c.overflow)
+		return too_many(r);
+	add_nul(s, p);
+	return 0;
+}
+
+/* The pieces of `p` that satisfy a clause's matcher. */
+static uint64_t
+inside(const struct param *p, size_t clause)
+{
+	uint64_t set = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].rules >> clause & 1)
+			set |= (uint64_t)1 << i;
+	return set;
+}
+
+static uint64_t
+all_of(const struct param *p)
+{
+	return p->n == 64 ? UINT64_MAX : ((uint64_t)1 << p->n) - 1;
+}
+
+/* --- choices --------------------------------------------------------- */
+
+static uint64_t
+open_of(const struct param *p)
+{
+	return p->allowed & ~p->barred;
+}
+
+/* Every wanted parameter can still have a value. */
+static bool
+possible(const struct solver *s)
+{
+	for (size_t i = 0; i < s->n_params; i++)
+		if (s->params[i].wanted && open_of(&s->params[i]) == 0)
+			return false;
+	return true;
+}
+
+static int
+spend(struct solver *s)
+{
+	if (s->r->budget.left == 0)
+		return err_set(s->r->e, ERR_LIMIT,
+		    "the query matchers are too intricate together: the "
+		    "search was given up, and the answer is not known");
+	s->r->budget.left--;
+	return 0;
+}
+
+/* 1: done, 0: no way from here, -1: gave up. */
+static int break_allows(struct solver *s, size_t clause);
+
+/* All parameters of a deny rule of theirs get a value inside. */
+static int
+trigger(struct solver *s, size_t clause, size_t at)
+{
+	const struct p_query *q = s->clauses[clause].q;
+	struct param *p;
+	uint64_t before, options;
+	int rc = 0;
+
+	if (at == q->n)
+		return possible(s);
+	if (spend(s) < 0)
+		return -1;
+	p = param_of(s, q->v[at].name.v);
+	before = p->used;
+	options = open_of(p) & inside(p, clause);
+	for (size_t i = 0; i < p->n && rc == 0; i++) {
+		if (!(options >> i & 1))
+			continue;
+		p->used = before | (uint64_t)1 << i;
+		rc = trigger(s, clause, at + 1);
+	}
+	if (rc == 0)
+		p->used = before;
+	return rc;
+}
+
+/* One parameter of an allow rule of theirs is missing or has a bad value. */
+static int
+break_with(struct solver *s, size_t clause, struct param *p)
+{
+	uint64_t used = p->used, barred = p->barred;
+	uint64_t outside = open_of(p) & ~inside(p, clause);
+	int rc = 0;
+
+	if (!p->wanted && used == 0) {
+		p->barred = all_of(p);
+		rc = break_allows(s, clause + 1);
+		if (rc != 0)
+			return rc;
+		p->barred = barred;
+	}
+	for (size_t i = 0; i < p->n && rc == 0; i++) {
+		if (!(outside >> i & 1))
+			continue;
+		p->used = used | (uint64_t)1 << i;
+		rc = break_allows(s, clause + 1);
+	}
+	if (rc == 0)
+		p->used = used;
+	return rc;
+}
+
+static int
+break_allows(struct solver *s, size_t clause)
+{
+	const struct p_query *q;
+	int rc = 0;
+
+	if (clause == s->end_allows)
+		return possible(s);
+	if (spend(s) < 0)
+		return -1;
+	q = s->clauses[clause].q;
+	for (size_t i = 0; i < q->n && rc == 0; i++)
+		rc = break_with(s, clause, param_of(s, q->v[i].name.v));
+	return rc;
+}
+
+/* The other one denies it: by no rule that allows, or by one that denies. */
+static int
+denied(struct solver *s)
+{
+	int rc = 0;
+
+	if (s->denied || !possible(s))
+		return possible(s);
+	if (!s->allowed)
+		rc = break_allows(s, s->end_mine);
+	for (size_t i = s->end_allows; i < s->n_clauses && rc == 0; i++)
+		rc = trigger(s, i, 0);
+	return rc;
+}
+
+/* Deny rules of mine: one parameter has no value inside. */
+static int
+avoid_denies(struct solver *s, size_t clause)
+{
+	const struct p_query *q;
+	int rc = 0;
+
+	if (clause == s->end_mine)
+		return denied(s);
+	if (spend(s) < 0)
+		return -1;
+	q = s->clauses[clause].q;
+	for (size_t i = 0; i < q->n && rc == 0; i++) {
+		struct param *p = param_of(s, q->v[i].name.v);
+		uint64_t before = p->barred;
+
+		p->barred |= inside(p, clause);
+		if (possible(s))
+			rc = avoid_denies(s, clause + 1);
+		if (rc == 0)
+			p->barred = before;
+	}
+	return rc;
+}
+
+/* --- the demand ------------------------------------------------------ */
+
+static int
+add_clause(struct solver *s, const struct p_query *q)
+{
+	if (s->n_clauses == RULES_MAX)
+		return too_many(s->r);
+	s->clauses[s->n_clauses++].q = q;
+	return 0;
+}
+
+/* 1 when some of them has no parameters: it matches whatever the query. */
+static int
+add_rules(struct solver *s, const struct x_rule *const *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (v[i]->query == NULL)
+			return 1;
+		if (add_clause(s, v[i]->query) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+collect_params(struct solver *s, const struct p_query *allow)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_clauses; i++)
+		n += s->clauses[i].q->n;
+	s->params = ARENA_ARRAY(&s->tmp, n + 1, struct param);
+	for (size_t i = 0; i < s->n_clauses; i++)
+		for (size_t k = 0; k < s->clauses[i].q->n; k++) {
+			struct view name = s->clauses[i].q->v[k].name.v;
+
+			if (param_of(s, name) == NULL)
+				s->params[s->n_params++].name = name;
+		}
+	for (size_t i = 0; i < s->n_params; i++) {
+		struct param *p = &s->params[i];
+
+		if (cut(s, p) < 0)
+			return -1;
+		p->wanted = allow != NULL && matcher_of(allow, p->name) != NULL;
+		/* The allowing rule is clause 0. */
+		p->allowed = p->wanted ? inside(p, 0) : all_of(p);
+	}
+	return 0;
+}
+
+static void
+put_encoded(struct buf *out, struct view v)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	static const char plain[] = "-._~";
+
+	for (size_t i = 0; i < v.n; i++) {
+		unsigned char b = (unsigned char)v.p[i];
+		bool keep = (b >= '0' && b <= '9') ||
+			    ((b | 0x20) >= 'a' && (b | 0x20) <= 'z') ||
+			    (b != '\0' && strchr(plain, b) != NULL);
+
+		if (!keep) {
+			buf_putc(out, '%');
+			buf_putc(out, hex[b >> 4]);
+			b = (unsigned char)hex[b & 15];
+		}
+		buf_putc(out, (char)b);
+	}
+}
+
+static int
+put_query(struct solver *s, struct buf *out)
+{
+	for (size_t i = 0; i < s->n_params; i++) {
+		struct param *p = &s->params[i];
+
+		if (p->wanted && p->used == 0)
+			p->used = open_of(p) & -open_of(p); /* any one */
+		for (size_t k = 0; k < p->n; k++) {
+			if (!(p->used >> k & 1))
+				continue;
+			if (out->n > 0)
+				buf_putc(out, '&');
+			put_encoded(out, p->name);
+			buf_putc(out, '=');
+			put_encoded(out, p->v[k].value);
+		}
+	}
+	return out->full || out->n > QUERY_MAX ? too_many(s->r) : 0;
+}
+
+static int
+solve(struct solver *s, const struct x_demand *d, struct buf *out)
+{
+	int rc;
+
+	if (d->allow != NULL && add_clause(s, d->allow) < 0)
+		return -1;
+	s->first_mine = s->n_clauses;
+	rc = add_rules(s, d->my_denies, d->n_my_denies);
+	if (rc != 0)
+		return rc < 0 ? -1 : 0; /* denied here, whatever it is */
+	s->end_mine = s->n_clauses;
+	rc = add_rules(s, d->their_allows, d->n_their_allows);
+	s->allowed = rc > 0;
+	s->end_allows = s->n_clauses;
+	if (rc >= 0)
+		rc = add_rules(s, d->their_denies, d->n_their_denies);
+	s->denied = rc > 0;
+	if (rc < 0 || collect_params(s, d->allow) < 0)
+		return -1;
+	rc = avoid_denies(s, s->first_mine);
+	if (rc <= 0)
+		return rc;
+	return put_query(s, out) < 0 ? -1 : 1;
+}
+
+int
+x_query(struct x_run *r, const struct x_demand *d, struct buf *out)
+{
+	struct solver s = { .r = r };
+	int rc = solve(&s, d, out);
+
+	arena_fini(&s.tmp);
+	return rc;
+}
