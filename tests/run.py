@@ -133,7 +133,7 @@ def stage(build_dir, args):
     subprocess.run([str(ROOT / "script/install"), "--prefix", str(where / "prefix")],
                    check=True, stderr=subprocess.DEVNULL,
                    env={**os.environ, "BUILD": str(build_dir), **sanitizer_env(args)})
-    for name in ("tests", "script", "examples", "proto"):
+    for name in ("tests", "script", "examples", "proto", "docs"):
         shutil.copytree(ROOT / name, where / name, symlinks=True,
                         ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     shutil.copytree(ROOT / "src/gateway", where / "src/gateway")  # a test reads what its methods can answer

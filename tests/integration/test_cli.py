@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import threading
 
 import pytest
 
-from harness import FILESYSTEM, OPENSHELL, Terminal, network, rest, until
+from harness import FILESYSTEM, OPENSHELL, STAGE, Terminal, network, rest, until
 
 
 def told(process, text):
@@ -244,6 +245,130 @@ def test_a_policy_that_cannot_be_read_is_told_once(no_gateway):
     assert out.stderr == "Error: failed to read sandbox policy from nosuch.yaml: No such file or directory\n", out
 
 
+PROVED = """
+version: 1
+network_policies:
+  github:
+    endpoints:
+    - {host: api.github.com, port: 443, protocol: rest, access: read-only}
+    - host: "*.github.com"
+      port: 443
+      protocol: rest
+      rules:
+      - allow: {method: GET, path: "/**"}
+      - allow: {method: POST, path: "/repos/*/issues", query: {draft: "true"}}
+    binaries: [{path: /usr/bin/gh}, {path: /usr/bin/curl}]
+  mirror:
+    endpoints: [{host: mirror.example.test, port: 443}]
+    binaries: [{path: "/usr/bin/*"}]
+"""
+
+
+def ask_policy(*args, text=None):
+    return subprocess.run([OPENSHELL, "policy", *map(str, args)], input=text, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("never, holds, said", [
+    ("DELETE https://**.github.com", True, "yes, never: DELETE https://**.github.com\n"),
+    ("https://*.github.com/**", False, "GET a.github.com:443/ by /usr/bin/gh"),
+    ("POST https://*.github.com/**", False, "POST a.github.com:443/repos/a/issues?draft=true by /usr/bin/gh"),
+    ("DELETE mirror.example.test", False, "because: mirror.endpoints[0] (not inspected: every method and path passes)"),
+    ("HEAD https://api.github.com/[!r]*", False, "because: github.endpoints[0].access")])
+def test_policy_prove_says_never_or_shows_a_request_that_policy_test_allows(tmp_path, never, holds, said):
+    policy = tmp_path / "p.yaml"
+    policy.write_text(PROVED)
+    out = ask_policy("prove", policy, "--never", never)
+    assert (out.returncode, out.stderr) == (0 if holds else 1, "") and said in out.stdout, out
+    answer = json.loads(ask_policy("prove", policy, "--never", never, "-o", "json").stdout)
+    proof, = answer["proofs"]
+    assert answer["holds"] == proof["holds"] == holds and proof["never"] == never
+    if holds:
+        assert proof["counterexample"] is None
+        return
+    q = proof["counterexample"]
+    url = f"https://{q['host']}:{q['port']}{q['path']}" + (f"?{q['query']}" if q["query"] is not None else "")
+    out = ask_policy("test", policy, "--binary", q["program"], q["method"], url, "-o", "json")
+    verdict = json.loads(out.stdout)
+    assert out.returncode == 0 and verdict["verdict"] == "allow" and verdict["policy"] == proof["policy"], out
+
+
+def test_policy_prove_takes_several_questions_and_programs(tmp_path):
+    asked = ("prove", "-", "--never", "*.github.com", "--never", "DELETE *.github.com", "--program", "/usr/local/**")
+    out = ask_policy(*asked, text=PROVED)
+    assert out.returncode == 0 and out.stdout.count("yes, never: ") == 2, out
+    out = ask_policy(*asked, "--program", "/usr/bin/curl", text=PROVED)
+    assert out.returncode == 1 and "by /usr/bin/curl" in out.stdout and out.stdout.count("yes, never: ") == 1, out
+
+
+@pytest.mark.parametrize("never, said", [
+    ("POST https://a.test/x//y", "no canonical path can match: '/x//y'"), ("ftp://a.test", "neither http nor https"),
+    ("https://a.test:99999/", "the port is not 1 to 65535"), ("POST GET", "")])
+def test_policy_prove_refuses_a_question_that_every_policy_would_pass(never, said):
+    out = ask_policy("prove", "-", "--never", never, "--program", "curl", text=PROVED)
+    assert out.returncode == 2 and out.stdout == "" and said in out.stderr, out
+
+
+def test_policy_prove_without_a_question_or_a_policy_is_no_yes(tmp_path):
+    for args, text in ((("prove", "-"), PROVED), (("prove", "-", "--never", "a.test"), "version: 1\nnonsense: 1\n"),
+                       (("prove", tmp_path / "nosuch.yaml", "--never", "a.test"), None)):
+        out = ask_policy(*args, text=text)
+        assert out.returncode == 2 and "yes" not in out.stdout and out.stderr, out
+
+
+def test_policy_diff_says_what_widens_and_what_narrows(tmp_path):
+    before, after = tmp_path / "before.yaml", tmp_path / "after.yaml"
+    before.write_text(PROVED)
+    after.write_text(PROVED.replace(', query: {draft: "true"}', "").replace('"/usr/bin/*"', "/usr/bin/pip")
+                     .replace("port: 443}", "ports: [443, 8443]}").replace("  mirror:", "  renamed:"))
+    out = ask_policy("diff", before, after)
+    assert out.returncode == 1 and out.stderr == "", out
+    lines = out.stdout.splitlines()
+    assert "+ widens query: github.endpoints[1].rules[1]" in lines, out
+    assert "    POST a.github.com:443/repos/a/issues by /usr/bin/gh" in lines, out
+    assert any(line.startswith("+ widens port: renamed.endpoints[0], not inspected") for line in lines), out
+    assert any(line.startswith("- narrows program: mirror.binaries[0], not inspected") for line in lines), out
+    assert len(lines) == 6, out
+    back = ask_policy("diff", after, before).stdout
+    assert sorted(back.replace("+ widens", "- NARROWS").replace("- narrows", "+ widens").replace("NARROWS", "narrows")
+                  .splitlines()) == sorted(lines)
+    changes = json.loads(ask_policy("diff", before, after, "-o", "json").stdout)["changes"]
+    assert [(c["kind"], c["dimension"], c["policy"]) for c in changes] == [
+        ("widens", "query", "github"), ("widens", "port", "renamed"), ("narrows", "program", "mirror")]
+    same = ask_policy("diff", before, "-", text=PROVED.replace("  mirror:", "  another_name:"))
+    assert (same.returncode, same.stdout) == (0, "no difference in what may be reached\n"), same
+    assert ask_policy("diff", "-", "-", text=PROVED).returncode == 2
+    assert ask_policy("diff", before, tmp_path / "nosuch.yaml").returncode == 2
+
+
+def test_the_manual_of_prove_and_diff_shows_what_they_print(tmp_path):
+    blocks = re.findall(r"```(\w+)\n(.*?)```", (STAGE / "docs/policy-prove.md").read_text(), re.S)
+    (_, before), (_, proved), (_, change), (_, differs) = blocks
+    (tmp_path / "before.yaml").write_text(before)
+    for old, new in re.findall(r"^-(  .*\n)\+(  .*\n)", change, re.M):
+        assert old in before, old
+        before = before.replace(old, new)
+    (tmp_path / "after.yaml").write_text(before)
+    for shown in (proved, differs):
+        command, _, output = re.fullmatch(r"\$ (([^\n]*\\\n)*[^\n]*\n)(.*)", shown, re.S).groups()
+        out = subprocess.run(["sh", "-c", f'openshell() {{ "{OPENSHELL}" "$@"; }}; {command}'], cwd=tmp_path,
+                             capture_output=True, text=True, timeout=60)
+        assert (out.stdout, out.returncode) == (output, 1), out
+
+
+def test_policy_diff_compares_what_a_sandbox_has_with_a_file(gateway):
+    g = gateway
+    g.create("demo", policy=network(rest("api.github.com")))
+    wider = g.policy(network(rest("api.github.com"), rest("api.openai.com")))
+    out = g.cli("policy", "diff", "demo", wider)
+    assert out.code == 1 and "+ widens host: " in out.stdout and "api.openai.com:443" in out.stdout, out
+    assert "narrows" not in out.stdout, out
+    g.ok("policy", "set", "demo", "--policy", wider, "--wait")
+    out = g.cli("policy", "diff", "demo", wider)
+    assert (out.code, out.stdout) == (0, "no difference in what may be reached\n"), out
+    out = g.cli("policy", "diff", "nosuch", wider)
+    assert out.code == 2 and "nosuch" in out.stderr, out
+
+
 def test_bash_completes_from_the_printed_script(sandbox):
     box = sandbox()
     (box.work / "policy.yaml").write_text("version: 1\n")
@@ -260,7 +385,7 @@ def test_bash_completes_from_the_printed_script(sandbox):
     done = subprocess.run(["bash", "-c", script], cwd=box.work, capture_output=True, text=True, timeout=30,
                           env={**os.environ, "OPENSHELL": OPENSHELL})
     assert [line.split() for line in done.stdout.splitlines()] == [
-        ["run"], "set get list delete check test show why learn".split(), ["policy.yaml"], ["json"]], done
+        ["run"], "set get list delete check test show why learn diff prove".split(), ["policy.yaml"], ["json"]], done
 
 
 # (typed, what the shell makes of it or offers): commands, options, values, files, sandboxes, the command inside.

@@ -1,0 +1,195 @@
+/* openshell policy diff FROM TO */
+#include "cli/policy_extent.h"
+#include "cli/policy_source.h"
+
+struct args {
+	const char *from, *to;
+	unsigned output;
+};
+
+static const struct cli_opt opts[] = { EMIT_OPT(output), OPT_END };
+
+static const struct cli_pos pos[] = {
+	{ .name = "FROM",
+	    .kind = OPT_STR,
+	    OPT(from),
+	    .hint = HINT_FILE,
+	    .help = "A policy file, - for standard input, or the name of a "
+		    "sandbox: the policy it has now" },
+	{ .name = "TO",
+	    .kind = OPT_STR,
+	    OPT(to),
+	    .hint = HINT_FILE,
+	    .help = "The policy to compare it with, given in the same way" },
+	{ 0 }
+};
+
+static const struct kind {
+	const char *mark, *word;
+	enum cli_color color;
+} kinds[] = {
+	[EXTENT_WIDENS] = { "+", "widens", COLOR_BAD },
+	[EXTENT_NARROWS] = { "-", "narrows", COLOR_OK },
+	[EXTENT_CHANGES] = { "~", "changes", COLOR_WARN },
+};
+
+static void
+put_cause(struct buf *out, const struct extent_change *ch)
+{
+	const struct extent_cause *c = &ch->cause;
+
+	if (ch->dim == EXTENT_PROGRAM && c->binary != EXTENT_NONE) {
+		buf_put_escaped(out, c->policy);
+		buf_printf(out, ".binaries[%u]", c->binary);
+		return;
+	}
+	extent_show_place(out, c);
+}
+
+static void
+put_ports(struct buf *out, const struct extent_change *ch)
+{
+	enum { SHOWN = 8 };
+
+	if (ch->n_ports < 2)
+		return;
+	buf_puts(out, " (ports ");
+	for (size_t i = 0; i < ch->n_ports && i < SHOWN; i++)
+		buf_printf(out, "%s%u", i > 0 ? ", " : "", ch->ports[i]);
+	if (ch->n_ports > SHOWN)
+		buf_printf(out, " and %zu more", ch->n_ports - SHOWN);
+	buf_putc(out, ')');
+}
+
+/*
+ * + widens path: github.endpoints[0].rules[1]
+ *     GET api.github.com:443/user by /usr/bin/gh
+ */
+static void
+put_change(struct cli *c, const struct extent_change *ch, struct buf *out)
+{
+	const struct kind *k = &kinds[ch->kind];
+	AUTO_BUF struct buf head = BUF_INIT(64);
+
+	buf_printf(
+	    &head, "%s %s %s", k->mark, k->word, extent_dim_word(ch->dim));
+	cli_paint(out, c->color_out, k->color, buf_str(&head));
+	buf_puts(out, ": ");
+	put_cause(out, ch);
+	put_ports(out, ch);
+	if (extent_how_text(ch->cause.how) != NULL && ch->dim != EXTENT_ADDRESS)
+		buf_printf(out, ", %s", extent_how_text(ch->cause.how));
+	buf_puts(out, "\n    ");
+	extent_show_request(out, &ch->request);
+	buf_putc(out, '\n');
+}
+
+static void
+put_table(struct cli *c, const struct extent_diff *d, struct buf *out)
+{
+	for (size_t i = 0; i < d->n; i++)
+		put_change(c, &d->v[i], out);
+	if (d->dropped > 0)
+		buf_printf(out, "and %zu more\n", d->dropped);
+	if (d->n == 0)
+		buf_puts(out, "no difference in what may be reached\n");
+}
+
+/* What this command does not compare. */
+static void
+note_static(struct cli *c, const struct extent_diff *d)
+{
+	AUTO_BUF struct buf b = BUF_INIT(256);
+
+	if (!d->static_differs)
+		return;
+	buf_puts(&b, "filesystem_policy or landlock differ too: see "
+		     "'openshell policy show' of both\n");
+	cli_note(c, &b);
+}
+
+static void
+emit_change(struct emit_val *at, const struct extent_change *ch)
+{
+	struct emit_val *o = emit_object(at, NULL), *ports;
+
+	emit_text(o, "kind", kinds[ch->kind].word);
+	emit_text(o, "dimension", extent_dim_word(ch->dim));
+	extent_emit_cause(o, &ch->cause);
+	ports = emit_list(o, "ports");
+	for (size_t i = 0; i < ch->n_ports; i++)
+		emit_uint(ports, NULL, ch->ports[i]);
+	extent_emit_request(o, "example", &ch->request);
+}
+
+static int
+print(struct cli *c, const struct args *a, const struct extent_diff *d,
+    struct err *e)
+{
+	AUTO_EMIT struct emit *m = emit_new(EMIT_OBJECT);
+	AUTO_BUF struct buf text = BUF_INIT(16 << 20);
+	struct emit_val *root = emit_root(m), *list;
+
+	if (a->output == EMIT_TABLE) {
+		put_table(c, d, &text);
+		if (cli_out(c, &text, e) < 0)
+			return -1;
+		note_static(c, d);
+		return 0;
+	}
+	emit_text(root, "from", a->from);
+	emit_text(root, "to", a->to);
+	emit_bool(root, "same_reach", d->n == 0);
+	emit_bool(root, "static_differs", d->static_differs);
+	emit_uint(root, "dropped", d->dropped);
+	list = emit_list(root, "changes");
+	for (size_t i = 0; i < d->n; i++)
+		emit_change(list, &d->v[i]);
+	return emit_print(c, m, (enum emit_format)a->output, NULL, e);
+}
+
+static int
+run(struct cli *c, const void *argp, struct err *e)
+{
+	const struct args *a = argp;
+	AUTO_POLICY struct policy *from = NULL, *to = NULL;
+	AUTO_EXTENT_DIFF struct extent_diff d = { 0 };
+	int rc;
+
+	if (strcmp(a->from, "-") == 0 && strcmp(a->to, "-") == 0)
+		return err_set(e, ERR_INVALID,
+		    "standard input can be one of the two policies only");
+	rc = policy_source(c, a->from, &from, e);
+	if (rc == 0)
+		rc = policy_source(c, a->to, &to, e);
+	if (rc != 0)
+		return rc < 0 ? -1 : CLI_USAGE;
+	if (extent_compare(from, to, &d, e) < 0 || print(c, a, &d, e) < 0)
+		return -1;
+	return d.n == 0 ? CLI_OK : CLI_FAILED;
+}
+
+const struct cli_cmd cmd_policy_diff = {
+	.path = "policy diff",
+	.summary = "Say what a change of a policy widens and narrows",
+	.about = "Compares what two policies let pass, not their texts: "
+		 "renamed policies, other orders and rules that others imply "
+		 "make no difference. Each line says in what a request is out "
+		 "of reach on the other side (host, port, program, "
+		 "inspection, method, path, query), which entry lets it pass, "
+		 "and gives one such request, which the code that judges "
+		 "requests in a sandbox has judged in both policies.\n"
+		 "\n"
+		 "'~ changes address' says that the addresses a name may have "
+		 "are ruled otherwise (allowed_ips, a host named exactly).",
+	.status = "0 when both let the same pass, 1 when they differ, 2 for "
+		  "trouble: a policy that is wrong or cannot be had, or a "
+		  "comparison that would take too long.",
+	.examples = "openshell policy diff old.yaml new.yaml\n"
+		    "openshell policy diff demo new.yaml -o json",
+	.opts = opts,
+	.pos = pos,
+	.args_size = sizeof(struct args),
+	.fail_status = CLI_USAGE,
+	.run = run,
+};

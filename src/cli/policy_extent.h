@@ -1,0 +1,20 @@
+/*
+ * policy_extent: what `policy prove` and `policy diff` share: showing an
+ * example, and the place in the policy that it is owed to.
+ */
+#ifndef CLI_POLICY_EXTENT_H
+#define CLI_POLICY_EXTENT_H
+
+#include "cli/emit.h"
+#include "policy/extent.h"
+
+/* "GET api.github.com:443/user?a=b by /usr/bin/gh", escaped. */
+void extent_show_request(struct buf *out, const struct extent_request *q);
+/* "github.endpoints[0].rules[1]", or ".access" of a preset, escaped. */
+void extent_show_place(struct buf *out, const struct extent_cause *c);
+/* The same for programs: an object under `key`, fields beside it. */
+void extent_emit_request(
+    struct emit_val *at, const char *key, const struct extent_request *q);
+void extent_emit_cause(struct emit_val *at, const struct extent_cause *c);
+
+#endif
