@@ -11,7 +11,8 @@ static const struct cli_opt opts[] = {
 	    .kind = OPT_FLAG,
 	    OPT(global),
 	    .help = "Delete the policy that holds for every sandbox",
-	    .more = "No gateway keeps such a policy yet: it refuses." },
+	    .more = "Each sandbox returns to its own policy at once, which "
+		    "can then be changed again." },
 	{ .name = "yes",
 	    .letter = 'y',
 	    .kind = OPT_FLAG,
@@ -42,6 +43,8 @@ run(struct cli *c, const void *argp, struct err *e)
 const struct cli_cmd cmd_policy_delete = {
 	.path = "policy delete",
 	.summary = "Delete the policy that holds for every sandbox",
+	.about = "Each sandbox returns to the policy it had of its own. The "
+		 "revisions stay and 'policy list --global' shows them.",
 	.examples = "openshell policy delete --global",
 	.opts = opts,
 	.args_size = sizeof(struct args),

@@ -32,7 +32,12 @@ static const struct cli_opt opts[] = {
 	    .kind = OPT_FLAG,
 	    OPT(global),
 	    .help = "Set the policy of every sandbox",
-	    .more = "No gateway keeps such a policy yet: it refuses." },
+	    .more = "It stands in the place of each sandbox's own policy from "
+		    "then on, also of those made later, until 'policy delete "
+		    "--global'; till then no sandbox's own can be changed. "
+		    "Sandboxes that run take its network policies, new ones "
+		    "also the sections that cannot change while they run, as "
+		    "far as the file has them." },
 	{ .name = "yes",
 	    .letter = 'y',
 	    .kind = OPT_FLAG,
@@ -82,7 +87,8 @@ const struct cli_cmd cmd_policy_set = {
 	.status = "0, or 1 when the policy is invalid or the sandbox refused "
 		  "it, 124 when --wait reached its timeout, 2 for a wrong "
 		  "command line.",
-	.examples = "openshell policy set demo --policy policy.yaml --wait",
+	.examples = "openshell policy set demo --policy policy.yaml --wait\n"
+		    "openshell policy set --global --policy policy.yaml",
 	.opts = opts,
 	.pos = pos,
 	.args_size = sizeof(struct args),

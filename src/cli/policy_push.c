@@ -34,6 +34,11 @@ policy_place_find(struct cli *c, struct reach *r, bool global,
     const char *given, struct policy_place *out, struct err *e)
 {
 	*out = (struct policy_place) { .reach = r };
+	if (global && given != NULL)
+		return err_set(e, ERR_INVALID,
+		    "--global does not accept a sandbox name\nleave out "
+		    "'%.100s', or --global",
+		    given);
 	if (global)
 		return 0;
 	out->sandbox = reach_sandbox(c, r, given, e);
@@ -460,6 +465,28 @@ policy_confirm_global(struct cli *c, const char *what, struct err *e)
 	return err_set(e, ERR_INVALID, "aborted by user");
 }
 
+static void
+drop(void *field)
+{
+	ProtobufCMessage **m = field;
+
+	if (*m != NULL)
+		protobuf_c_message_free_unpacked(*m, NULL);
+	*m = NULL;
+}
+
+/* What the file does not say is each sandbox's own. */
+static void
+leave_to_sandboxes(struct policy_upload *u)
+{
+	if (u->no_filesystem)
+		drop(&u->m->filesystem);
+	if (u->no_landlock)
+		drop(&u->m->landlock);
+	if (u->no_process)
+		drop(&u->m->process);
+}
+
 int
 policy_push_global(struct cli *c, struct policy_place *p,
     struct policy_upload *u, struct err *e)
@@ -467,6 +494,7 @@ policy_push_global(struct cli *c, struct policy_place *p,
 	update_req q = OPENSHELL__V1__UPDATE_CONFIG_REQUEST__INIT;
 	AUTO_MSG update_resp *r = NULL;
 
+	leave_to_sandboxes(u);
 	q.policy = u->m;
 	if (update(p, &q, &r, e) < 0)
 		return err_wrap(e, "the global policy was not set");

@@ -137,24 +137,59 @@ print_revision(struct cli *c, const struct policy_place *p,
 	return CLI_OK;
 }
 
-int
-policy_show_revision(struct cli *c, struct policy_place *p, unsigned rev,
-    bool full, enum policy_show how, struct err *e)
+static int
+ask_revision(const struct policy_place *p, unsigned rev, ProtobufCMessage **m,
+    enum rpc_code *code, struct err *e)
 {
 	Openshell__V1__GetSandboxPolicyStatusRequest q =
 	    OPENSHELL__V1__GET_SANDBOX_POLICY_STATUS_REQUEST__INIT;
 	AUTO_FREE char *name = mem_strdup(p->sandbox != NULL ? p->sandbox : "");
-	AUTO_MSG ProtobufCMessage *m = NULL;
-	const status_resp *s;
-	enum rpc_code code;
 
 	q.name = name;
 	q.version = rev;
 	q.global = p->sandbox == NULL;
-	if (rpc_unary(reach_rpc(p->reach),
-		"/openshell.v1.OpenShell/GetSandboxPolicyStatus", &q.base,
-		&openshell__v1__get_sandbox_policy_status_response__descriptor,
-		&m, CALL_MS, &code, e) < 0) {
+	return rpc_unary(reach_rpc(p->reach),
+	    "/openshell.v1.OpenShell/GetSandboxPolicyStatus", &q.base,
+	    &openshell__v1__get_sandbox_policy_status_response__descriptor, m,
+	    CALL_MS, code, e);
+}
+
+/* Else the policy shown would pass for the one in force. */
+static void
+note_global(struct cli *c, const struct policy_place *p)
+{
+	const struct policy_place everywhere = { .reach = p->reach };
+	AUTO_BUF struct buf b = BUF_INIT(256);
+	AUTO_MSG ProtobufCMessage *m = NULL;
+	const status_resp *s;
+	enum rpc_code code;
+	struct err ignored;
+
+	if (p->sandbox == NULL ||
+	    ask_revision(&everywhere, 0, &m, &code, &ignored) < 0)
+		return;
+	s = (const status_resp *)(const void *)m;
+	if (s->revision == NULL ||
+	    s->revision->status !=
+		OPENSHELL__V1__POLICY_STATUS__POLICY_STATUS_LOADED)
+		return;
+	cli_paint(&b, c->color_err, COLOR_WARN, "!");
+	buf_printf(&b,
+	    " Global policy version %u is in force in its place: openshell "
+	    "policy get --global\n",
+	    s->revision->version);
+	cli_note(c, &b);
+}
+
+int
+policy_show_revision(struct cli *c, struct policy_place *p, unsigned rev,
+    bool full, enum policy_show how, struct err *e)
+{
+	AUTO_MSG ProtobufCMessage *m = NULL;
+	const status_resp *s;
+	enum rpc_code code;
+
+	if (ask_revision(p, rev, &m, &code, e) < 0) {
 		/* A sandbox that is not there is another NOT_FOUND. */
 		if (code == RPC_NOT_FOUND && rev == 0 &&
 		    strstr(e->text, "sandbox not found") == NULL)
@@ -164,6 +199,7 @@ policy_show_revision(struct cli *c, struct policy_place *p, unsigned rev,
 	s = (const status_resp *)(const void *)m;
 	if (s->revision == NULL)
 		return no_history(c, p);
+	note_global(c, p);
 	return print_revision(c, p, s, full, how, e);
 }
 

@@ -26,21 +26,22 @@ struct attend {
 	struct rpc_call *call;
 	struct sbx *sbx; /* NULL before Hello and after the end */
 	char id[64]; /* whose identity it has */
-	uint32_t pushed; /* version that went down last */
 };
 
 /* --- down ---------------------------------------------------------------- */
 
 struct wanted {
 	struct store_revision rev;
-	policy_wire_msg *policy;
+	policy_wire_msg *own;
+	policy_wire_msg policy; /* borrows: own, or what is over it */
+	char hash[65];
 };
 
 static void
 wanted_fini(struct wanted *w)
 {
 	store_revision_fini(&w->rev);
-	policy_wire_free(w->policy);
+	policy_wire_free(w->own);
 }
 #define AUTO_WANTED CLEANUP(wanted_fini) struct wanted
 
@@ -55,19 +56,16 @@ read_wanted(struct sbx *s, struct wanted *w, policy_msg *out)
 			    KV_STR("reason", e.text));
 		return false;
 	}
-	w->policy = gw_policy_unpack(w->rev.payload, w->rev.n);
-	if (w->policy == NULL)
+	w->own = gw_policy_unpack(w->rev.payload, w->rev.n);
+	if (w->own == NULL)
 		return false;
+	global_over(s->g, w->own, &w->policy);
+	policy_wire_hash(&w->policy, w->hash);
 	out->version = w->rev.version;
-	out->hash = w->rev.hash;
-	out->policy = w->policy;
+	out->global_version = s->g->global.version;
+	out->hash = w->hash;
+	out->policy = &w->policy;
 	return true;
-}
-
-static struct attend *
-attend_of(struct sbx *s)
-{
-	return s->attend != NULL ? rpc_call_data(s->attend) : NULL;
 }
 
 void
@@ -75,12 +73,10 @@ attend_push(struct sbx *s)
 {
 	policy_msg p = OPENSHELL__SUPERVISOR__V1__POLICY__INIT;
 	down_msg d = OPENSHELL__SUPERVISOR__V1__DOWN__INIT;
-	struct attend *a = attend_of(s);
 	AUTO_WANTED w = { 0 };
 
-	if (a == NULL || !read_wanted(s, &w, &p))
+	if (s->attend == NULL || !read_wanted(s, &w, &p))
 		return;
-	a->pushed = p.version;
 	d.payload_case = OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD_POLICY;
 	d.policy = &p;
 	rpc_send(s->attend, &d.base);
@@ -143,10 +139,8 @@ welcome(struct sbx *s)
 	down_msg d = OPENSHELL__SUPERVISOR__V1__DOWN__INIT;
 	AUTO_WANTED wanted = { 0 };
 
-	if (read_wanted(s, &wanted, &p)) {
+	if (read_wanted(s, &wanted, &p))
 		w.policy = &p;
-		attend_of(s)->pushed = p.version;
-	}
 	w.log_from = s->log.seq + 1;
 	w.credentials = provider_credentials(s);
 	d.payload_case = OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD_WELCOME;
@@ -191,6 +185,10 @@ take_policy_status(
 {
 	struct err e;
 
+	if (m->global_version != 0) {
+		global_report(s, m->global_version, m->loaded, m->error);
+		return;
+	}
 	if (gw_policy_report(s, m->version, m->loaded, m->error, &e) < 0)
 		LOG_WARN("POLICY_REPORT", KV_STR("sandbox", s->name),
 		    KV_STR("reason", e.text));
@@ -278,7 +276,9 @@ take_hello(struct attend *a, const Openshell__Supervisor__V1__Hello *m)
 	a->sbx = claimed;
 	claimed->attend = a->call;
 	records_head(claimed, m->head);
-	acknowledge(claimed, m->policy_version, m->policy_hash);
+	/* What is over its own acknowledges nothing of its own. */
+	if (m->policy_global_version == 0)
+		acknowledge(claimed, m->policy_version, m->policy_hash);
 	welcome(claimed);
 	take_state(claimed, m->state != NULL ? m->state : &none);
 }

@@ -81,6 +81,13 @@ struct sbx {
 	UT_hash_handle by_id, by_name;
 };
 
+/* The policy of every sandbox; version 0: none is set. */
+struct global {
+	uint32_t version;
+	char hash[65];
+	policy_wire_msg *policy;
+};
+
 struct gateway {
 	uv_loop_t *loop;
 	struct gateway_config config;
@@ -95,6 +102,7 @@ struct gateway {
 	bool draining; /* it stops: nobody new attends */
 	bool closing;
 	struct health health;
+	struct global global;
 };
 
 /* The gateway of a call. */
@@ -191,6 +199,24 @@ int gw_policy_report(struct sbx *s, uint32_t version, bool loaded,
 /* gateway-api 4.7 */
 uint64_t gw_config_revision(const policy_wire_msg *policy, const char *hash,
     int32_t source, const char *setting, const char *value);
+
+/* --- global.c: the policy of every sandbox --- */
+int global_load(struct gateway *g, struct err *e) MUST_USE;
+void global_fini(struct gateway *g);
+/*
+ * What a sandbox with the policy `own` should have in force, which is `own`
+ * without a global one.  *out borrows from both.
+ */
+void global_over(
+    const struct gateway *g, const policy_wire_msg *own, policy_wire_msg *out);
+/* A new sandbox is made with the static sections of the global policy. */
+void global_adopt(const struct gateway *g, policy_wire_msg *own);
+/* Sets it, tells every sandbox, and answers. */
+void global_set(struct rpc_call *c, const policy_wire_msg *policy);
+void global_delete(struct rpc_call *c);
+/* A report of a sandbox about it. */
+void global_report(
+    struct sbx *s, uint32_t version, bool loaded, const char *error);
 
 /* --- every METHOD row of methods.def: rpc_<Name> --- */
 #define METHOD(service, name, kind, access, max, ms, in, out) \

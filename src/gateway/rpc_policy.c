@@ -171,6 +171,12 @@ set_policy(const struct update *u)
 	policy_wire_msg *next = NULL;
 	const policy_wire_msg *baseline = u->s->msg->spec->policy;
 
+	if (gw_of(u->c)->global.version != 0) {
+		rpc_finish(u->c, RPC_FAILED_PRECONDITION,
+		    "policy is managed globally; delete global policy before "
+		    "sandbox policy update");
+		return;
+	}
 	if (gw_policy_accept(u->m->policy, baseline, &next, &why) < 0) {
 		rpc_finish(u->c, RPC_INVALID_ARGUMENT, "%s", buf_str(&why));
 		return;
@@ -178,6 +184,20 @@ set_policy(const struct update *u)
 	if (caller_may(u, next) == 0)
 		add_revision(u, next);
 	policy_wire_free(next);
+}
+
+static void
+update_global(const struct update *u)
+{
+	if (u->m->policy != NULL && u->m->delete_setting)
+		rpc_finish(u->c, RPC_INVALID_ARGUMENT,
+		    "delete_setting cannot be combined with policy payload");
+	else if (u->m->policy != NULL)
+		global_set(u->c, u->m->policy);
+	else if (deletes_policy(u))
+		global_delete(u->c);
+	else
+		refuse_setting(u);
 }
 
 void
@@ -198,12 +218,8 @@ rpc_UpdateConfig(struct rpc_call *c, const ProtobufCMessage *msg)
 	else if (u.m->policy == NULL && !key)
 		rpc_finish(c, RPC_INVALID_ARGUMENT,
 		    "either policy or setting_key must be provided");
-	else if (u.m->global && key && !deletes_policy(&u))
-		refuse_setting(&u);
 	else if (u.m->global)
-		rpc_finish(c, RPC_UNIMPLEMENTED,
-		    "global policies are not implemented yet; set the policy "
-		    "of each sandbox");
+		update_global(&u);
 	else if (is_blank(u.m->name))
 		rpc_finish(c, RPC_INVALID_ARGUMENT,
 		    "name is required for sandbox-scoped updates");
@@ -225,6 +241,7 @@ rpc_GetSandboxConfig(struct rpc_call *c, const ProtobufCMessage *msg)
 	Openshell__Sandbox__V1__GetSandboxConfigResponse r =
 	    OPENSHELL__SANDBOX__V1__GET_SANDBOX_CONFIG_RESPONSE__INIT;
 	struct gateway *g = gw_of(c);
+	const struct global *over = &g->global;
 	struct store_revision rev = { 0 };
 	policy_wire_msg *policy = NULL;
 	struct caller who;
@@ -248,19 +265,53 @@ rpc_GetSandboxConfig(struct rpc_call *c, const ProtobufCMessage *msg)
 	r.policy_hash = rev.hash;
 	r.policy_source =
 	    OPENSHELL__SANDBOX__V1__POLICY_SOURCE__POLICY_SOURCE_SANDBOX;
+	if (over->version != 0) {
+		r.policy = over->policy;
+		r.version = MAX(rev.version, 1U);
+		r.policy_hash = (char *)(uintptr_t)over->hash;
+		r.global_policy_version = over->version;
+		r.policy_source =
+		    OPENSHELL__SANDBOX__V1__POLICY_SOURCE__POLICY_SOURCE_GLOBAL;
+	}
 	r.config_revision = gw_config_revision(
-	    policy, rev.hash, (int32_t)r.policy_source, NULL, NULL);
+	    r.policy, r.policy_hash, (int32_t)r.policy_source, NULL, NULL);
 	rpc_answer(c, &r.base);
 	policy_wire_free(policy);
 	store_revision_fini(&rev);
 }
 
+/* The registry of settings is empty; the policy is kept as one of them. */
 void
 rpc_GetGatewayConfig(struct rpc_call *c, const ProtobufCMessage *m UNUSED)
 {
 	Openshell__Sandbox__V1__GetGatewayConfigResponse r =
 	    OPENSHELL__SANDBOX__V1__GET_GATEWAY_CONFIG_RESPONSE__INIT;
+	Openshell__Sandbox__V1__GetGatewayConfigResponse__SettingsEntry
+	    entry =
+		OPENSHELL__SANDBOX__V1__GET_GATEWAY_CONFIG_RESPONSE__SETTINGS_ENTRY__INIT,
+	    *entries[] = { &entry };
+	Openshell__Sandbox__V1__SettingValue value =
+	    OPENSHELL__SANDBOX__V1__SETTING_VALUE__INIT;
+	AUTO_BUF struct buf packed = BUF_INIT(1 << 20);
+	struct gateway *g = gw_of(c);
+	char key[] = "policy";
+	struct err e;
 
+	if (store_settings_revision(g->store, &r.settings_revision, &e) < 0) {
+		rpc_finish_err(c, &e);
+		return;
+	}
+	if (g->global.version != 0) {
+		policy_wire_pack(g->global.policy, &packed);
+		value.value_case =
+		    OPENSHELL__SANDBOX__V1__SETTING_VALUE__VALUE_BYTES_VALUE;
+		value.bytes_value.data = (uint8_t *)packed.p;
+		value.bytes_value.len = packed.n;
+		entry.key = key;
+		entry.value = &value;
+		r.settings = entries;
+		r.n_settings = 1;
+	}
 	rpc_answer(c, &r.base);
 }
 
@@ -285,20 +336,18 @@ rpc_GetSandboxPolicyStatus(struct rpc_call *c, const ProtobufCMessage *msg)
 	    OPENSHELL__V1__GET_SANDBOX_POLICY_STATUS_RESPONSE__INIT;
 	revision_msg rev = OPENSHELL__V1__SANDBOX_POLICY_REVISION__INIT;
 	struct store_revision row = { 0 };
-	struct sbx *s;
+	struct sbx *s = NULL;
 	struct err e;
 
-	if (m->global) {
-		rpc_finish(c, RPC_NOT_FOUND, "no global policy revision found");
+	if (!m->global && (s = gw_need_name(c, m->name)) == NULL)
 		return;
-	}
-	s = gw_need_name(c, m->name);
-	if (s == NULL)
-		return;
-	if (store_revision_get(s->g->store, s->id, m->version, &row, &e) < 0) {
+	if (store_revision_get(gw_of(c)->store,
+		s != NULL ? s->id : STORE_GLOBAL, m->version, &row, &e) < 0) {
 		if (e.code == ERR_NOT_FOUND)
-			rpc_finish(c, RPC_NOT_FOUND,
-			    "no policy revision found for this sandbox");
+			rpc_finish(c, RPC_NOT_FOUND, "%s",
+			    s != NULL
+				? "no policy revision found for this sandbox"
+				: "no global policy revision found");
 		else
 			rpc_finish_err(c, &e);
 		return;
@@ -306,7 +355,7 @@ rpc_GetSandboxPolicyStatus(struct rpc_call *c, const ProtobufCMessage *msg)
 	fill(&rev, &row);
 	rev.policy = gw_policy_unpack(row.payload, row.n);
 	r.revision = &rev;
-	r.active_version = s->msg->current_policy_version;
+	r.active_version = s != NULL ? s->msg->current_policy_version : 0;
 	rpc_answer(c, &r.base);
 	policy_wire_free(rev.policy);
 	store_revision_fini(&row);
@@ -342,14 +391,13 @@ rpc_ListSandboxPolicies(struct rpc_call *c, const ProtobufCMessage *msg)
 	struct list l = { 0 };
 	struct sbx *s = NULL;
 	struct err e;
-	int rc = 0;
+	int rc;
 
 	if (!m->global && (s = gw_need_name(c, m->name)) == NULL)
 		return;
-	if (s != NULL)
-		rc = store_revision_list(s->g->store, s->id,
-		    gw_page(m->limit, REVISIONS), m->offset, on_revision, &l,
-		    &e);
+	rc = store_revision_list(gw_of(c)->store,
+	    s != NULL ? s->id : STORE_GLOBAL, gw_page(m->limit, REVISIONS),
+	    m->offset, on_revision, &l, &e);
 	r.n_revisions = l.n;
 	r.revisions = l.v;
 	if (rc < 0)

@@ -274,6 +274,7 @@ create(struct gateway *g, const create_msg *m, struct sbx **out, struct err *e)
 
 	if (accept_policy(m, &policy, e) < 0)
 		return -1;
+	global_adopt(g, policy);
 	msg = new_sandbox(m, policy);
 	if (choose_name(g, msg, e) < 0 || persist(g, msg, token, e) < 0) {
 		if (e->code == ERR_EXISTS)
@@ -319,6 +320,11 @@ rpc_CreateSandbox(struct rpc_call *c, const ProtobufCMessage *msg)
 	/* The answer says PROVISIONING; the rest is ours, whoever listens. */
 	answer_sandbox(c, s->msg);
 	sbx_event(s, false, "Scheduled", "accepted by this machine");
+	if (g->global.version != 0)
+		sbx_log(s, "INFO",
+		    "made under global policy version %u; its own comes into "
+		    "force when that is deleted",
+		    g->global.version);
 	sbx_provision(s);
 }
 

@@ -252,6 +252,21 @@ fresh_token(struct sbx *s, struct err *e)
 	return store_token_set(s->g->store, s->id, hash, clock_wall_ms(), e);
 }
 
+/* It begins under the policy that is to be in force, not under one before. */
+static int
+ask_driver(struct sbx *s, struct err *e)
+{
+	Openshell__Datamodel__V1__SandboxSpec *spec = s->msg->spec;
+	policy_wire_msg *own = spec->policy, start;
+	int rc;
+
+	global_over(s->g, own, &start);
+	spec->policy = &start;
+	rc = s->g->driver->create(s->g->drv, s->msg, s->token, e);
+	spec->policy = own;
+	return rc;
+}
+
 static void
 create_one(struct sbx *s)
 {
@@ -265,7 +280,7 @@ create_one(struct sbx *s)
 	if (s->token[0] == '\0')
 		rc = fresh_token(s, &e);
 	if (rc == 0)
-		rc = g->driver->create(g->drv, s->msg, s->token, &e);
+		rc = ask_driver(s, &e);
 	mem_wipe(s->token, sizeof(s->token));
 	s->token[0] = '\0';
 	if (rc == 0)

@@ -43,7 +43,7 @@ struct keeper_message {
 
 struct keeper_policy {
 	uint64_t revision; /* of the session with ctl */
-	uint32_t version; /* of the gateway */
+	uint32_t version, global; /* of the gateway */
 	char hash[65];
 };
 
@@ -117,8 +117,8 @@ void keeper_tell(struct keeper *k, enum session_type type);
 /* link.c: the gateway's side */
 void link_dial(struct keeper *k);
 void link_state(struct keeper *k);
-void link_policy_status(
-    struct keeper *k, uint32_t version, bool loaded, const char *error);
+void link_policy_status(struct keeper *k, const struct keeper_policy *p,
+    bool loaded, const char *error);
 /* Lines that wait go out; `now`: at once. */
 void link_logs(struct keeper *k, bool now);
 void link_farewell(struct keeper *k);

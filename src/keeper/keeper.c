@@ -252,7 +252,7 @@ on_state(struct keeper *k, const union session_msg *m)
 	link_state(k);
 	/* Asked for before it stood. */
 	if (k->now.version != 0)
-		link_policy_status(k, k->now.version, true, "");
+		link_policy_status(k, &k->now, true, "");
 	mem_settle();
 }
 

@@ -76,8 +76,8 @@ link_state(struct keeper *k)
 }
 
 void
-link_policy_status(
-    struct keeper *k, uint32_t version, bool loaded, const char *error)
+link_policy_status(struct keeper *k, const struct keeper_policy *p, bool loaded,
+    const char *error)
 {
 	Openshell__Supervisor__V1__PolicyStatus s =
 	    OPENSHELL__SUPERVISOR__V1__POLICY_STATUS__INIT;
@@ -85,7 +85,8 @@ link_policy_status(
 
 	if (k->attend == NULL)
 		return; /* the next Hello says what is in force */
-	s.version = version;
+	s.version = p->version;
+	s.global_version = p->global;
 	s.loaded = loaded;
 	s.error = (char *)(uintptr_t)error;
 	up.payload_case = UP(POLICY_STATUS);
@@ -121,6 +122,7 @@ send_hello(struct keeper *k)
 	h.pid = (uint32_t)getpid();
 	h.state = &s;
 	h.policy_version = k->isolated ? k->now.version : 0;
+	h.policy_global_version = k->isolated ? k->now.global : 0;
 	h.policy_hash = k->now.hash;
 	h.log_seq = k->ring.next - 1;
 	up.payload_case = UP(HELLO);

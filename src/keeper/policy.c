@@ -24,8 +24,8 @@ send_policy(
 		return -1;
 	memset(&k->m.policy, 0, sizeof(k->m.policy));
 	k->m.policy.revision = ++k->revision;
-	k->sent[k->n_sent] =
-	    (struct keeper_policy) { k->revision, p->version, "" };
+	k->sent[k->n_sent] = (struct keeper_policy) { k->revision, p->version,
+		p->global_version, "" };
 	policy_wire_hash(p->policy, k->sent[k->n_sent].hash);
 	k->n_sent++;
 	if (keeper_send(k, SESSION_POLICY, &fd, 1, e) == 0)
@@ -35,38 +35,49 @@ send_policy(
 }
 
 static bool
-is_under_way(const struct keeper *k, uint32_t version)
+is_same(
+    const struct keeper_policy *a, const Openshell__Supervisor__V1__Policy *b)
 {
-	for (size_t i = 0; i < k->n_sent; i++)
-		if (k->sent[i].version == version)
-			return true;
-	return false;
+	return a->version == b->version && a->global == b->global_version;
+}
+
+/*
+ * Only the last one counts: of own, global, own the third is wanted again, and
+ * not what the second put out of force.
+ */
+static bool
+is_under_way(const struct keeper *k, const Openshell__Supervisor__V1__Policy *p)
+{
+	return k->n_sent > 0 && is_same(&k->sent[k->n_sent - 1], p);
 }
 
 void
 keeper_policy_wanted(
     struct keeper *k, const Openshell__Supervisor__V1__Policy *p)
 {
+	struct keeper_policy refused = { .version = p->version,
+		.global = p->global_version };
 	char hash[65];
 	struct err e;
 
-	if (p->policy == NULL || k->stopping || is_under_way(k, p->version))
+	if (p->policy == NULL || k->stopping || is_under_way(k, p))
 		return;
 	policy_wire_hash(p->policy, hash);
 	/* In force already, and nothing else is on its way. */
 	if (k->n_sent == 0 && strcmp(hash, k->now.hash) == 0) {
-		bool told = k->now.version == p->version;
+		bool told = is_same(&k->now, p);
 
 		k->now.version = p->version;
+		k->now.global = p->global_version;
 		if (told)
 			return; /* Hello said it */
 		/* Not before it is true: see keeper.c, on isolated. */
 		if (k->isolated)
-			link_policy_status(k, p->version, true, "");
+			link_policy_status(k, &k->now, true, "");
 		return;
 	}
 	if (send_policy(k, p, &e) < 0)
-		link_policy_status(k, p->version, false, e.text);
+		link_policy_status(k, &refused, false, e.text);
 }
 
 void
@@ -85,5 +96,5 @@ keeper_policy_answer(struct keeper *k, const struct session_policy_status *m)
 	k->n_sent--;
 	if (m->loaded)
 		k->now = p;
-	link_policy_status(k, p.version, m->loaded != 0, m->text);
+	link_policy_status(k, &p, m->loaded != 0, m->text);
 }

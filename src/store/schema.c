@@ -3,7 +3,8 @@
  *
  * A step that has been released never changes; a new form is a new step.  The
  * table schema_steps tells which have run.  Tables and columns are those of
- * gateway-api 7.2, and resource_version (for compare-and-set), sandbox_tokens.
+ * gateway-api 7.2, and resource_version (for compare-and-set), sandbox_tokens,
+ * settings_revisions.
  */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -58,6 +59,9 @@ static const char *const steps[] = {
 	" sandbox_id TEXT NOT NULL PRIMARY KEY"
 	" REFERENCES objects (id) ON DELETE CASCADE,"
 	" seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;",
+	/* 3: how often the settings of a scope changed (gateway-api 4.8) */
+	"CREATE TABLE settings_revisions ("
+	" scope TEXT NOT NULL PRIMARY KEY, revision INTEGER NOT NULL) STRICT;",
 };
 
 /* "openshell" says who made the file, for file(1) and for us. */

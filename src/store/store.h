@@ -166,4 +166,26 @@ int store_revision_report(struct store *s, const char *sandbox_id,
 int store_revision_supersede(struct store *s, const char *sandbox_id,
     uint32_t before, unsigned *changed, struct err *e) MUST_USE;
 
+/* --- the policy of every sandbox at once (gateway-api 4.8, 4.10) --- */
+
+/* Whose its revisions are: no sandbox has this id. */
+#define STORE_GLOBAL "__global__"
+
+/* The one that is set; ERR_NOT_FOUND: none is, whatever was before. */
+int store_global_get(
+    struct store *s, struct store_revision *out, struct err *e) MUST_USE;
+/*
+ * Sets it: a new revision, loaded at once, unless that one is set already.
+ * *version is that of the revision, *settings the revision of the settings.
+ */
+int store_global_set(struct store *s, const char *hash, struct view payload,
+    int64_t now_ms, uint32_t *version, uint64_t *settings,
+    struct err *e) MUST_USE;
+/* Its revisions stay, superseded; *existed says whether one was set. */
+int store_global_delete(
+    struct store *s, bool *existed, uint64_t *settings, struct err *e) MUST_USE;
+/* How often the global settings changed, the policy among them. */
+int store_settings_revision(
+    struct store *s, uint64_t *out, struct err *e) MUST_USE;
+
 #endif

@@ -379,7 +379,11 @@ def test_update_config_statuses(shared, api):
     fails(Code.NOT_FOUND, ask(name="nosuch", policy=policy), "sandbox not found")
     fails(Code.INVALID_ARGUMENT, ask(name="demo", setting_key="policy", setting_value=value), "reserved key 'policy'")
     fails(Code.INVALID_ARGUMENT, ask(name="demo", setting_key="nosuch", setting_value=value), "unknown setting key")
-    fails(Code.UNIMPLEMENTED, ask(setting_key="policy", delete_setting=True, **{"global": True}), "global policies")
+    fails(Code.INVALID_ARGUMENT, ask(policy=policy, delete_setting=True, **{"global": True}),
+          "delete_setting cannot be combined with policy payload")
+    fails(Code.INVALID_ARGUMENT, ask(setting_key="policy", setting_value=value, **{"global": True}),
+          "reserved key 'policy' must be set via the policy field")
+    fails(Code.INVALID_ARGUMENT, ask(setting_key="nosuch", setting_value=value, **{"global": True}), "unknown setting key")
     static = {
         "landlock policy cannot be changed": {**READ_GITHUB, "landlock": {"compatibility": "hard_requirement"}},
         "include_workdir cannot be changed": {**READ_GITHUB, "filesystem_policy": {**FILESYSTEM, "include_workdir": False}},

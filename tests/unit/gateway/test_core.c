@@ -262,7 +262,7 @@ static enum rpc_code delete (const char *name) {
 static struct session {
 	struct rpc_out *out;
 	unsigned welcomes, policies, opens;
-	uint32_t version;
+	uint32_t version, global;
 	char relay_id[64];
 	bool over;
 	enum rpc_code code;
@@ -279,10 +279,14 @@ on_down(void *ctx UNUSED, const ProtobufCMessage *msg)
 		sup.version = d->welcome->policy != NULL
 				  ? d->welcome->policy->version
 				  : 0;
+		sup.global = d->welcome->policy != NULL
+				 ? d->welcome->policy->global_version
+				 : 0;
 		break;
 	case OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD_POLICY:
 		sup.policies++;
 		sup.version = d->policy->version;
+		sup.global = d->policy->global_version;
 		break;
 	case OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD_OPEN:
 		sup.opens++;
@@ -375,7 +379,10 @@ settled(const char *name, uint32_t version, uint32_t *active)
 	return st;
 }
 
-/* A policy that differs from the default by a rule for `host`. */
+/*
+ * A policy that differs from the default by a rule for `host`; without a name
+ * that of every sandbox.
+ */
 static enum rpc_code
 set_policy(const char *name, const char *host, const char *rw)
 {
@@ -414,7 +421,9 @@ set_policy(const char *name, const char *host, const char *rw)
 		fs.read_write = paths;
 		p.filesystem = &fs;
 	}
-	m.name = (char *)(uintptr_t)name;
+	if (name != NULL)
+		m.name = (char *)(uintptr_t)name;
+	m.global = name == NULL;
 	m.policy = &p;
 	code = ASK(w.user, "UpdateConfig", &m, update_config_response, NULL);
 	policy_wire_free(base);
@@ -512,6 +521,70 @@ TEST(core, a_revision_is_pushed_and_loaded_when_acknowledged)
 	acknowledge(1, true, "");
 	CHECK_INT(settled("demo", 3, &active), ==, STORE_LOADED);
 	CHECK_INT(active, ==, 3);
+	close_world();
+}
+
+static enum rpc_code
+delete_global(bool *deleted)
+{
+	Openshell__V1__UpdateConfigRequest m =
+	    OPENSHELL__V1__UPDATE_CONFIG_REQUEST__INIT;
+	Openshell__V1__UpdateConfigResponse *r = NULL;
+	enum rpc_code code;
+
+	m.global = true;
+	m.setting_key = (char[]) { "policy" };
+	m.delete_setting = true;
+	code = ASK(w.user, "UpdateConfig", &m, update_config_response, &r);
+	if (code == RPC_OK) {
+		*deleted = r->deleted;
+		openshell__v1__update_config_response__free_unpacked(r, NULL);
+	}
+	return code;
+}
+
+static void
+wait_push(unsigned n)
+{
+	while (sup.policies < n)
+		(void)uv_run(&w.loop, UV_RUN_ONCE);
+}
+
+TEST(core, a_global_policy_stands_over_every_sandbox_until_it_is_deleted)
+{
+	uint32_t active = 0;
+	bool deleted = true;
+
+	open_world();
+	CHECK_INT(create("demo"), ==, RPC_OK);
+	attend(fake.id, isolated);
+	acknowledge(1, true, "");
+	CHECK_INT(settled("demo", 1, &active), ==, STORE_LOADED);
+	CHECK_INT(delete_global(&deleted), ==, RPC_OK);
+	CHECK(!deleted);
+	CHECK_INT(
+	    set_policy(NULL, "example.com", "/etc"), ==, RPC_INVALID_ARGUMENT);
+	CHECK_INT(set_policy(NULL, "example.com", NULL), ==, RPC_OK);
+	wait_push(1);
+	CHECK_INT(sup.version, ==, 1);
+	CHECK_INT(sup.global, ==, 1);
+	CHECK_INT(set_policy("demo", "api.github.com", NULL), ==,
+	    RPC_FAILED_PRECONDITION);
+	CHECK_HAS(last.text, "policy is managed globally; delete global policy "
+			     "before sandbox policy update");
+	/* The same after a restart, and for whoever dials then. */
+	stop();
+	start();
+	attend(fake.id, isolated);
+	CHECK_INT(sup.global, ==, 1);
+	CHECK_INT(set_policy("demo", "api.github.com", NULL), ==,
+	    RPC_FAILED_PRECONDITION);
+	CHECK_INT(delete_global(&deleted), ==, RPC_OK);
+	CHECK(deleted);
+	wait_push(1);
+	CHECK_INT(sup.version, ==, 1);
+	CHECK_INT(sup.global, ==, 0);
+	CHECK_INT(set_policy("demo", "api.github.com", NULL), ==, RPC_OK);
 	close_world();
 }
 

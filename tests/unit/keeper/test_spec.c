@@ -103,7 +103,7 @@ TEST(spec, without_a_native_part_has_no_work_directory_and_no_limit)
 /* --- policies: revisions of the gateway and of the session --- */
 
 static void
-want(uint32_t version, const char *user)
+want_over(uint32_t version, uint32_t global, const char *user)
 {
 	Openshell__Supervisor__V1__Policy p =
 	    OPENSHELL__SUPERVISOR__V1__POLICY__INIT;
@@ -116,8 +116,15 @@ want(uint32_t version, const char *user)
 	if (user != NULL)
 		m.process = &process;
 	p.version = version;
+	p.global_version = global;
 	p.policy = &m;
 	keeper_policy_wanted(&gate.k, &p);
+}
+
+static void
+want(uint32_t version, const char *user)
+{
+	want_over(version, 0, user);
 }
 
 static void
@@ -163,6 +170,39 @@ TEST(spec, a_policy_is_loaded_when_ctl_says_so_and_not_before)
 	answer(3, true);
 	CHECK_INT(gate.k.now.version, ==, 3);
 	CHECK(gate_up(2)->policy_status->loaded);
+	gate_close();
+}
+
+TEST(spec, the_last_of_own_and_global_is_what_comes_into_force)
+{
+	struct err e;
+
+	gate_open();
+	CHECK_INT(keeper_spec(&gate.k, &e), ==, 0);
+	CHECK_INT(gate_next(), ==, SESSION_SPEC);
+	want(1, NULL);
+	want_over(1, 1, "global");
+	CHECK_INT(gate_next(), ==, SESSION_POLICY);
+	CHECK_INT(gate.got.policy.revision, ==, 2);
+	/* Deleted and set again before the first answer. */
+	want(1, NULL);
+	CHECK_INT(gate_next(), ==, SESSION_POLICY);
+	want_over(1, 1, "global");
+	CHECK_INT(gate_next(), ==, SESSION_POLICY);
+	CHECK_INT(gate.got.policy.revision, ==, 4);
+	want_over(1, 1, "global"); /* is under way */
+	CHECK_INT(gate_next(), ==, 0);
+	for (uint64_t i = 2; i <= 4; i++)
+		answer(i, true);
+	CHECK_INT(gate.k.now.version, ==, 1);
+	CHECK_INT(gate.k.now.global, ==, 1);
+	CHECK_INT(gate_up(1)->policy_status->global_version, ==, 1);
+	CHECK_INT(gate_up(2)->policy_status->global_version, ==, 0);
+	CHECK_INT(gate_up(3)->policy_status->global_version, ==, 1);
+	/* The same policy as the sandbox's own: nothing to load, told. */
+	want_over(1, 2, "global");
+	CHECK_INT(gate_next(), ==, 0);
+	CHECK_INT(gate_up(4)->policy_status->global_version, ==, 2);
 	gate_close();
 }
 

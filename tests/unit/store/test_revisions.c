@@ -198,3 +198,66 @@ TEST(revisions, finished_ones_beyond_the_bound_are_dropped)
 	CHECK_INT(status_of(&t, 6), ==, STORE_FAILED);
 	shelf_end(&t);
 }
+
+/* --- the policy of every sandbox --- */
+
+static uint32_t
+global_set(struct shelf *t, const char *hash, uint64_t *settings)
+{
+	struct err e = { 0 };
+	uint32_t v = 0;
+
+	CHECK_INT(
+	    store_global_set(t->s, hash, VIEW("body"), 7, &v, settings, &e), ==,
+	    0);
+	return v;
+}
+
+static int
+global_version(struct shelf *t)
+{
+	struct store_revision r;
+	struct err e = { 0 };
+	int v;
+
+	if (store_global_get(t->s, &r, &e) < 0) {
+		CHECK_INT(e.code, ==, ERR_NOT_FOUND);
+		return 0;
+	}
+	CHECK_INT(r.status, ==, STORE_LOADED);
+	v = (int)r.version;
+	store_revision_fini(&r);
+	return v;
+}
+
+TEST(global, is_set_while_its_newest_revision_is_loaded)
+{
+	struct shelf t;
+	struct err e = { 0 };
+	uint64_t n = 0;
+	bool existed;
+
+	shelf_make(&t);
+	shelf_open(&t);
+	CHECK_INT(global_version(&t), ==, 0);
+	CHECK_INT(store_global_delete(t.s, &existed, &n, &e), ==, 0);
+	CHECK(!existed);
+	CHECK_INT(n, ==, 0);
+	CHECK_INT(global_set(&t, "a", &n), ==, 1);
+	CHECK_INT(n, ==, 1);
+	/* The same again is no change. */
+	CHECK_INT(global_set(&t, "a", &n), ==, 1);
+	CHECK_INT(n, ==, 1);
+	CHECK_INT(global_set(&t, "b", &n), ==, 2);
+	CHECK_INT(n, ==, 2);
+	CHECK_INT(global_version(&t), ==, 2);
+	CHECK_INT(store_global_delete(t.s, &existed, &n, &e), ==, 0);
+	CHECK(existed);
+	CHECK_INT(n, ==, 3);
+	CHECK_INT(global_version(&t), ==, 0);
+	/* What was set and deleted is a new revision when it is set again. */
+	CHECK_INT(global_set(&t, "b", &n), ==, 3);
+	CHECK_INT(store_settings_revision(t.s, &n, &e), ==, 0);
+	CHECK_INT(n, ==, 4);
+	shelf_end(&t);
+}
