@@ -43,6 +43,18 @@ static const struct cli_opt opts[] = {
 	    .more = "Without it, commands work in /sandbox, which is the "
 		    "sandbox's own and goes with it." },
 	BOX_BIND_OPTS, BOX_LIMIT_OPTS,
+	{ .name = "upload",
+	    .kind = OPT_STR,
+	    OPT(upload),
+	    .value = "LOCAL[:DEST]",
+	    .hint = HINT_FILE,
+	    .help = "Copy files in before anything runs",
+	    .more = "As 'sandbox upload' does; DEST is /sandbox when left "
+		    "out." },
+	{ .name = "no-git-ignore",
+	    .kind = OPT_FLAG,
+	    OPT(no_git_ignore),
+	    .help = "With --upload: send also what git ignores" },
 	{ .name = "trust",
 	    .kind = OPT_STR,
 	    OPT(trust),

@@ -17,6 +17,7 @@
 #include "cli/reach.h"
 #include "cli/session.h"
 #include "cli/state.h"
+#include "cli/transfer.h"
 
 /* --- a gateway ----------------------------------------------------------- */
 
@@ -151,6 +152,53 @@ print_name(struct cli *c, const char *name, struct err *e)
 	return cli_out(c, &b, e);
 }
 
+/* "LOCAL:DEST" at its first colon. */
+struct sent {
+	struct upload *upload; /* NULL: none */
+	char *local, *dest;
+};
+
+static void
+sent_fini(struct sent *s)
+{
+	upload_free(s->upload);
+	free(s->local);
+	free(s->dest);
+}
+#define AUTO_SENT CLEANUP(sent_fini)
+
+/* Before anything is made: a path that is not there leaves no sandbox. */
+static int
+open_upload(struct cli *c, const struct create_options *o, struct sent *s,
+    struct err *e)
+{
+	struct view local, dest;
+
+	if (o->upload == NULL)
+		return 0;
+	local = view_cut(view_of(o->upload), ':', &dest);
+	s->local = view_dup(local);
+	s->dest = dest.n > 0 ? view_dup(dest) : mem_strdup(UPLOAD_DEST);
+	return upload_open(c, s->local, o->no_git_ignore, &s->upload, e);
+}
+
+static int
+send_upload(struct cli *c, const struct sent *s, struct reach *r,
+    const Openshell__Datamodel__V1__Sandbox *box, struct err *e)
+{
+	int rc;
+
+	if (s->upload == NULL)
+		return 0;
+	deploy_say(
+	    c, COLOR_HINT, "•", "-", "Uploading files to %.300s...", s->dest);
+	rc = upload_send(
+	    c, s->upload, reach_rpc(r), box->name, box->id, s->dest, e);
+	if (rc == 0)
+		deploy_say(c, COLOR_OK, "✓", "*", "Files uploaded");
+	return rc;
+}
+
 static int
 session(struct cli *c, const struct create_options *o, struct reach *r,
     const Openshell__Datamodel__V1__Sandbox *s, struct err *e)
@@ -166,20 +214,24 @@ session(struct cli *c, const struct create_options *o, struct reach *r,
 
 /* *ran: it was ready and the session began. */
 static int
-wait_and_run(struct cli *c, const struct create_options *o, struct reach *r,
+wait_and_run(struct cli *c, const struct create_options *o,
+    const struct sent *sent, struct reach *r,
     const Openshell__Datamodel__V1__Sandbox *s, bool *ran, struct err *e)
 {
 	int rc;
 
 	say_created(c, s->name);
 	rc = create_wait(c, r, s, e);
+	if (rc == 0)
+		rc = send_upload(c, sent, r, s, e);
 	*ran = rc == 0;
 	return rc != 0 ? rc : session(c, o, r, s, e);
 }
 
 static int
-make(struct cli *c, const struct create_options *o, struct reach *r,
-    const Openshell__V1__CreateSandboxRequest *q, struct err *e)
+make(struct cli *c, const struct create_options *o, const struct sent *sent,
+    struct reach *r, const Openshell__V1__CreateSandboxRequest *q,
+    struct err *e)
 {
 	Openshell__Datamodel__V1__Sandbox *s = NULL;
 	bool ran = false;
@@ -196,7 +248,7 @@ make(struct cli *c, const struct create_options *o, struct reach *r,
 	}
 	if (!o->no_keep)
 		reach_remember(r, s->name);
-	status = wait_and_run(c, o, r, s, &ran, e);
+	status = wait_and_run(c, o, sent, r, s, &ran, e);
 	if (o->no_keep && remove_it(r, s->name, false, &why) < 0) {
 		if (status >= 0) {
 			*e = why;
@@ -224,6 +276,8 @@ check_options(struct cli *c, const struct create_options *o)
 		why = "--detach and --no-keep cannot be used together";
 	else if (o->detach && o->command.n > 0)
 		why = "--detach runs nothing: leave out the command";
+	else if (o->no_git_ignore && o->upload == NULL)
+		why = "--no-git-ignore requires --upload";
 	if (why == NULL)
 		return CLI_OK;
 	(void)err_set(&e, ERR_INVALID, "%s", why);
@@ -235,11 +289,14 @@ create_sandbox(struct cli *c, const struct create_options *o, struct err *e)
 {
 	Openshell__V1__CreateSandboxRequest *q = NULL;
 	AUTO_REACH struct reach *r = NULL;
+	AUTO_SENT struct sent sent = { 0 };
 	int rc;
 
 	rc = check_options(c, o);
 	if (rc != CLI_OK)
 		return rc;
+	if (open_upload(c, o, &sent, e) < 0)
+		return -1;
 	rc = create_request(c, o, &q, e);
 	if (rc != 0)
 		return rc < 0 ? -1 : CLI_FAILED;
@@ -250,7 +307,7 @@ create_sandbox(struct cli *c, const struct create_options *o, struct err *e)
 		    o->auto_providers, &q->spec->providers,
 		    &q->spec->n_providers, e);
 	if (rc == 0)
-		rc = make(c, o, r, q, e);
+		rc = make(c, o, &sent, r, q, e);
 	openshell__v1__create_sandbox_request__free_unpacked(q, NULL);
 	return rc;
 }

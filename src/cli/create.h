@@ -7,14 +7,14 @@
 
 struct create_options {
 	const char *name, *policy, *workdir, *trust;
-	const char *from;
+	const char *from, *upload;
 	struct cli_list env, ro, rw, command, providers;
 	uint64_t memory, disk;
 	unsigned pids;
 	int tty; /* enum attach_tty */
 	int no_bootstrap;
 	int auto_providers; /* enum provider_auto */
-	bool keep, no_keep, detach, gpu;
+	bool keep, no_keep, detach, gpu, no_git_ignore;
 };
 
 /* The exit status, or -1 when no sandbox could be made. */

@@ -53,8 +53,8 @@ global_load(struct gateway *g, struct err *e)
 }
 
 void
-global_over(const struct gateway *g, const policy_wire_msg *own,
-    policy_wire_msg *out)
+global_over(
+    const struct gateway *g, const policy_wire_msg *own, policy_wire_msg *out)
 {
 	*out = *own;
 	if (g->global.version == 0)
@@ -142,8 +142,8 @@ global_delete(struct rpc_call *c)
 	bool existed;
 	struct err e;
 
-	if (store_global_delete(
-		g->store, &existed, &r.settings_revision, &e) < 0) {
+	if (store_global_delete(g->store, &existed, &r.settings_revision, &e) <
+	    0) {
 		rpc_finish_err(c, &e);
 		return;
 	}
@@ -161,8 +161,8 @@ void
 global_report(struct sbx *s, uint32_t version, bool loaded, const char *error)
 {
 	if (loaded) {
-		sbx_log(s, "INFO", "global policy version %u is in force",
-		    version);
+		sbx_log(
+		    s, "INFO", "global policy version %u is in force", version);
 		return;
 	}
 	LOG_ERROR("GLOBAL_POLICY_REFUSED", KV_STR("sandbox", s->name),

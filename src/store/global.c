@@ -28,8 +28,7 @@ store_settings_revision(struct store *s, uint64_t *out, struct err *e)
 static int
 bump(struct store *s, struct err *e)
 {
-	return db_run(
-	    s, ST_SETTINGS_BUMP, ARGS(A_TEXT(STORE_GLOBAL)), NULL, e);
+	return db_run(s, ST_SETTINGS_BUMP, ARGS(A_TEXT(STORE_GLOBAL)), NULL, e);
 }
 
 int
@@ -91,8 +90,8 @@ store_global_delete(
 
 	if (store_begin(s, e) < 0)
 		return -1;
-	if (store_revision_supersede(
-		s, STORE_GLOBAL, UINT32_MAX, &changed, e) < 0 ||
+	if (store_revision_supersede(s, STORE_GLOBAL, UINT32_MAX, &changed, e) <
+		0 ||
 	    (changed > 0 && bump(s, e) < 0) ||
 	    store_settings_revision(s, settings, e) < 0) {
 		store_rollback(s);
