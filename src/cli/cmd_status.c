@@ -12,6 +12,7 @@ static const struct cli_opt opts[] = { EMIT_OPT(output), OPT_END };
 static const struct emit_col cols[] = {
 	{ "Gateway", "gateway", 0, 0, EMIT_NAME },
 	{ "Server", "server", 0, 0, EMIT_PLAIN },
+	{ "Auth", "auth", 0, 0, EMIT_PLAIN },
 	{ "Status", "status", 0, 0, EMIT_PLAIN },
 	{ "Version", "version", 0, 0, EMIT_PLAIN },
 	{ "Error", "error", 0, 0, EMIT_PLAIN },
@@ -89,6 +90,8 @@ run(struct cli *c, const void *argp, struct err *e)
 	     reach_call(r, "Health", &q.base,
 		 &openshell__v1__health_response__descriptor, &h, NULL,
 		 &why) == 0;
+	emit_text(emit_root(m), "auth",
+	    r != NULL && reach_has_token(r) ? "Edge (bearer token)" : NULL);
 	emit_text(emit_root(m), "status",
 	    !up ? "Disconnected"
 	    : h->status == OPENSHELL__V1__SERVICE_STATUS__SERVICE_STATUS_HEALTHY

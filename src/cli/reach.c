@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "cli/edge.h"
 #include "cli/state.h"
 
 enum { CALL_MS = 60000, OFFER_MS = 2000, OFFER_MAX = 200 };
@@ -17,6 +18,9 @@ struct reach {
 	struct err why; /* when lost */
 	struct rpc_client *rpc;
 	char *name, *url, *ca, *cert, *key, *sandbox;
+	bool edge; /* a token takes the place of certificates */
+	char *token, *cookie;
+	int tunnel; /* made, and not given to the client yet; or -1 */
 };
 
 /* --- which gateway ------------------------------------------------------- */
@@ -106,6 +110,37 @@ by_name(struct reach *r, const struct cli *c, struct err *e)
 	return 0;
 }
 
+static bool
+is_edge(const char *name)
+{
+	AUTO_GATEWAY g = { 0 };
+	struct err ignored;
+
+	return name != NULL && state_is_name(name) &&
+	       state_gateway_load(name, &g, &ignored) == 0 &&
+	       g.auth_mode != NULL && strcmp(g.auth_mode, EDGE_AUTH_MODE) == 0;
+}
+
+static int
+find_token(struct reach *r, const struct cli *c, struct err *e)
+{
+	AUTO_BUF struct buf b = BUF_INIT(512);
+	struct cli say = *c;
+	unsigned soon;
+
+	if (edge_token_load(r->name, &r->token, &soon, e) < 0)
+		return -1;
+	r->cookie = mem_printf("CF_Authorization=%s", r->token);
+	if (soon == 0)
+		return 0;
+	buf_printf(&b,
+	    "! The edge token expires in %u s: openshell gateway login "
+	    "%.100s\n",
+	    soon, r->name);
+	cli_note(&say, &b);
+	return 0;
+}
+
 /* Attack: an endpoint elsewhere that reads everything that is sent. */
 static bool
 is_loopback(const char *rest)
@@ -133,7 +168,7 @@ find_certificates(struct reach *r, struct err *e)
 		    "%.200s: plain text is for this machine only\n"
 		    "use https://, or a tunnel to a local port",
 		    r->url);
-	if (strncmp(r->url, "https:", 6) != 0)
+	if (r->edge || strncmp(r->url, "https:", 6) != 0)
 		return 0;
 	if (r->name == NULL)
 		return err_set(e, ERR_NOT_FOUND,
@@ -169,12 +204,23 @@ static int
 connect_now(struct reach *r, struct err *e)
 {
 	const struct rpc_client_hooks hooks = { on_ready, on_lost, r };
+	const struct rpc_metadata metadata[] = {
+		{ "cf-access-jwt-assertion", r->token },
+		{ "cookie", r->cookie },
+		{ NULL, NULL },
+	};
+	bool tunnel = r->edge && strncmp(r->url, "https:", 6) == 0;
 	const struct rpc_target t = { .url = r->url,
+		.fd = tunnel ? &r->tunnel : NULL,
+		.metadata = r->edge ? metadata : NULL,
 		.ca = r->ca,
 		.cert = r->cert,
 		.key = r->key,
 		.connect_ms = r->connect_ms };
 
+	if (tunnel && r->tunnel < 0 &&
+	    edge_tunnel_open(r->name, r->url, r->token, &r->tunnel, e) < 0)
+		return -1;
 	r->ready = r->lost = false;
 	return rpc_client_new(&r->loop, &t, &hooks, &r->rpc, e);
 }
@@ -214,8 +260,11 @@ open_within(const struct cli *c, unsigned ms, struct reach **out, struct err *e)
 	AUTO_REACH struct reach *r = NEW(struct reach);
 
 	r->connect_ms = ms;
-	if ((c->endpoint != NULL ? by_endpoint(r, c) : by_name(r, c, e)) < 0 ||
-	    find_certificates(r, e) < 0)
+	r->tunnel = -1;
+	if ((c->endpoint != NULL ? by_endpoint(r, c) : by_name(r, c, e)) < 0)
+		return -1;
+	r->edge = is_edge(r->name);
+	if (find_certificates(r, e) < 0 || (r->edge && find_token(r, c, e) < 0))
 		return -1;
 	if (uv_loop_init(&r->loop) != 0)
 		return err_set(e, ERR_IO, "no event loop");
@@ -242,7 +291,10 @@ int
 reach_target(const struct cli *c, char **name, char **url, struct err *e)
 {
 	AUTO_REACH struct reach *r = NEW(struct reach);
-	int rc = c->endpoint != NULL ? by_endpoint(r, c) : by_name(r, c, e);
+	int rc;
+
+	r->tunnel = -1;
+	rc = c->endpoint != NULL ? by_endpoint(r, c) : by_name(r, c, e);
 
 	*name = mem_strdup(reach_name(r));
 	if (rc < 0 && (*name)[0] == '\0') {
@@ -264,6 +316,9 @@ reach_close(struct reach *r)
 		(void)uv_run(&r->loop, UV_RUN_DEFAULT);
 		(void)uv_loop_close(&r->loop);
 	}
+	fd_close(&r->tunnel);
+	edge_token_free(&r->token);
+	edge_token_free(&r->cookie);
 	free(r->name);
 	free(r->url);
 	free(r->ca);
@@ -295,6 +350,12 @@ const char *
 reach_name(const struct reach *r)
 {
 	return r->name != NULL ? r->name : "";
+}
+
+bool
+reach_has_token(const struct reach *r)
+{
+	return r->edge;
 }
 
 const char *

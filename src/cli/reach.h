@@ -3,7 +3,8 @@
  * section 4).
  *
  * --gateway-endpoint, else --gateway or OPENSHELL_GATEWAY, else the active
- * gateway.  The name selects metadata.json and the certificates in mtls/.
+ * gateway.  The name selects metadata.json and the certificates in mtls/, or
+ * the token of an edge.
  */
 #ifndef CLI_REACH_H
 #define CLI_REACH_H
@@ -30,6 +31,8 @@ int reach_target(
 /* The gateway's name, or "" for an endpoint that is not registered. */
 const char *reach_name(const struct reach *r);
 const char *reach_url(const struct reach *r);
+/* An edge token goes with every call, in the place of certificates. */
+bool reach_has_token(const struct reach *r);
 /*
  * A unary call of openshell.v1.OpenShell.  0 and *answer, the caller's; -1
  * with a sentence that names the gateway and the fix when it is not there.

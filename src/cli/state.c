@@ -264,6 +264,18 @@ state_gateway_save(const struct state_gateway *g, struct err *e)
 	return write_file(path, buf_view(&text), e);
 }
 
+int
+state_gateway_keep(
+    const char *name, const char *file, struct view v, struct err *e)
+{
+	AUTO_FREE char *dir = NULL, *path = NULL;
+
+	if (state_gateway_dir(name, &dir, e) < 0 || state_make_dirs(dir, e) < 0)
+		return -1;
+	path = mem_printf("%s/%s", dir, file);
+	return write_file(path, v, e);
+}
+
 /* Files and directories below; a link is removed, not followed. */
 static int
 remove_tree(int at, const char *name, unsigned depth, struct err *e)

@@ -44,6 +44,9 @@ void state_gateway_print(const struct state_gateway *g, struct buf *out);
 int state_gateway_load(
     const char *name, struct state_gateway *out, struct err *e) MUST_USE;
 int state_gateway_save(const struct state_gateway *g, struct err *e) MUST_USE;
+/* A file beside the metadata, 0600, whole or not at all. */
+int state_gateway_keep(
+    const char *name, const char *file, struct view v, struct err *e) MUST_USE;
 /* Removes all that is kept of it, and the active mark if it has it. */
 int state_gateway_remove(const char *name, struct err *e) MUST_USE;
 

@@ -5,6 +5,7 @@
  * call gets UNAVAILABLE with the reason and then `lost` is called.  A call
  * whose owner holds it is not closed before the owner has taken everything.
  */
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,16 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
-#include "net/addr.h"
+#include "net/dial_name.h"
 #include "rpc/conn.h"
 #include "rpc/frames.h"
 
-enum { CONNECT_MS = 10000, PING_MS = 10000, AUTHORITY_MAX = 300 };
+enum {
+	CONNECT_MS = 10000,
+	PING_MS = 10000,
+	AUTHORITY_MAX = 300,
+	METADATA_MAX = 4
+};
 
 struct rpc_out {
 	struct rpc_client *client;
@@ -49,6 +55,9 @@ struct rpc_client {
 	struct rpc_out *calls;
 	SSL_CTX *ctx;
 	char *url, *host, *bearer;
+	char *names[METADATA_MAX], *values[METADATA_MAX];
+	size_t n_metadata;
+	struct dial_name *dial; /* under way */
 	char authority[AUTHORITY_MAX];
 	int dirfd;
 	uv_connect_t connect;
@@ -91,6 +100,14 @@ give_back(struct rpc_client *c)
 	if (c->bearer != NULL)
 		mem_wipe(c->bearer, strlen(c->bearer));
 	free(c->bearer);
+	while (c->n_metadata > 0) {
+		char *value = c->values[--c->n_metadata];
+
+		mem_wipe(value, strlen(value));
+		free(value);
+		free(c->names[c->n_metadata]);
+	}
+	dial_name_cancel(take_ptr(c->dial));
 	c->url = c->host = c->bearer = NULL;
 	fd_close(&c->dirfd);
 }
@@ -210,7 +227,7 @@ submit(struct rpc_out *o)
 	AUTO_BUF struct buf auth = BUF_INIT(8192);
 	nghttp2_data_provider body = { { .ptr = o }, on_out };
 	char timeout[24];
-	nghttp2_nv nv[9];
+	nghttp2_nv nv[9 + METADATA_MAX];
 	size_t k = 0;
 	int n;
 
@@ -228,6 +245,10 @@ submit(struct rpc_out *o)
 		buf_printf(&auth, "Bearer %s", c->bearer);
 		nv[k++] = (nghttp2_nv)NV("authorization", auth.p, auth.n);
 	}
+	for (size_t i = 0; i < c->n_metadata; i++)
+		nv[k++] = (nghttp2_nv) { (uint8_t *)c->names[i],
+			(uint8_t *)c->values[i], strlen(c->names[i]),
+			strlen(c->values[i]), NGHTTP2_NV_FLAG_NO_INDEX };
 	if (o->deadline_ms > 0) {
 		n = snprintf(timeout, sizeof(timeout), "%um",
 		    MIN(o->deadline_ms, 99999999U));
@@ -638,10 +659,23 @@ on_over(struct rpc_conn *conn, const struct err *e)
 static const struct rpc_conn_ops ops = { on_bytes, on_open, on_over };
 
 static void
+begin_session(struct rpc_client *c)
+{
+	SSL *ssl = NULL;
+	struct err e;
+
+	if (c->ctx != NULL &&
+	    (ssl = mutual_client(c->ctx, c->host, &e)) == NULL) {
+		rpc_conn_close(&c->c, &e);
+		return;
+	}
+	rpc_conn_start(&c->c, ssl);
+}
+
+static void
 on_connected(uv_connect_t *req, int status)
 {
 	struct rpc_client *c = req->data;
-	SSL *ssl = NULL;
 	struct err e;
 
 	if (c->c.closing || status == UV_ECANCELED)
@@ -654,12 +688,38 @@ on_connected(uv_connect_t *req, int status)
 		rpc_conn_close(&c->c, &e);
 		return;
 	}
-	if (c->ctx != NULL &&
-	    (ssl = mutual_client(c->ctx, c->host, &e)) == NULL) {
+	begin_session(c);
+}
+
+static void
+on_dialled(
+    void *arg, int fd, const struct addr *to UNUSED, const struct err *why)
+{
+	struct rpc_client *c = arg;
+	struct err e;
+	int rc;
+
+	c->dial = NULL;
+	if (c->c.closing) {
+		fd_close(&fd);
+		return;
+	}
+	if (why != NULL) {
+		(void)err_set(&e,
+		    why->sys == ECONNREFUSED ? ERR_NOT_FOUND : ERR_IO,
+		    "connect to %s: %.300s", c->url, why->text);
 		rpc_conn_close(&c->c, &e);
 		return;
 	}
-	rpc_conn_start(&c->c, ssl);
+	rc = uv_tcp_open(&c->c.u.tcp, fd);
+	if (rc < 0) {
+		fd_close(&fd);
+		(void)err_set(
+		    &e, ERR_IO, "connect to %s: %s", c->url, uv_strerror(rc));
+		rpc_conn_close(&c->c, &e);
+		return;
+	}
+	begin_session(c);
 }
 
 /* "host:port" of a URL; the port has no default but those of the schemes. */
@@ -691,21 +751,19 @@ split_host(struct rpc_client *c, struct view v, uint16_t *port, struct err *e)
 	return 0;
 }
 
+/* A literal is connected to by libuv, which asks nobody. */
 static int
 connect_tcp(struct rpc_client *c, uint16_t port, struct err *e)
 {
 	struct sockaddr_storage ss;
 	struct addr a;
-	struct view host = view_of(c->host);
 	int rc;
 
-	/* A static program has no resolver; a gateway elsewhere is named by
-	 * its address. */
-	if (view_eq(host, VIEW("localhost")))
-		host = VIEW("127.0.0.1");
-	if (!addr_parse(host, &a))
-		return err_set(e, ERR_INVALID,
-		    "%s: the host must be an address or localhost", c->url);
+	if (!addr_parse(view_of(c->host), &a)) {
+		c->dial = dial_name_start(
+		    c->turn->loop, c->host, port, on_dialled, c);
+		return 0;
+	}
 	(void)addr_to_sockaddr(&a, port, &ss);
 	c->connect.data = c;
 	rc = uv_tcp_connect(
@@ -713,6 +771,27 @@ connect_tcp(struct rpc_client *c, uint16_t port, struct err *e)
 	return rc == 0 ? 0
 		       : err_set(e, ERR_IO, "connect to %s: %s", c->url,
 			     uv_strerror(rc));
+}
+
+static void
+on_fd(void *arg)
+{
+	begin_session(arg);
+}
+
+static int
+use_fd(struct rpc_client *c, int *fd, struct err *e)
+{
+	int rc = uv_pipe_open(&c->c.u.pipe, *fd);
+
+	if (rc < 0)
+		return err_set(e, ERR_IO, "use the connection to %s: %s",
+		    c->url, uv_strerror(rc));
+	*fd = -1;
+	/* Not from inside the caller's own call. */
+	deadline_init(&c->c.deadline, on_fd, c);
+	deadline_set(c->turn->deadlines, &c->c.deadline, 1);
+	return 0;
 }
 
 static int
@@ -763,12 +842,18 @@ begin(struct rpc_client *c, const struct rpc_target *t, struct err *e)
 		    t->url);
 	rest = t->url + strlen(s->prefix);
 	port = s->port;
-	if (s->transport == RPC_TLS && t->ca == NULL)
-		return err_set(
-		    e, ERR_INVALID, "TLS CA is required for https endpoints");
 	if (s->transport != RPC_UNIX &&
 	    split_host(c, view_of(rest), &port, e) < 0)
 		return -1;
+	if (t->fd != NULL) {
+		if (rpc_conn_init(&c->c, c->turn, RPC_UNIX, &ops, c, e) < 0)
+			return -1;
+		c->c.released = on_released;
+		return use_fd(c, t->fd, e);
+	}
+	if (s->transport == RPC_TLS && t->ca == NULL)
+		return err_set(
+		    e, ERR_INVALID, "TLS CA is required for https endpoints");
 	if (s->transport == RPC_TLS &&
 	    mutual_client_ctx(&files, &c->ctx, e) < 0)
 		return -1;
@@ -803,6 +888,12 @@ rpc_client_new(uv_loop_t *loop, const struct rpc_target *t,
 	c->dirfd = -1;
 	c->url = mem_strdup(t->url);
 	c->bearer = t->bearer != NULL ? mem_strdup(t->bearer) : NULL;
+	for (const struct rpc_metadata *m = t->metadata;
+	     m != NULL && m->name != NULL && c->n_metadata < METADATA_MAX;
+	     m++) {
+		c->names[c->n_metadata] = mem_strdup(m->name);
+		c->values[c->n_metadata++] = mem_strdup(m->value);
+	}
 	if (hooks != NULL)
 		c->hooks = *hooks;
 	make_session_parts(c);
@@ -814,9 +905,11 @@ rpc_client_new(uv_loop_t *loop, const struct rpc_target *t,
 		*e = why;
 		return -1;
 	}
-	deadline_init(&c->c.deadline, on_late, c);
-	deadline_set(c->turn->deadlines, &c->c.deadline,
-	    t->connect_ms > 0 ? t->connect_ms : CONNECT_MS);
+	if (t->fd == NULL) {
+		deadline_init(&c->c.deadline, on_late, c);
+		deadline_set(c->turn->deadlines, &c->c.deadline,
+		    t->connect_ms > 0 ? t->connect_ms : CONNECT_MS);
+	}
 	*out = c;
 	return 0;
 }

@@ -200,9 +200,21 @@ void rpc_resume(struct rpc_call *c);
 struct rpc_client;
 struct rpc_out; /* one call, client side */
 
+/* A metadata entry: a lower-case name, a value of printable ASCII. */
+struct rpc_metadata {
+	const char *name, *value;
+};
+
 struct rpc_target {
-	/* "https://127.0.0.1:8080", "http://...", or "unix:/path" */
+	/* "https://gateway.example:8080", "http://...", or "unix:/path" */
 	const char *url;
+	/*
+	 * A connection to the gateway that exists already, -1 afterwards: plain
+	 * HTTP/2 goes over it, whatever the scheme of the URL.  NULL: connect.
+	 */
+	int *fd;
+	/* Sent with every call; ends with a NULL name.  May be NULL. */
+	const struct rpc_metadata *metadata;
 	/* With https; the server must match the URL's host. */
 	const char *cert, *key, *ca;
 	/* Sent with every call unless NULL. */
