@@ -66,6 +66,9 @@ class Edge:
                 threading.Thread(target=self.serve, args=(raw,), daemon=True).start()
 
     def close(self):
+        # Closed alone it would go on listening, as accept() holds it.
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         for s in self.open:
             with contextlib.suppress(OSError):
