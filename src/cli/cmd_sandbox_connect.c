@@ -1,10 +1,21 @@
 /* openshell sandbox connect [NAME] */
 #include "base/mem.h"
+#include "cli/later.h"
 #include "cli/reach.h"
 #include "cli/session.h"
 
 struct args {
-	const char *sandbox;
+	const char *sandbox, *editor;
+};
+
+static const struct cli_opt opts[] = {
+	{ .name = "editor",
+	    .kind = OPT_STR,
+	    OPT(editor),
+	    .value = "EDITOR",
+	    .help = "Refused: there is no SSH into sandboxes yet",
+	    .hidden = true },
+	OPT_END
 };
 
 enum { CONNECT_FAILED = 255 }; /* as ssh(1) has it */
@@ -21,6 +32,8 @@ run(struct cli *c, const void *argp, struct err *e)
 	AUTO_FREE char *id = NULL;
 	int status;
 
+	if (a->editor != NULL)
+		return later_ssh("--editor", e);
 	if (reach_open(c, &r, e) < 0)
 		return -1;
 	o.sandbox = reach_sandbox(c, r, a->sandbox, e);
@@ -49,6 +62,7 @@ const struct cli_cmd cmd_sandbox_connect = {
 		  "opened or was lost; 1 when there is no such sandbox or no "
 		  "gateway; 2 for a wrong command line.",
 	.examples = "openshell sandbox connect demo",
+	.opts = opts,
 	.pos = pos,
 	.args_size = sizeof(struct args),
 	.run = run,

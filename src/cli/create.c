@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "cli/deploy.h"
+#include "cli/later.h"
 #include "cli/providers.h"
 #include "cli/reach.h"
 #include "cli/session.h"
@@ -66,10 +67,12 @@ reach_or_start(struct cli *c, const struct create_options *o, struct reach **r,
 	if (g.is_remote || s.running)
 		return -1;
 	{
-		const struct deploy_options d = { .name = name,
+		struct deploy_options d = { .name = name,
 			.plaintext = g.endpoint != NULL &&
 				     strncmp(g.endpoint, "http:", 5) == 0 };
+		AUTO_FREE char *level = NULL;
 
+		deploy_had(name, &d, &level);
 		if (deploy_start(c, &d, e) < 0)
 			return -1;
 	}
@@ -295,6 +298,10 @@ create_sandbox(struct cli *c, const struct create_options *o, struct err *e)
 	rc = check_options(c, o);
 	if (rc != CLI_OK)
 		return rc;
+	if (o->editor != NULL)
+		return later_ssh("--editor", e);
+	if (o->forward != NULL)
+		return later_ssh("--forward", e);
 	if (open_upload(c, o, &sent, e) < 0)
 		return -1;
 	rc = create_request(c, o, &q, e);

@@ -7,7 +7,7 @@
 
 struct create_options {
 	const char *name, *policy, *workdir, *trust;
-	const char *from, *upload;
+	const char *from, *upload, *editor, *forward;
 	struct cli_list env, ro, rw, command, providers;
 	uint64_t memory, disk;
 	unsigned pids;

@@ -436,6 +436,7 @@ launch(struct cli *c, struct launch *l, struct err *e)
 	if (rc < 0)
 		return -1;
 	if (wait_ready(l, &port, e) == 0 && register_it(l, port, e) == 0 &&
+	    deploy_keep(l->dir, l->o, e) == 0 &&
 	    check_health(c, l->o->name, e) == 0)
 		return 0;
 	/* Our child, not waited for: the number is its.  None is left behind

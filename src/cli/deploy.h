@@ -36,6 +36,14 @@ struct deploy_options {
  */
 int deploy_start(
     struct cli *c, const struct deploy_options *o, struct err *e) MUST_USE;
+/* --- deploy_options.c --- */
+int deploy_keep(const char *state_dir, const struct deploy_options *o,
+    struct err *e) MUST_USE;
+/*
+ * What it was last started with, save the port; *level is the caller's, and
+ * o->log_level points to it.  What is not known stays as it is.
+ */
+void deploy_had(const char *name, struct deploy_options *o, char **level);
 /* *was: it ran.  TERM, ten seconds, KILL. */
 int deploy_stop(const char *name, bool *was, struct err *e) MUST_USE;
 /*

@@ -27,6 +27,7 @@ enum {
 	GRACE_MS = 10000,
 	HANGUP_MS = 2000,
 	KEY_MS = 400,
+	EOF_MS = 500,
 	CTRL_P = 0x10,
 	CTRL_Q = 0x11
 };
@@ -355,6 +356,20 @@ typed(struct attach *a, unsigned char *p, size_t n)
 	send_bytes(a, p, n);
 }
 
+/*
+ * A terminal has no end of input, only a ^D for whoever reads just then.  One
+ * that comes while a shell changes the terminal's mode is lost; and each
+ * program after it wants one of its own.
+ */
+static void
+on_eof_again(uv_timer_t *t)
+{
+	struct attach *a = t->data;
+
+	if (a->phase == RUNNING)
+		send_eof(a);
+}
+
 static void
 end_input(struct attach *a)
 {
@@ -362,6 +377,10 @@ end_input(struct attach *a)
 		return;
 	stream_ignore(&a->streams[IN]);
 	send_eof(a);
+	/* Nothing is typed any more that this timer would be needed for. */
+	if (a->tty)
+		(void)uv_timer_start(
+		    &a->key_timer, on_eof_again, EOF_MS, EOF_MS);
 }
 
 /* Reads until nothing is there or the gateway has enough. */

@@ -378,11 +378,12 @@ native_validate(struct driver *d UNUSED, const driver_spec *spec, struct err *e)
 
 	if (spec->gpu)
 		return err_set(e, ERR_INVALID,
-		    "GPUs are not available to native sandboxes yet");
+		    "GPUs are not available to native sandboxes yet\nleave "
+		    "out --gpu");
 	if (spec->template_ != NULL && spec->template_->image[0] != '\0')
 		return err_set(e, ERR_INVALID,
 		    "images are not available to native sandboxes yet: they "
-		    "use this machine's own /usr; leave the image out");
+		    "use this machine's own /usr\nleave out --from");
 	if (n == NULL)
 		return 0;
 	if (n->workdir[0] != '\0' &&

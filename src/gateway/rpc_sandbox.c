@@ -248,32 +248,27 @@ answer_sandbox(struct rpc_call *c, sandbox_msg *m)
 }
 
 static int
-accept_policy(const create_msg *m, policy_wire_msg **out, struct err *e)
+accept_policy(const create_msg *m, policy_wire_msg **out, struct buf *why)
 {
-	AUTO_BUF struct buf why = BUF_INIT(4096);
 	policy_wire_msg *normal;
 	int rc;
 
 	if (m->spec->policy != NULL)
-		rc = gw_policy_accept(m->spec->policy, NULL, out, &why);
-	else {
-		normal = gw_policy_default();
-		rc = gw_policy_accept(normal, NULL, out, &why);
-		policy_wire_free(normal);
-	}
-	return rc == 0 ? 0 : err_set(e, ERR_INVALID, "%.460s", buf_str(&why));
+		return gw_policy_accept(m->spec->policy, NULL, out, why);
+	normal = gw_policy_default();
+	rc = gw_policy_accept(normal, NULL, out, why);
+	policy_wire_free(normal);
+	return rc;
 }
 
 static int
-create(struct gateway *g, const create_msg *m, struct sbx **out, struct err *e)
+create(struct gateway *g, const create_msg *m, policy_wire_msg *policy,
+    struct sbx **out, struct err *e)
 {
-	policy_wire_msg *policy = NULL;
 	sandbox_msg *msg;
 	struct sbx *s;
 	char token[65];
 
-	if (accept_policy(m, &policy, e) < 0)
-		return -1;
 	global_adopt(g, policy);
 	msg = new_sandbox(m, policy);
 	if (choose_name(g, msg, e) < 0 || persist(g, msg, token, e) < 0) {
@@ -294,6 +289,8 @@ void
 rpc_CreateSandbox(struct rpc_call *c, const ProtobufCMessage *msg)
 {
 	const create_msg *m = (const void *)msg;
+	AUTO_BUF struct buf why = BUF_INIT(RPC_STATUS_MAX - 1);
+	policy_wire_msg *policy = NULL;
 	struct gateway *g = gw_of(c);
 	struct sbx *s = NULL;
 	struct err e;
@@ -305,7 +302,8 @@ rpc_CreateSandbox(struct rpc_call *c, const ProtobufCMessage *msg)
 	for (size_t i = 0; i < m->spec->n_providers; i++)
 		if (!provider_exists(g, m->spec->providers[i])) {
 			rpc_finish(c, RPC_FAILED_PRECONDITION,
-			    "provider '%.200s' not found",
+			    "provider '%.200s' not found\ncreate it first: openshell "
+			    "provider create",
 			    m->spec->providers[i]);
 			return;
 		}
@@ -313,7 +311,12 @@ rpc_CreateSandbox(struct rpc_call *c, const ProtobufCMessage *msg)
 		rpc_finish(c, RPC_FAILED_PRECONDITION, "%s", e.text);
 		return;
 	}
-	if (create(g, m, &s, &e) < 0) {
+	/* Every reason, which is more than an error holds. */
+	if (accept_policy(m, &policy, &why) < 0) {
+		rpc_finish(c, RPC_INVALID_ARGUMENT, "%s", buf_str(&why));
+		return;
+	}
+	if (create(g, m, policy, &s, &e) < 0) {
 		rpc_finish_err(c, &e);
 		return;
 	}

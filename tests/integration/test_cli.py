@@ -7,9 +7,11 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
+from grpcapi import Code, dm, fails, secure, v1, wire
 from harness import FILESYSTEM, OPENSHELL, STAGE, Terminal, network, rest, until
 
 
@@ -428,3 +430,64 @@ def test_zsh_completes_from_the_printed_script(completing):
         term.expect(f"<{typed[:typed.rindex(' ')]} {want} >".encode())
     term.send(b"exit\n")
     assert term.wait() == 0
+
+
+@pytest.mark.parametrize("words, said", [
+    (["sandbox", "create", "--editor", "vscode"], ["--editor is not there yet", "SSH", "openshell sandbox connect"]),
+    (["sandbox", "create", "--forward", "8080"], ["--forward is not there yet", "SSH"]),
+    (["sandbox", "connect", "--editor", "cursor"], ["--editor is not there yet", "openshell sandbox exec"]),
+    (["sandbox", "ssh-config", "demo"], ["sandbox ssh-config is not there yet", "openshell sandbox upload"]),
+])
+def test_what_needs_ssh_is_refused_by_name(no_gateway, words, said):
+    out = no_gateway.cli(*words)
+    assert out.code == 1 and all(s in out.stderr for s in said), out
+    assert not no_gateway.state.exists()  # nothing was started for it
+    assert "--editor" not in no_gateway.ok("sandbox", "create", "--help").stdout
+
+
+@pytest.mark.parametrize("option, said", [
+    (["--gpu"], ["GPUs are not available", "--gpu"]), (["--from", "base"], ["images are not available", "--from"]),
+    (["--provider", "claude"], ["provider 'claude' not found", "leave it out"])])
+def test_what_the_driver_has_not_is_refused_by_name(shared, option, said):
+    out = shared.cli("sandbox", "create", "--name", "demo", *option, "--", "true")
+    assert out.code == 1 and all(s in out.stderr for s in said) and shared.phase("demo") == "gone", out
+
+
+def test_a_restart_keeps_how_the_gateway_was_started(no_gateway):
+    g = no_gateway
+    g.start("--disable-gateway-auth", "--log-level", "debug")
+    g.ok("gateway", "restart")
+
+    def words():
+        return pathlib.Path(f"/proc/{g.pid()}/cmdline").read_text().split("\0")
+    assert "--disable-gateway-auth" in words() and words()[words().index("--log-level") + 1] == "debug", words()
+    # A start is a new beginning.
+    g.stop()
+    g.start()
+    assert "--disable-gateway-auth" not in words() and "--log-level" not in words()
+    g.ok("gateway", "restart")
+    assert "--disable-gateway-auth" not in words()
+
+
+def test_connect_ends_with_its_input(shared):
+    g = shared
+    g.create("demo")
+    started = time.monotonic()
+    out = g.cli("sandbox", "connect", "demo", stdin=subprocess.DEVNULL, input=None, timeout=20)
+    assert out.code == 0 and time.monotonic() - started < 10, out
+    out = g.cli("sandbox", "connect", "demo", input=b"echo in-$((40+2)); sleep 1; exit 9\n", timeout=20)
+    assert out.code == 9 and "in-42" in out.stdout, out
+
+
+def test_every_reason_of_a_refused_policy_arrives(shared):
+    """More of them than an error of ours holds."""
+    policy = wire(network(rest("a.example.test")))
+    for i in range(20):
+        policy.filesystem.read_write.append(f"/etc/../directory-number-{i}")
+    api = secure(shared)
+    try:
+        text = fails(Code.INVALID_ARGUMENT, lambda: api.call(
+            "CreateSandbox", v1.CreateSandboxRequest(name="demo", spec=dm.SandboxSpec(policy=policy))))
+    finally:
+        api.close()
+    assert all(f"directory-number-{i}" in text for i in range(20)), text

@@ -1,0 +1,22 @@
+/*
+ * later: words that are understood and refused by name, as what they need does
+ * not exist yet.  Taken for unknown words, they would pass for mistyped.
+ */
+#ifndef CLI_LATER_H
+#define CLI_LATER_H
+
+#include "base/err.h"
+
+/* -1: `word` (an option or a command) needs SSH into a sandbox. */
+static inline int
+later_ssh(const char *word, struct err *e)
+{
+	return err_set(e, ERR_INVALID,
+	    "%s is not there yet: it needs SSH into the sandbox, which "
+	    "sandboxes do not have\nfor a shell: openshell sandbox connect; "
+	    "for files: openshell sandbox upload, download; for a command: "
+	    "openshell sandbox exec",
+	    word);
+}
+
+#endif
