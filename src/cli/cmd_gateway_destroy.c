@@ -4,14 +4,16 @@
 
 #include "base/mem.h"
 #include "cli/deploy.h"
+#include "cli/later.h"
 #include "cli/state.h"
 
 struct args {
-	const char *name;
+	const char *name, *remote, *key;
 	bool yes;
 };
 
 static const struct cli_opt opts[] = { DEPLOY_OPT(name),
+	LATER_REMOTE_OPTS(remote, key),
 	{ .name = "yes",
 	    .letter = 'y',
 	    .kind = OPT_FLAG,
@@ -44,6 +46,8 @@ run(struct cli *c, const void *argp, struct err *e)
 	struct err ignored;
 	bool known;
 
+	if (a->remote != NULL || a->key != NULL)
+		return later_remote("destroyed", e);
 	known =
 	    state_is_name(name) && state_gateway_load(name, &g, &ignored) == 0;
 	if (known && g.is_remote) {

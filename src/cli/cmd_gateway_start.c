@@ -3,13 +3,15 @@
 
 #include "base/mem.h"
 #include "cli/deploy.h"
+#include "cli/later.h"
 #include "cli/state.h"
 
 struct args {
-	const char *name;
+	const char *name, *remote, *key;
 	const char *port;
 	bool recreate, plaintext, no_auth;
-	const char *level;
+	const char *level, *host, *user, *token;
+	bool gpu;
 };
 
 static const struct cli_opt opts[] = {
@@ -36,6 +38,30 @@ static const struct cli_opt opts[] = {
 	    .kind = OPT_FLAG,
 	    OPT(no_auth),
 	    .help = "TLS without client certificates" },
+	LATER_REMOTE_OPTS(remote, key),
+	{ .name = "gateway-host",
+	    .kind = OPT_STR,
+	    OPT(host),
+	    .value = "HOST",
+	    .help = "Refused: a gateway listens on 127.0.0.1 alone",
+	    .hidden = true },
+	{ .name = "gpu",
+	    .kind = OPT_FLAG,
+	    OPT(gpu),
+	    .help = "Refused: native sandboxes have no GPU",
+	    .hidden = true },
+	{ .name = "registry-username",
+	    .kind = OPT_STR,
+	    OPT(user),
+	    .value = "NAME",
+	    .help = "Refused: there are no images yet",
+	    .hidden = true },
+	{ .name = "registry-token",
+	    .kind = OPT_STR,
+	    OPT(token),
+	    .value = "TOKEN",
+	    .help = "Refused: there are no images yet",
+	    .hidden = true },
 	{ .name = "log-level",
 	    .kind = OPT_STR,
 	    OPT(level),
@@ -43,6 +69,27 @@ static const struct cli_opt opts[] = {
 	    .help = "error, warn, info, debug or trace" },
 	OPT_END
 };
+
+/* Passed over, each would promise what is not done. */
+static int
+refuse_later(const struct args *a, struct err *e)
+{
+	if (a->remote != NULL || a->key != NULL)
+		return later_remote("started", e);
+	if (a->host != NULL)
+		return err_set(e, ERR_INVALID,
+		    "--gateway-host is not there yet: a gateway listens on "
+		    "127.0.0.1 alone\nleave it out");
+	if (a->gpu)
+		return err_set(e, ERR_INVALID,
+		    "--gpu is not supported by the native driver\nleave it "
+		    "out");
+	if (a->user != NULL || a->token != NULL)
+		return err_set(e, ERR_INVALID,
+		    "--registry-username and --registry-token are not there "
+		    "yet: native sandboxes use no images\nleave them out");
+	return 0;
+}
 
 static int
 run(struct cli *c, const void *argp, struct err *e)
@@ -58,6 +105,8 @@ run(struct cli *c, const void *argp, struct err *e)
 		.log_level = a->level };
 	AUTO_GATEWAY g = { 0 };
 
+	if (refuse_later(a, e) < 0)
+		return -1;
 	if (a->port != NULL &&
 	    cli_value_uint(a->port, 0, 65535, &o.port, e) < 0) {
 		(void)err_wrap(e, "--port %.40s", a->port);

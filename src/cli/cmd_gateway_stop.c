@@ -3,13 +3,15 @@
 
 #include "base/mem.h"
 #include "cli/deploy.h"
+#include "cli/later.h"
 #include "cli/state.h"
 
 struct args {
-	const char *name;
+	const char *name, *remote, *key;
 };
 
-static const struct cli_opt opts[] = { DEPLOY_OPT(name), OPT_END };
+static const struct cli_opt opts[] = { DEPLOY_OPT(name),
+	LATER_REMOTE_OPTS(remote, key), OPT_END };
 
 static int
 run(struct cli *c, const void *argp, struct err *e)
@@ -19,6 +21,8 @@ run(struct cli *c, const void *argp, struct err *e)
 	struct deploy_state s;
 	bool was;
 
+	if (a->remote != NULL || a->key != NULL)
+		return later_remote("stopped", e);
 	if (deploy_check_local(name, e) < 0 || deploy_look(name, &s, e) < 0)
 		return -1;
 	deploy_say(c, COLOR_HINT, "•", "-", "Stopping gateway %s...", name);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/box_opts.h"
 #include "cli/create.h"
+#include "cli/later.h"
 #include "cli/providers.h"
 #include "cli/session.h"
 
@@ -102,6 +103,7 @@ static const struct cli_opt opts[] = {
 	    OPT(auto_providers),
 	    .set = PROVIDERS_NO,
 	    .help = "Make no provider, and use none but those named" },
+	LATER_REMOTE_OPTS(remote, key),
 	{ .name = "from",
 	    .kind = OPT_STR,
 	    OPT(from),

@@ -287,6 +287,18 @@ check_options(struct cli *c, const struct create_options *o)
 	return cli_misused(c, &e);
 }
 
+static int
+refuse_later(const struct create_options *o, struct err *e)
+{
+	if (o->editor != NULL)
+		return later_ssh("--editor", e);
+	if (o->forward != NULL)
+		return later_ssh("--forward", e);
+	if (o->remote != NULL || o->key != NULL)
+		return later_remote("started", e);
+	return 0;
+}
+
 int
 create_sandbox(struct cli *c, const struct create_options *o, struct err *e)
 {
@@ -298,11 +310,7 @@ create_sandbox(struct cli *c, const struct create_options *o, struct err *e)
 	rc = check_options(c, o);
 	if (rc != CLI_OK)
 		return rc;
-	if (o->editor != NULL)
-		return later_ssh("--editor", e);
-	if (o->forward != NULL)
-		return later_ssh("--forward", e);
-	if (open_upload(c, o, &sent, e) < 0)
+	if (refuse_later(o, e) < 0 || open_upload(c, o, &sent, e) < 0)
 		return -1;
 	rc = create_request(c, o, &q, e);
 	if (rc != 0)

@@ -7,7 +7,7 @@
 
 struct create_options {
 	const char *name, *policy, *workdir, *trust;
-	const char *from, *upload, *editor, *forward;
+	const char *from, *upload, *editor, *forward, *remote, *key;
 	struct cli_list env, ro, rw, command, providers;
 	uint64_t memory, disk;
 	unsigned pids;

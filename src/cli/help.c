@@ -185,26 +185,87 @@ arguments(const struct page *p, const struct cli_pos *pos)
 	}
 }
 
-/* Each word below `path`: its children, or all leaves from the root. */
 static void
-commands(const struct page *p, const char *title, const char *path)
+command(const struct page *p, const struct cli_cmd *c, size_t skip)
 {
-	size_t n = strlen(path), column = 0;
+	size_t column = 0;
 
+	for (const struct cli_cmd *const *at = cli_cmds; *at != NULL; at++)
+		if (!(*at)->hidden)
+			column = MAX(column, strlen((*at)->path) + 4);
+	buf_printf(p->out, "  %s%*s", c->path + skip,
+	    (int)(column - 2 - strlen(c->path + skip)), "");
+	cli_wrap(c->summary, (unsigned)column, p->width, p->out);
+}
+
+static bool
+is_below(const char *path, const char *group)
+{
+	size_t n = strlen(group);
+
+	return strncmp(path, group, n) == 0 && path[n] == ' ';
+}
+
+/* The words below `path`. */
+static void
+commands(const struct page *p, const char *path)
+{
+	heading(p, "COMMANDS");
 	for (const struct cli_cmd *const *c = cli_cmds; *c != NULL; c++)
-		if (!(*c)->hidden)
-			column = MAX(column, strlen((*c)->path) + 4);
-	heading(p, title);
-	for (const struct cli_cmd *const *c = cli_cmds; *c != NULL; c++) {
-		const char *rest = (*c)->path;
+		if (!(*c)->hidden && is_below((*c)->path, path))
+			command(p, *c, strlen(path) + 1);
+}
 
-		if ((*c)->hidden ||
-		    (n > 0 && (strncmp(rest, path, n) != 0 || rest[n] != ' ')))
+/* Every leaf, under the heading of its first word; the last takes the rest. */
+static const struct section {
+	const char *title;
+	const char *words[4];
+} sections[] = {
+	{ "SANDBOX COMMANDS", { "run", "sandbox", "logs", "policy" } },
+	{ "GATEWAY COMMANDS", { "gateway", "status" } },
+	{ "ADDITIONAL COMMANDS", { NULL } },
+};
+
+static size_t
+section_of(const char *path)
+{
+	size_t last = ARRAY_LEN(sections) - 1;
+
+	for (size_t i = 0; i < last; i++)
+		for (size_t k = 0; k < ARRAY_LEN(sections[i].words); k++) {
+			const char *word = sections[i].words[k];
+
+			if (word != NULL &&
+			    (strcmp(path, word) == 0 || is_below(path, word)))
+				return i;
+		}
+	return last;
+}
+
+static void
+all_commands(const struct page *p)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+		heading(p, sections[i].title);
+		for (const struct cli_cmd *const *c = cli_cmds; *c != NULL; c++)
+			if (!(*c)->hidden && section_of((*c)->path) == i)
+				command(p, *c, 0);
+	}
+}
+
+/* Other spellings of a group, which are understood and never offered. */
+static void
+aliases(const struct page *p, const char *path)
+{
+	bool any = false;
+
+	for (const struct cli_alias *a = cli_aliases; a->from != NULL; a++) {
+		if (strcmp(a->to, path) != 0 || strchr(a->from, ' ') != NULL)
 			continue;
-		rest += n > 0 ? n + 1 : 0;
-		buf_printf(p->out, "  %s%*s", rest,
-		    (int)(column - 2 - strlen(rest)), "");
-		cli_wrap((*c)->summary, (unsigned)column, p->width, p->out);
+		if (!any)
+			heading(p, "ALIAS");
+		any = true;
+		buf_printf(p->out, "  openshell %s\n", a->from);
 	}
 }
 
@@ -231,7 +292,7 @@ root_help(const struct page *p)
 	buf_puts(p->out, "  ");
 	cli_usage_line("", p->out);
 	buf_putc(p->out, '\n');
-	commands(p, "COMMANDS", "");
+	all_commands(p);
 	options(p, "FLAGS", cli_globals);
 	examples(p,
 	    "openshell doctor\n"
@@ -267,6 +328,8 @@ leaf_help(const struct page *p, const struct cli_cmd *cmd)
 	buf_putc(p->out, '\n');
 	if (cmd->pos != NULL)
 		arguments(p, cmd->pos);
+	if (cli_has_children(cmd->path))
+		commands(p, cmd->path);
 	if (cmd->opts != NULL)
 		options(p, "FLAGS", cmd->opts);
 	options(p, "GLOBAL FLAGS", cli_globals);
@@ -300,6 +363,7 @@ cli_help(
 	buf_puts(out, "  ");
 	cli_usage_line(path, out);
 	buf_putc(out, '\n');
-	commands(&p, "COMMANDS", path);
+	commands(&p, path);
 	options(&p, "GLOBAL FLAGS", cli_globals);
+	aliases(&p, path);
 }

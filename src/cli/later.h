@@ -19,4 +19,28 @@ later_ssh(const char *word, struct err *e)
 	    word);
 }
 
+/*
+ * -1: gateways of other machines are not started and stopped from here.  Left
+ * out, one of this machine would be in its place.
+ */
+static inline int
+later_remote(const char *what, struct err *e)
+{
+	return err_set(e, ERR_INVALID,
+	    "--remote is not there yet: %s\nrun openshell there by ssh", what);
+}
+
+#define LATER_REMOTE_OPTS(remote, key) \
+	{ .name = "remote", \
+		.kind = OPT_STR, \
+		OPT(remote), \
+		.value = "DEST", \
+		.help = "Refused: only gateways of this machine", \
+		.hidden = true }, \
+	{ \
+		.name = "ssh-key", .kind = OPT_STR, OPT(key), .value = "FILE", \
+		.help = "Refused: only gateways of this machine", \
+		.hidden = true \
+	}
+
 #endif

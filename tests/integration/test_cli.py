@@ -491,3 +491,78 @@ def test_every_reason_of_a_refused_policy_arrives(shared):
     finally:
         api.close()
     assert all(f"directory-number-{i}" in text for i in range(20)), text
+
+
+@pytest.mark.parametrize("words", [
+    ["gateway", "start", "--remote", "me@there"], ["gateway", "stop", "--remote", "me@there"], ["gateway", "destroy", "--yes", "--remote", "me@there"],
+    ["gateway", "start", "--gpu"], ["gateway", "start", "--gateway-host", "there"], ["gateway", "start", "--registry-token", "x"],
+    ["sandbox", "create", "--remote", "me@there"]])
+def test_an_option_that_does_nothing_yet_is_refused(no_gateway, words):
+    """Passed over, it would start or end another gateway than was meant."""
+    out = no_gateway.cli(*words)
+    option = next(w for w in words if w.startswith("--") and w != "--yes")
+    assert out.code == 1 and option in out.stderr, out
+    assert not no_gateway.state.exists()
+
+
+def test_doctor_shows_the_log_of_a_gateway(no_gateway):
+    g = no_gateway
+    out = g.cli("doctor", "logs")
+    assert out.code == 1 and out.stdout == "server logs: not available\n", out
+    g.start()
+    log = g.state / "logs/server.log"
+    log.write_text("one\ntwo\nthree\n")
+    assert g.ok("doctor", "logs").stdout == "one\ntwo\nthree\n"
+    assert g.ok("doctor", "logs", "-l", "2").stdout == "two\nthree\n"
+    assert g.ok("doctor", "logs", "--lines", "9").stdout == "one\ntwo\nthree\n"
+    log.write_text("x" * 200000 + "\nlast")
+    assert g.ok("doctor", "logs", "-l", "1").stdout == "last"
+    assert len(g.ok("doctor", "logs", "-l", "2").stdout) == 200005
+    log.write_text("begin\n")
+    follow = g.spawn("doctor", "logs", "--tail")
+    assert follow.stdout.readline() == b"begin\n"
+    with open(log, "a") as f:
+        f.write("more\n")
+    assert follow.stdout.readline() == b"more\n"
+    log.rename(log.with_suffix(".old"))  # rotated
+    log.write_text("fresh\n")
+    assert follow.stdout.readline() == b"fresh\n"
+    log.write_text("")  # and cut
+    time.sleep(0.5)
+    with open(log, "a") as f:
+        f.write("again\n")
+    assert follow.stdout.readline() == b"again\n"
+    follow.send_signal(signal.SIGINT)
+    assert follow.wait(5) == -signal.SIGINT
+
+
+def test_doctor_runs_a_command_where_the_gateway_is(no_gateway, tmp_path):
+    g = no_gateway
+    out = g.cli("doctor", "exec", "--", "true")
+    assert out.code == 1 and "There is no gateway openshell on this machine" in out.stderr, out
+    g.start()
+    out = g.cli("doctor", "exec", "--", "sh", "-c", 'pwd; echo "$OPENSHELL_GATEWAY"; exit 7')
+    assert out.code == 7 and out.stdout == f"{g.state}\nopenshell\n", out
+    # Elsewhere by ssh, each word as it is.
+    (tmp_path / "ssh").write_text('#!/bin/sh\nfor a; do printf "[%s]" "$a"; done\n')
+    (tmp_path / "ssh").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    out = g.cli("doctor", "exec", "--remote", "me@there", "--ssh-key", "k", "--", "echo", "it's", "a b", "", env=env)
+    assert out.stdout == ("[-i][k][me@there][cd .openshell/gateways/openshell && OPENSHELL_GATEWAY=openshell exec echo "
+                          "'it'\"'\"'s' 'a b' '']"), out
+    out = g.cli("doctor", "logs", "--remote", "me@there", "-l", "5", env=env)
+    assert out.stdout == "[me@there][tail -n 5  -- .openshell/gateways/openshell/logs/server.log]", out
+    out = g.cli("doctor", "exec", "--remote=-oProxyCommand=x", "--", "true", env=env)
+    assert out.code == 1 and "no destination for ssh" in out.stderr, out
+    text = g.ok("doctor", "llm.txt").stdout
+    assert text.startswith("# ") and "openshell doctor logs" in text and "data/openshell.db" in text
+
+
+def test_help_groups_the_commands(no_gateway):
+    text = no_gateway.ok().stdout
+    assert [line for line in text.splitlines() if line.isupper() and line.endswith("COMMANDS")] == [
+        "SANDBOX COMMANDS", "GATEWAY COMMANDS", "ADDITIONAL COMMANDS"], text
+    text = no_gateway.ok("sandbox").stdout
+    assert "ALIAS\n  openshell sb\n" in text, text
+    text = no_gateway.ok("doctor", "--help").stdout
+    assert "COMMANDS\n  logs" in text and "llm.txt" in text, text

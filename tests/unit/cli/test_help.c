@@ -37,7 +37,7 @@ TEST(help, root_lists_the_commands_and_hides_the_hidden)
 
 	CAPTURE(&c, NULL, "--help");
 	CHECK_INT(c.status, ==, 0);
-	CHECK_HAS(c.out, "\nCOMMANDS\n");
+	CHECK_HAS(c.out, "\nSANDBOX COMMANDS\n");
 	CHECK_HAS(c.out, "  policy check ");
 	CHECK_HAS(c.out, "\n  openshell sandbox create --name demo ");
 	CHECK_HAS(c.out, "\nLEARN MORE\n");

@@ -1,0 +1,112 @@
+/* openshell doctor llm.txt */
+#include "cli/cli.h"
+
+/* For a coding agent that is to find out what is wrong here. */
+static const char text[] =
+    "# Diagnose an OpenShell gateway on this Linux machine\n"
+    "\n"
+    "You are to find out why `openshell` does not work here. Look first, "
+    "change nothing without asking, and never print the content of a `*.key` "
+    "file, of `token` or of `edge_token`.\n"
+    "\n"
+    "## What there is\n"
+    "\n"
+    "- `openshell`: the command line. `openshell run` needs nothing else.\n"
+    "- `openshell-gateway`: the control plane of one user, a process on "
+    "127.0.0.1 (8080 unless told otherwise) and on a Unix socket. Started by "
+    "`openshell gateway start`, or by the first `openshell sandbox create`.\n"
+    "- `openshell-sandbox`: the supervisor. Each sandbox has a keeper "
+    "(`openshell-keep`), `openshell-ctl`, `-net`, `-spawn` and `-init`. They "
+    "go "
+    "on without the gateway and dial it again.\n"
+    "- No container runtime, no root, no daemon installed beforehand.\n"
+    "\n"
+    "## Files\n"
+    "\n"
+    "| Path | What |\n"
+    "|---|---|\n"
+    "| `~/.config/openshell/active_gateway` | name of the active gateway |\n"
+    "| `~/.config/openshell/gateways/NAME/metadata.json` | where it is |\n"
+    "| `~/.config/openshell/gateways/NAME/mtls/` | ca.crt, tls.crt, tls.key of "
+    "the command line |\n"
+    "| `~/.openshell/gateways/NAME/gateway.pid` | locked by the gateway while "
+    "it "
+    "runs |\n"
+    "| `~/.openshell/gateways/NAME/gateway.sock` | its Unix socket |\n"
+    "| `~/.openshell/gateways/NAME/data/openshell.db` | SQLite database |\n"
+    "| `~/.openshell/gateways/NAME/pki/` | its certificates |\n"
+    "| `~/.openshell/gateways/NAME/logs/server.log` | its log, new at each "
+    "start |\n"
+    "| `~/.openshell/gateways/NAME/sandboxes/ID/` | what a keeper keeps |\n"
+    "\n"
+    "## Order of a start\n"
+    "\n"
+    "Lock of gateway.pid, database with its schema steps, certificates (made, "
+    "or renewed before they expire), port and socket, sandboxes joined with "
+    "what runs, ready.\n"
+    "\n"
+    "## Order of a diagnosis\n"
+    "\n"
+    "1. Reach: `openshell status`, `openshell gateway list`.\n"
+    "2. Process: `openshell gateway status`; who holds the lock: `fuser "
+    "~/.openshell/gateways/NAME/gateway.pid`.\n"
+    "3. Log: `openshell doctor logs -l 80`.\n"
+    "4. Machine: `openshell doctor` says for each protection what is missing "
+    "and how to mend it.\n"
+    "5. Certificates: `openshell doctor exec -- openssl x509 -noout -dates -in "
+    "pki/tls.crt`.\n"
+    "6. Sandboxes: `openshell sandbox list`, `openshell sandbox get NAME`, "
+    "`openshell logs NAME --since 10m`.\n"
+    "7. Network of a sandbox: `openshell logs NAME --denied`; `openshell "
+    "policy "
+    "get NAME`; `openshell policy test`.\n"
+    "8. Database: `openshell doctor exec -- sqlite3 data/openshell.db 'PRAGMA "
+    "quick_check'` (the gateway must be stopped).\n"
+    "\n"
+    "## Symptoms\n"
+    "\n"
+    "| Symptom | Cause | Fix |\n"
+    "|---|---|---|\n"
+    "| `No active gateway.` | none was chosen | `openshell gateway start` |\n"
+    "| `is not reachable` | it does not run | `openshell gateway start --name "
+    "NAME` |\n"
+    "| `Port already in use` | another program | `openshell gateway start "
+    "--port PORT` |\n"
+    "| certificate `expired` | it ran for too long | `openshell gateway "
+    "restart` |\n"
+    "| `There is no edge token` or `expired` | login | `openshell gateway "
+    "login "
+    "NAME` |\n"
+    "| sandbox in phase Error | its condition says why | `openshell sandbox "
+    "get "
+    "NAME` |\n"
+    "| 403 with `policy_denied` | the policy | `openshell logs NAME --denied` "
+    "names rule and smallest change |\n"
+    "| `policy is managed globally` | `policy set --global` | `openshell "
+    "policy "
+    "delete --global` |\n"
+    "\n"
+    "## All at once\n"
+    "\n"
+    "```sh\n"
+    "uname -r; openshell --version; openshell doctor; openshell gateway list\n"
+    "openshell status; openshell gateway status; openshell doctor logs -l 80\n"
+    "openshell sandbox list; df -h ~ /tmp; ps -eo pid,ppid,comm,args | grep "
+    "'[o]penshell'\n"
+    "```\n";
+
+static int
+run(struct cli *c, const void *argp UNUSED, struct err *e)
+{
+	AUTO_BUF struct buf b = BUF_INIT(sizeof(text));
+
+	buf_puts(&b, text);
+	return cli_out(c, &b, e);
+}
+
+const struct cli_cmd cmd_doctor_llm = {
+	.path = "doctor llm.txt",
+	.summary = "Print what a coding agent needs to find a fault here",
+	.examples = "openshell doctor llm.txt | openshell run -- claude -p",
+	.run = run,
+};
