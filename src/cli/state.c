@@ -147,6 +147,8 @@ state_gateway_fini(struct state_gateway *g)
 	free(g->remote_host);
 	free(g->resolved_host);
 	free(g->auth_mode);
+	free(g->edge_team_domain);
+	free(g->edge_auth_url);
 	free(g->runtime_type);
 	*g = (struct state_gateway) { 0 };
 }
@@ -157,6 +159,15 @@ text_of(const json_t *o, const char *key)
 	const char *s = json_string_value(json_object_get(o, key));
 
 	return s != NULL && s[0] != '\0' ? mem_strdup(s) : NULL;
+}
+
+/* By its name, or the one of earlier versions. */
+static char *
+text_of_either(const json_t *o, const char *key, const char *old)
+{
+	char *s = text_of(o, key);
+
+	return s != NULL ? s : text_of(o, old);
 }
 
 static int
@@ -179,6 +190,9 @@ take(const json_t *o, struct state_gateway *g, struct err *e)
 	g->remote_host = text_of(o, "remote_host");
 	g->resolved_host = text_of(o, "resolved_host");
 	g->auth_mode = text_of(o, "auth_mode");
+	g->edge_team_domain =
+	    text_of_either(o, "edge_team_domain", "cf_team_domain");
+	g->edge_auth_url = text_of_either(o, "edge_auth_url", "cf_auth_url");
 	g->runtime_type = text_of(o, "runtime_type");
 	return 0;
 }
@@ -223,6 +237,8 @@ state_gateway_print(const struct state_gateway *g, struct buf *out)
 	put(out, "remote_host", g->remote_host);
 	put(out, "resolved_host", g->resolved_host);
 	put(out, "auth_mode", g->auth_mode);
+	put(out, "edge_team_domain", g->edge_team_domain);
+	put(out, "edge_auth_url", g->edge_auth_url);
 	put(out, "runtime_type", g->runtime_type);
 	buf_puts(out, "\n}\n");
 }

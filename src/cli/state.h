@@ -30,8 +30,9 @@ struct state_gateway {
 	char *name, *endpoint;
 	bool is_remote;
 	uint16_t port;
-	char *remote_host, *resolved_host, *auth_mode, *runtime_type; /* or NULL
-								       */
+	/* Or NULL, each: */
+	char *remote_host, *resolved_host, *auth_mode;
+	char *edge_team_domain, *edge_auth_url, *runtime_type;
 };
 void state_gateway_fini(struct state_gateway *g);
 #define AUTO_GATEWAY CLEANUP(state_gateway_fini) struct state_gateway

@@ -270,6 +270,26 @@ TEST(state, writes_the_fields_in_order_and_leaves_out_what_is_not_set)
 	state_gateway_fini(&g);
 }
 
+TEST(state, keeps_what_an_edge_was_registered_with_by_either_name)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+	struct state_gateway g;
+	struct err e;
+
+	CHECK_INT(state_gateway_parse(
+		      VIEW("{\"name\":\"a\",\"gateway_endpoint\":\"e\","
+			   "\"is_remote\":true,\"gateway_port\":0,"
+			   "\"cf_team_domain\":\"t\",\"edge_auth_url\":\"u\","
+			   "\"cf_auth_url\":\"old\"}"),
+		      &g, &e),
+	    ==, 0);
+	CHECK_STR(g.edge_team_domain, "t");
+	CHECK_STR(g.edge_auth_url, "u");
+	state_gateway_print(&g, &b);
+	CHECK_HAS(buf_str(&b), "\"edge_team_domain\": \"t\"");
+	state_gateway_fini(&g);
+}
+
 TEST(state, tells_an_unknown_gateway_from_a_malformed_one)
 {
 	struct state_gateway g;
