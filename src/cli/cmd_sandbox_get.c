@@ -20,10 +20,13 @@ static const struct emit_col cols[] = {
 	{ "Reason", "reason", 0, 0, EMIT_PLAIN },
 	{ "Created", "created_at", 0, 0, EMIT_PLAIN },
 	{ "Policy version", "policy_version", 0, 0, EMIT_PLAIN },
+	{ "Policy source", "policy_source", 0, 0, EMIT_PLAIN },
 	{ "Work directory", "workdir", 0, 0, EMIT_PLAIN },
 	{ 0 },
 };
 static const struct emit_table table = { cols, NULL, 16 };
+
+typedef Openshell__Sandbox__V1__GetSandboxConfigResponse config_msg;
 
 static void
 put_indented(struct buf *out, struct view yaml)
@@ -50,15 +53,32 @@ print_policy(struct cli *c, struct view yaml, struct err *e)
 }
 
 static int
+print_heading(struct cli *c, struct err *e)
+{
+	AUTO_BUF struct buf b = BUF_INIT(64);
+
+	cli_paint(&b, c->color_out, COLOR_HEADING, "Sandbox:");
+	buf_puts(&b, "\n\n");
+	return cli_out(c, &b, e);
+}
+
+static int
 print(struct cli *c, const Openshell__Datamodel__V1__Sandbox *s,
-    const policy_wire_msg *policy, unsigned format, struct err *e)
+    const config_msg *config, unsigned format, struct err *e)
 {
 	AUTO_EMIT struct emit *m = emit_new(EMIT_OBJECT);
 	AUTO_BUF struct buf yaml = BUF_INIT(POLICY_TEXT_MAX);
 
 	box_emit(emit_root(m), s);
-	if (policy != NULL)
-		policy_wire_yaml(policy, &yaml);
+	emit_text(emit_root(m), "policy_source",
+	    config->policy_source ==
+		    OPENSHELL__SANDBOX__V1__POLICY_SOURCE__POLICY_SOURCE_GLOBAL
+		? "global"
+		: "sandbox");
+	if (config->policy != NULL)
+		policy_wire_yaml(config->policy, &yaml);
+	if (format == EMIT_TABLE && print_heading(c, e) < 0)
+		return -1;
 	if (format != EMIT_TABLE)
 		emit_yaml(emit_root(m), "policy", buf_view(&yaml));
 	if (emit_print(c, m, (enum emit_format)format, &table, e) < 0)
@@ -99,7 +119,7 @@ run(struct cli *c, const void *argp, struct err *e)
 		return -1;
 	rc = fetch_policy(r, s->id, &config, e);
 	if (rc == 0)
-		rc = print(c, s, config->policy, a->output, e);
+		rc = print(c, s, config, a->output, e);
 	openshell__sandbox__v1__get_sandbox_config_response__free_unpacked(
 	    config, NULL);
 	openshell__datamodel__v1__sandbox__free_unpacked(s, NULL);

@@ -48,11 +48,13 @@ def test_it_holds_for_every_sandbox_at_once_and_its_delete_gives_each_its_own_ba
     out = g.ok("policy", "get", "may")
     assert f"Global policy version {version} is in force in its place" in out.stderr, out
     assert g.json("policy", "get", "may")["version"] == 1
+    assert g.json("sandbox", "get", "may")["policy_source"] == "global"
     out = g.ok("policy", "delete", "--global", "--yes")
     assert "Deleted global setting policy (revision " in out.stdout, out
     until(lambda: zen(g, "may") == 0, 10, "its own policy again")
     assert zen(g, "maynot") == 22
     assert "in its place" not in g.ok("policy", "get", "may").stderr
+    assert g.json("sandbox", "get", "may")["policy_source"] == "sandbox"
     g.ok("policy", "set", "maynot", "--policy", g.policy(READ_GITHUB), "--wait")
     assert zen(g, "maynot") == 0
 
