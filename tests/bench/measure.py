@@ -280,7 +280,7 @@ def decision(world, plan, programs, out):
 
 
 def _decision(world, out):
-    run = subprocess.run([world.tool("bench_policy")], timeout=60,
+    run = subprocess.run([world.tool("bench_policy")], timeout=180,
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, check=False)
     if run.returncode != 0:
@@ -289,7 +289,7 @@ def _decision(world, out):
         row = json.loads(text)
         key = f"decision.{row['shape']}.{row['rules']}"
         us = row["ns_per_decision"] / 1000
-        if row["kind"] == "request":
+        if row["kind"] in ("request", "operation"):
             out.put(key, OPENSHELL, us)
         else:
             out.also.setdefault(key, {})[row["kind"]] = us
