@@ -54,6 +54,16 @@ def test_a01_literal_of_an_allowed_host_is_denied_unless_declared(sandbox, githu
     assert answer["connect_status"] == 200, (answer, out)
 
 
+def test_a_label_wildcard_takes_in_one_label_only(sandbox):
+    box = sandbox(policy=network(rest("fi*.example.test", port=80)))
+    answer, out = say(box, request(host="files.example.test"), connect="files.example.test:80")
+    assert answer["connect_status"] == 200, (answer, out)
+    for host in ("other.example.test", "files.deep.example.test", "fi.example.test.evil.test"):
+        answer, out = say(box, connect=f"{host}:80", wait=0)
+        assert answer["connect_status"] == 403, (host, answer)
+        assert len(denied(out)) == 1, out
+
+
 @pytest.mark.parametrize("spelling", ["0x7f.1", "2130706433", "0177.0.0.1", "127.1"])
 def test_a02_numeric_spellings_of_loopback(sandbox, spelling):
     box = sandbox(policy=network({"host": "files.example.test", "port": 80}))

@@ -808,8 +808,9 @@ s.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n"); put("rest", read_all(s))
     assert [(e["kind"], e["action"]) for e in network_events(out)] == [("CONNECT", "allow")], out
 
 
-def test_tls_skip_leaves_tls_alone(sandbox):
-    box = sandbox(policy=network({"host": "files.example.test", "port": 443, "tls": "skip"}))
+@pytest.mark.parametrize("words", [{"tls": "skip"}, {"protocol": "tcp"}], ids=["skip", "tcp"])
+def test_tls_skip_leaves_tls_alone(sandbox, words):
+    box = sandbox(policy=network({"host": "files.example.test", "port": 443, **words}))
     answers, out = inside(box, """
 c = ssl.create_default_context(); c.check_hostname = False; c.verify_mode = ssl.CERT_NONE
 s = c.wrap_socket(tunnel("files.example.test:443"), server_hostname="files.example.test")
