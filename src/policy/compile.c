@@ -199,6 +199,7 @@ chain_label(
 	char text[C_KEY_HEAD + P_HOST_MAX];
 	struct view t;
 	uint32_t head;
+	size_t n = 0;
 
 	label = view_cut(full, '.', &parent);
 	s->keys[at].label = c_glob(c, label, '.');
@@ -212,6 +213,13 @@ chain_label(
 	}
 	s->keys[at].next_label = s->keys[head].next_label;
 	s->keys[head].next_label = at;
+	/* check_overlap has said so already; a look-up counts on it. */
+	for (; head != C_NONE; head = s->keys[head].next_label)
+		if (++n > PL_LABELS_MAX)
+			return err_set(c->e, ERR_LIMIT,
+			    "more than %d hosts with '*' inside the first "
+			    "label for one name and port",
+			    PL_LABELS_MAX);
 	return 0;
 }
 

@@ -203,7 +203,8 @@ c_compile_rules(
 		if (policy_protocol_judged(p_protocol(v[i].e)) !=
 		    POLICY_BY_REQUEST)
 			continue;
-		allows += v[i].e->rules.n + PL_PRESET_MAX;
+		allows += v[i].e->rules.n +
+			  (v[i].e->access.v.n > 0 ? PL_PRESET_MAX : 0);
 		denies += v[i].e->deny_rules.n;
 	}
 	k->allow.v = ARENA_ARRAY(&c->s->arena, allows, struct c_rule);

@@ -179,6 +179,10 @@ struct policy_request {
 struct policy_verdict {
 	bool allow;
 	bool bad_query; /* the query cannot be decoded: answer 400 */
+	/* An operation that no rule could allow as it is: of another protocol
+	 * than the endpoint's, a tool without a proper name, a persisted query
+	 * that is not registered. */
+	bool malformed;
 	bool by_deny_rule; /* `rule` is a place in deny_rules */
 	/*
 	 * The request may only go on if each operation in it is allowed

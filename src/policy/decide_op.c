@@ -406,8 +406,10 @@ judge_persisted(
 				return;
 		}
 	}
-	if (!any)
-		c_puts(t, "GraphQL persisted query is not registered");
+	if (any)
+		return;
+	out->malformed = true;
+	c_puts(t, "GraphQL persisted query is not registered");
 }
 
 static __attribute__((noinline)) void
@@ -444,6 +446,7 @@ judge_op(struct question *q, struct view query, struct policy_verdict *out,
 	const struct policy_op *op = q->op;
 
 	if (!kind_fits(q->t, op->kind)) {
+		out->malformed = true;
 		c_puts(t, "operation of another protocol than the endpoint's");
 		return;
 	}
@@ -451,7 +454,9 @@ judge_op(struct question *q, struct view query, struct policy_verdict *out,
 		judge_text(q, query, out, t);
 	else if (op->kind == POLICY_OP_GRAPHQL && op->persisted.n > 0)
 		judge_persisted(q, out, t);
-	else if (tool_is_named(q, t)) {
+	else if (!tool_is_named(q, t))
+		out->malformed = true;
+	else {
 		q->type = type_bit(op->type);
 		judge_one(q, out, t);
 	}

@@ -368,7 +368,7 @@ suggest_inside(struct proposal *p, const struct c_found *f,
 			policy = i;
 	if (v->by_deny_rule)
 		suggest_removal(p, v);
-	else if (v->allow || v->bad_query)
+	else if (v->allow || v->bad_query || v->malformed)
 		return; /* not the policy's doing */
 	else if (p->op == NULL && v->protocol == POLICY_PROTO_NONE) {
 		/* No endpoint is about this path. */

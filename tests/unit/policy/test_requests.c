@@ -409,6 +409,18 @@ TEST(requests, several_label_patterns_of_one_name)
 		r = parse(buf_str(&b));
 		CHECK_HAS(buf_str(&r.text),
 		    "q.endpoints[0]: more than 32 hosts with '*' inside");
+		/* Nor does it compile, whoever forgot to check. */
+		{
+			AUTO_FINDINGS struct policy_findings f = { 0 };
+			AUTO_POLICY struct policy *p = NULL;
+			struct err e;
+
+			CHECK_INT(p_parse_lenient(
+				      buf_view(&b), P_OVERLAPPING, &p, &f),
+			    ==, 0);
+			CHECK_INT(snapshot_new(p, 1, &s, &e), ==, -1);
+			CHECK_HAS(e.text, "more than 32 hosts");
+		}
 	}
 }
 

@@ -316,10 +316,26 @@ TEST(suggest, is_silent_when_no_rule_helps)
 	AUTO_BUF struct buf b = BUF_INIT(4096);
 	struct policy_op hash = { .kind = POLICY_OP_GRAPHQL,
 		.persisted = VIEW("q") };
+	const struct policy_param name = { VIEW("name"), VIEW("a b") };
+	struct policy_op tool = { .kind = POLICY_OP_CALL,
+		.method = VIEW("tools/call"),
+		.params = &name,
+		.n_params = 1 };
+	struct policy_op text = { .kind = POLICY_OP_TEXT };
 
 	suggest_op(OPS("{host: h.com, port: 443, protocol: graphql, access: "
 		       "full}"),
 	    "/", &hash, &b);
+	CHECK_INT(b.n, ==, 0);
+	/* no rule makes a tool's name a proper one */
+	suggest_op(OPS("{host: h.com, port: 443, protocol: mcp, rules: "
+		       "[{allow: {method: ping}}]}"),
+	    "/", &tool, &b);
+	CHECK_INT(b.n, ==, 0);
+	/* nor a message of text an operation of GraphQL */
+	suggest_op(OPS("{host: h.com, port: 443, protocol: graphql, access: "
+		       "read-only}"),
+	    "/", &text, &b);
 	CHECK_INT(b.n, ==, 0);
 	/* allowed already: something else refused it */
 	suggest(OPS("{host: h.com, port: 443, protocol: rest, access: full}"),
