@@ -1,7 +1,7 @@
 /*
  * bench_policy: what one decision costs, in CPU time.  A line of JSON each:
  *
- *	{"shape":S,"decisions":N,"rules":R,"ns_per_decision":X}
+ *	{"shape":S,"kind":K,"decisions":N,"rules":R,"ns_per_decision":X}
  *
  * kind	connection, or request: the judging of one HTTP request, which
  *		repeats the connection's; refusal: of one that no rule allows
