@@ -302,7 +302,8 @@ rpc_CreateSandbox(struct rpc_call *c, const ProtobufCMessage *msg)
 	for (size_t i = 0; i < m->spec->n_providers; i++)
 		if (!provider_exists(g, m->spec->providers[i])) {
 			rpc_finish(c, RPC_FAILED_PRECONDITION,
-			    "provider '%.200s' not found\ncreate it first: openshell "
+			    "provider '%.200s' not found\ncreate it first: "
+			    "openshell "
 			    "provider create",
 			    m->spec->providers[i]);
 			return;
