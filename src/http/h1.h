@@ -94,6 +94,7 @@ struct h1_chunk {
 	uint32_t ext, ext_total, trailer; /* bytes seen, for the bounds */
 	unsigned line;
 	bool done;
+	struct buf *keep; /* takes the trailer section as it came; or NULL */
 };
 
 void h1_chunk_init(struct h1_chunk *c);
@@ -104,6 +105,16 @@ void h1_chunk_init(struct h1_chunk *c);
  */
 ssize_t h1_chunk_feed(struct h1_chunk *c, struct view in, struct view *body,
     struct err *e) MUST_USE;
+
+/* `lines` is a trailer section with its empty line; out->fields are its. */
+int h1_parse_trailers(
+    struct view lines, struct h1_head *out, struct err *e) MUST_USE;
+/*
+ * Whether a field may come as a trailer and be passed on: nothing that frames,
+ * routes, logs in or says how to read what came before it (RFC 9110 section
+ * 6.5.1).
+ */
+bool h1_trailer_may(struct view name);
 
 /* How a head is written out again. */
 struct h1_write {
@@ -141,6 +152,8 @@ void h1_write_chunk_head(struct buf *out, uint64_t n);
 #define H1_CHUNK_END VIEW("\r\n")
 /* The last chunk with an empty trailer section. */
 #define H1_CHUNK_LAST VIEW("0\r\n\r\n")
+/* The last chunk with those of the parsed fields that may be trailers. */
+void h1_write_chunk_last(const struct h1_head *trailers, struct buf *out);
 
 /* "Not Found" for 404; "Unknown" for a status without a phrase here. */
 const char *h1_reason(unsigned status);

@@ -4,7 +4,7 @@
  * A byte-driven automaton outside chunk data, so the result cannot depend on
  * how the peer split its writes, and it never consumes a byte past the final
  * CRLF: what follows is another message, which must be judged on its own.
- * Trailers are checked for form and dropped.
+ * Trailers are checked for form, and kept for who asks for them.
  */
 #include "http/h1.h"
 
@@ -165,6 +165,8 @@ h1_chunk_feed(
 				c->state = ST_DATA_CR;
 			return (ssize_t)(i + n);
 		}
+		if (c->keep != NULL && c->state >= ST_TRAILER_START)
+			buf_putc(c->keep, in.p[i]);
 		if (on_byte(c, (unsigned char)in.p[i], e) < 0) {
 			c->state = ST_BAD; /* stays refused */
 			return -1;

@@ -458,3 +458,38 @@ h1_parse_response(
 	}
 	return 0;
 }
+
+int
+h1_parse_trailers(struct view lines, struct h1_head *out, struct err *e)
+{
+	out->n_fields = 0;
+	out->is_request = false;
+	return parse_fields(lines, false, out, e) == FIELD_OK ? 0 : -1;
+}
+
+bool
+h1_trailer_may(struct view name)
+{
+	static const struct view never[] = { VIEW("age"), VIEW("authorization"),
+		VIEW("cache-control"), VIEW("connection"),
+		VIEW("content-encoding"), VIEW("content-length"),
+		VIEW("content-range"), VIEW("content-type"), VIEW("cookie"),
+		VIEW("date"), VIEW("expect"), VIEW("expires"),
+		VIEW("forwarded"), VIEW("host"), VIEW("http2-settings"),
+		VIEW("keep-alive"), VIEW("location"), VIEW("max-forwards"),
+		VIEW("pragma"), VIEW("range"), VIEW("retry-after"),
+		VIEW("set-cookie"), VIEW("te"), VIEW("trailer"),
+		VIEW("transfer-encoding"), VIEW("upgrade"), VIEW("vary"),
+		VIEW("via"), VIEW("warning"), VIEW("www-authenticate") };
+	static const struct view prefixes[] = { VIEW("proxy-"), VIEW("if-"),
+		VIEW("x-forwarded-"), VIEW("x-openshell-"), VIEW("sec-") };
+
+	for (size_t i = 0; i < ARRAY_LEN(never); i++)
+		if (view_eq_nocase(name, never[i]))
+			return false;
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+		if (view_eq_nocase(
+			view_slice(name, 0, prefixes[i].n), prefixes[i]))
+			return false;
+	return true;
+}

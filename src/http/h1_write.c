@@ -166,6 +166,17 @@ h1_write_chunk_head(struct buf *out, uint64_t n)
 	buf_put(out, VIEW("\r\n"));
 }
 
+void
+h1_write_chunk_last(const struct h1_head *trailers, struct buf *out)
+{
+	buf_put(out, VIEW("0\r\n"));
+	for (size_t i = 0; i < trailers->n_fields; i++)
+		if (h1_trailer_may(trailers->fields[i].name))
+			put_field(out, trailers->fields[i].name,
+			    trailers->fields[i].value);
+	buf_put(out, VIEW("\r\n"));
+}
+
 const char *
 h1_reason(unsigned status)
 {

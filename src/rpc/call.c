@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "http/grpc.h"
 #include "rpc/frames.h"
 #include "rpc/server.h"
 
@@ -165,7 +166,7 @@ rpc_call_data(const struct rpc_call *c)
 static void
 take_text(struct rpc_call *c, struct buf *message)
 {
-	rpc_percent_put(message, view_of(c->text));
+	grpc_message_put(message, view_of(c->text));
 }
 
 static int

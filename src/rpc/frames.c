@@ -142,24 +142,6 @@ rpc_timeout_ms(struct view v)
 	return -1;
 }
 
-void
-rpc_percent_put(struct buf *b, struct view v)
-{
-	static const char hex[] = "0123456789ABCDEF";
-
-	for (size_t i = 0; i < v.n; i++) {
-		unsigned char c = (unsigned char)v.p[i];
-
-		if (c >= ' ' && c <= '~' && c != '%') {
-			buf_putc(b, (char)c);
-			continue;
-		}
-		buf_putc(b, '%');
-		buf_putc(b, hex[c >> 4]);
-		buf_putc(b, hex[c & 15]);
-	}
-}
-
 static int
 hex_value(char c)
 {

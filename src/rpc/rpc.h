@@ -303,8 +303,7 @@ void rpc_frame_put(struct buf *b, const ProtobufCMessage *m);
 
 /* grpc-timeout ("100m", "5S") in milliseconds; -1 when malformed. */
 int64_t rpc_timeout_ms(struct view v);
-/* grpc-message percent encoding, RFC 3986 of what is not printable ASCII. */
-void rpc_percent_put(struct buf *b, struct view v);
+/* What grpc_message_put wrote, as it was. */
 void rpc_percent_take(struct buf *b, struct view v);
 
 #endif

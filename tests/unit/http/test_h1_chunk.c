@@ -148,3 +148,34 @@ TEST(h1_chunk, stays_refused)
 	CHECK_INT(h1_chunk_feed(&c, VIEW("x"), &body, &e), ==, -1);
 	CHECK_INT(h1_chunk_feed(&c, VIEW("5\r\n"), &body, &e), ==, -1);
 }
+
+/* The trailer section that is kept, and what of it may go on. */
+TEST(h1_chunk, keeps_trailers_for_who_asks)
+{
+	AUTO_BUF struct buf kept = BUF_INIT(1000), out = BUF_INIT(1000);
+	struct view in = VIEW("1\r\na\r\n0\r\nX-Sum: 7\r\nHost: b\r\n\r\n");
+	static struct h1_head h;
+	struct h1_chunk c;
+	struct err e;
+
+	for (size_t step = 1; step < 40; step += 3) {
+		struct view body;
+		size_t at = 0;
+
+		h1_chunk_init(&c);
+		buf_reset(&kept);
+		buf_reset(&out);
+		c.keep = &kept;
+		while (!c.done) {
+			ssize_t n = h1_chunk_feed(
+			    &c, view_slice(in, at, at + step), &body, &e);
+
+			CHECK_INT(n, >=, 0);
+			at += (size_t)n;
+		}
+		CHECK_VIEW(buf_view(&kept), "X-Sum: 7\r\nHost: b\r\n\r\n");
+		CHECK_INT(h1_parse_trailers(buf_view(&kept), &h, &e), ==, 0);
+		h1_write_chunk_last(&h, &out);
+		CHECK_VIEW(buf_view(&out), "0\r\nX-Sum: 7\r\n\r\n");
+	}
+}
