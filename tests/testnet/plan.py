@@ -35,10 +35,12 @@ class Host:
     v4, v6   its own addresses, "" where it has none
     answers  what DNS says, when that is more than its own addresses:
              {"A": [...], "AAAA": [...]}, or "rebind", or "silent"
+    alpn     what it speaks inside TLS, as it prefers it
     """
 
     def __init__(self, name, role, purpose, v4="", v6="", cert="good",
-                 answers=None):
+                 answers=None, alpn=("http/1.1",)):
+        self.alpn = list(alpn)
         self.name, self.role, self.purpose = name, role, purpose
         self.v4, self.v6, self.cert = v4, v6, cert
         self.answers = answers
@@ -113,6 +115,10 @@ def scripted():
             "S3 that checks signatures"),
         row("sqs.us-east-1.amazonaws.com", "aws",
             "a service of AWS that checks signatures"),
+        row("h2.example.test", "files", "as files, HTTP/2 and HTTP/1.1",
+            alpn=("h2", "http/1.1")),
+        row("h2only.example.test", "files", "as files, HTTP/2 alone",
+            alpn=("h2",)),
     ]
     for i, h in enumerate(hosts):
         own = h.answers is None or h.answers == "rebind"

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 
-from . import dns, plan
+from . import dns, http2, plan
 from .http1 import Conn, Malformed
 from .origins import HANDLERS
 from .record import log, open_log
@@ -41,7 +41,7 @@ class World:
                 ctx.load_cert_chain(
                     os.path.join(self.private, host.name + ".crt"),
                     os.path.join(self.private, "origins.key"))
-                ctx.set_alpn_protocols(["http/1.1"])
+                ctx.set_alpn_protocols(host.alpn)
                 ctx.sni_callback = _remember_sni
                 self._contexts[host.name] = ctx
             return ctx
@@ -83,6 +83,17 @@ def open_listeners(hosts, ipv6):
     return out
 
 
+# A fatal alert, no_application_protocol (RFC 7301 section 3.2); the ssl module
+# would go on without one.
+_NO_PROTOCOL = b"\x15\x03\x03\x00\x02\x02\x78"
+
+
+def _offers_h2(sock):
+    """Whether the ClientHello, which stays unread, names h2."""
+    return b"\x00\x03\x02h2" in sock.recv(4096, socket.MSG_PEEK) or \
+        b"\x02h2\x08http/1.1" in sock.recv(4096, socket.MSG_PEEK)
+
+
 def _serve_origin(world, sock, host, port, peer):
     log(world.connections, host=host.name, port=port, peer=peer)
     if host.role == "logged":
@@ -92,9 +103,17 @@ def _serve_origin(world, sock, host, port, peer):
         conn.wait_closed()
         return
     if port == plan.HTTPS_PORT:
+        if "http/1.1" not in host.alpn and not _offers_h2(sock):
+            sock.sendall(_NO_PROTOCOL)
+            return
         # A failed handshake closes sock itself.
         conn.sock = world.context(host).wrap_socket(sock, server_side=True)
         conn.sni = getattr(conn.sock, "testnet_sni", "")
+        if conn.sock.selected_alpn_protocol() == "h2":
+            with conn.sock:
+                http2.Server(conn, lambda stream, req: _one(
+                    world, stream, req, None, HANDLERS[host.role])).run()
+            return
     with conn.sock:
         _requests(world, conn, HANDLERS[host.role])
 
@@ -112,23 +131,28 @@ def _requests(world, conn, handler):
             conn.read_body(req)
         except Malformed as e:
             wrong = str(e)
-        log(world.requests, host=conn.host.name, port=conn.port, sni=conn.sni,
-            method=req.method if req else "", target=req.target if req else "",
-            version=req.version if req else "",
-            headers=req.headers if req else [],
-            body_length=req.body_length if req else 0,
-            body_sha256=req.body_sha256 if req else "",
-            trailers=req.trailers if req else [],
-            malformed=wrong, peer=conn.peer)
-        if wrong:
-            conn.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
-                      b"Content-Length: 0\r\n\r\n")
-            return
-        if not handler(world, conn, req):
+        if not _one(world, conn, req, wrong, handler):
             return
         if (req.version != "HTTP/1.1"
                 or "close" in req.get("connection").lower()):
             return
+
+
+def _one(world, conn, req, wrong, handler):
+    """Log and answer one request."""
+    log(world.requests, host=conn.host.name, port=conn.port, sni=conn.sni,
+        method=req.method if req else "", target=req.target if req else "",
+        version=req.version if req else "",
+        headers=req.headers if req else [],
+        body_length=req.body_length if req else 0,
+        body_sha256=req.body_sha256 if req else "",
+        trailers=req.trailers if req else [],
+        malformed=wrong, peer=conn.peer)
+    if wrong:
+        conn.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+                  b"Content-Length: 0\r\n\r\n")
+        return False
+    return handler(world, conn, req)
 
 
 def _serve_canary(world, sock, address, port, peer):
