@@ -91,7 +91,7 @@ on_listener(uv_poll_t *p, int status UNUSED, int events UNUSED)
 	for (unsigned i = 0; i < ACCEPT_BATCH; i++) {
 		int fd;
 
-		if (px->n_conns >= PX_SLOTS - 1 ||
+		if (px->n_conns - px->n_streams >= PX_SOCKETS_MAX - 1 ||
 		    px_events_full(&px->events)) {
 			px_accept_pause(px, true);
 			(void)uv_timer_start(

@@ -14,9 +14,11 @@
 #include "proxy/ws.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "proxy/flow.h"
+#include "proxy/h2.h"
 #include "secrets/rewrite.h"
 
 /*
@@ -56,6 +58,7 @@ static const struct px_step {
 	    "the TLS handshake with the client took more than 15 seconds" },
 	[PX_SNIFF_INNER] = { "sniff-inner", px_sniff_inner, 0, 0, AUDIT_NKINDS,
 	    NULL, NULL },
+	[PX_H2] = { "h2", px_h2, 0, 0, AUDIT_NKINDS, NULL, NULL },
 	[PX_L7] = { "l7", px_l7, 0, 0, AUDIT_NKINDS, NULL, NULL },
 	[PX_RAW] = { "raw", px_raw, 0, 0, AUDIT_NKINDS, NULL, NULL },
 	[PX_WS] = { "websocket", px_ws, 0, 0, AUDIT_NKINDS, NULL, NULL },
@@ -130,6 +133,8 @@ too_late(struct px_conn *c)
 		return c->l7->late(c);
 	if (c->step == PX_WS)
 		return px_ws_late(c);
+	if (c->step == PX_H2)
+		return px_h2_late(c);
 	/* A client that never said anything is owed nothing. */
 	if (s->late == NULL ||
 	    (c->step == PX_READ_HEAD && px_in(&c->client).n == 0))
@@ -177,11 +182,17 @@ px_run(struct px_conn *c)
 	arm_timer(c);
 }
 
-struct px_conn *
-px_conn_new(struct px *px, int fd, bool direct)
+static void
+run_task(void *owner)
+{
+	px_run(owner);
+}
+
+/* With no end open yet; NULL when all slots are taken. */
+static struct px_conn *
+conn_alloc(struct px *px)
 {
 	struct px_conn *c;
-	struct err e;
 	unsigned slot = px->free_slot;
 
 	for (unsigned i = 0; px->slot[slot] != NULL; i++) {
@@ -191,9 +202,9 @@ px_conn_new(struct px *px, int fd, bool direct)
 	}
 	c = NEW(struct px_conn);
 	c->px = px;
-	c->direct = direct;
-	c->serial = ++px->serial;
-	c->id = (c->serial % (PX_FLOW_ID / PX_SLOTS)) * PX_SLOTS + slot;
+	c->task.run = run_task;
+	c->task.owner = c;
+	c->id = (++px->n_ids % (PX_FLOW_ID / PX_SLOTS)) * PX_SLOTS + slot;
 	c->dialed_fd = -1;
 	c->client = c->up = (struct px_end) {
 		.owner = c, .io = px->io, .wake = wake, .fd = -1
@@ -207,6 +218,21 @@ px_conn_new(struct px *px, int fd, bool direct)
 	px->slot[slot] = c;
 	px->free_slot = (uint16_t)((slot + 1) % PX_SLOTS);
 	px->n_conns++;
+	return c;
+}
+
+struct px_conn *
+px_conn_new(struct px *px, int fd, bool direct)
+{
+	struct px_conn *c = conn_alloc(px);
+	struct err e;
+
+	if (c == NULL) {
+		(void)close(fd);
+		return NULL;
+	}
+	c->direct = direct;
+	c->serial = ++px->serial;
 	if (px_end_open(&c->client, &px->loop, fd, &e) < 0) {
 		px_close(c, true);
 		return NULL;
@@ -215,27 +241,73 @@ px_conn_new(struct px *px, int fd, bool direct)
 	return c;
 }
 
+struct px_conn *
+px_conn_stream(struct px_conn *parent)
+{
+	struct px *px = parent->px;
+	struct px_conn *c;
+
+	if (px->n_streams >= PX_STREAMS_MAX)
+		return NULL;
+	c = conn_alloc(px);
+	if (c == NULL)
+		return NULL;
+	px->n_streams++;
+	c->parent = parent;
+	parent->n_children++;
+	c->mode = parent->mode;
+	c->direct = parent->direct;
+	c->orig = parent->orig;
+	c->serial = parent->serial; /* for records */
+	c->owners = parent->owners;
+	c->n_owners = parent->n_owners;
+	c->identity_known = true;
+	c->judged = c->event_done = true;
+	c->dst = parent->dst;
+	c->snap = snapshot_ref(parent->snap);
+	c->conn = parent->conn;
+	memcpy(c->policy, parent->policy, sizeof(c->policy));
+	memcpy(c->rule, parent->rule, sizeof(c->rule));
+	c->chosen = parent->chosen;
+	c->tls = parent->tls;
+	c->spoke = true;
+	c->l7 = &l7_http;
+	return c;
+}
+
 static void
 conn_free(struct px_conn *c)
 {
+	struct px_conn *parent = c->parent;
+
 	hx_hold_end(c);
 	hx_tap_end(c); /* may record who asked */
 	hx_ops_end(c);
 	px_ws_end(c);
-	px_owners_free(&c->owners, &c->n_owners);
+	if (parent == NULL)
+		px_owners_free(&c->owners, &c->n_owners);
 	if (c->snap != NULL)
 		snapshot_unref(c->snap);
+	buf_fini(&c->hx.req.trailers);
+	buf_fini(&c->hx.resp.trailers);
 	buf_fini(&c->hx.path);
 	buf_fini(&c->hx.wire_path);
 	rw_out_fini(&c->hx.replay);
 	buf_fini(&c->hx.query);
 	free(c);
+	/* Streams record with what is their connection's. */
+	if (parent != NULL && --parent->n_children == 0 && parent->closed)
+		conn_free(parent);
 }
 
 static void
 on_closed(uv_handle_t *h)
 {
-	conn_free(h->data);
+	struct px_conn *c = h->data;
+
+	c->closed = true;
+	if (c->n_children == 0)
+		conn_free(c);
 }
 
 void
@@ -251,10 +323,16 @@ px_close(struct px_conn *c, bool reset)
 	if (c->dialing != NULL)
 		dial_cancel(take_ptr(c->dialing));
 	fd_close(&c->dialed_fd);
+	h2_close_streams(c, reset);
 	px_end_close(&c->client, reset);
 	px_end_close(&c->up, reset);
+	h2_leg_free(take_ptr(c->h2), reset);
+	h2_leg_free(take_ptr(c->h2_up), reset);
+	px_task_drop(px, &c->task); /* closing may have queued it */
 	px->slot[c->id % PX_SLOTS] = NULL;
 	px->n_conns--;
+	if (c->parent != NULL)
+		px->n_streams--;
 	if (c->counted) {
 		px->n_counted--;
 		px_accept_pause(px, false);

@@ -180,6 +180,10 @@ px_answer(struct px_conn *c)
 		px_go(c, PX_L7);
 		return px_forward_send(c);
 	}
+	if (c->parent != NULL) { /* a kept one was found for a stream */
+		px_go(c, PX_L7);
+		return px_end_is_tls(&c->up) == c->tls ? PX_MORE : px_redial(c);
+	}
 	px_event(c,
 	    policy_protocol_is_inspected(c->conn.protocol) ? AUDIT_CONNECT_L7
 							   : AUDIT_CONNECT,

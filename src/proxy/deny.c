@@ -5,6 +5,7 @@
 
 #include "base/macros.h"
 #include "base/mem.h"
+#include "http/grpc.h"
 
 static const struct phrase {
 	unsigned status;
@@ -268,6 +269,33 @@ field_safe(struct view v)
 	return v.n > 0 && v.n <= 256;
 }
 
+static void
+put_policy(const struct deny *d, struct buf *out)
+{
+	if (d->layer == NULL)
+		return;
+	buf_puts(out, "X-OpenShell-Policy: ");
+	buf_put(out, field_safe(d->policy) ? d->policy : VIEW("-"));
+	buf_puts(out, "\r\n");
+}
+
+void
+deny_grpc(const struct deny *d, struct buf *out)
+{
+	buf_printf(out,
+	    "HTTP/1.1 200 OK\r\n"
+	    "Content-Type: application/grpc\r\n"
+	    "grpc-status: %u\r\n"
+	    "grpc-message: ",
+	    grpc_status(d->status));
+	grpc_message_put(out, d->detail);
+	buf_puts(out, "\r\n");
+	put_policy(d, out);
+	/* Without a length, so that one frame of HTTP/2 says it all. */
+	buf_puts(out, "Transfer-Encoding: chunked\r\n"
+		      "Connection: close\r\n\r\n0\r\n\r\n");
+}
+
 void
 deny_response(const struct deny *d, struct buf *out)
 {
@@ -280,11 +308,7 @@ deny_response(const struct deny *d, struct buf *out)
 	    "Content-Type: application/json\r\n"
 	    "Content-Length: %zu\r\n",
 	    body.n);
-	if (d->layer != NULL) {
-		buf_puts(out, "X-OpenShell-Policy: ");
-		buf_put(out, field_safe(d->policy) ? d->policy : VIEW("-"));
-		buf_puts(out, "\r\n");
-	}
+	put_policy(d, out);
 	buf_puts(out, "Connection: close\r\n\r\n");
 	if (!view_eq(d->method, VIEW("HEAD")))
 		buf_put(out, buf_view(&body));

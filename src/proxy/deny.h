@@ -40,6 +40,11 @@ enum { DENY_BODY_MAX = 32768, DENY_MAX = DENY_BODY_MAX + 1024 };
 const char *deny_reason_phrase(unsigned status);
 /* The JSON object and '\n'. */
 void deny_body(const struct deny *d, struct buf *out);
+/*
+ * As deny_response for a call of gRPC: status 200 and grpc-status, which its
+ * libraries show as PERMISSION_DENIED with the detail as its message.
+ */
+void deny_grpc(const struct deny *d, struct buf *out);
 /* Status line, fields and body; the body is left out after a HEAD request. */
 void deny_response(const struct deny *d, struct buf *out);
 

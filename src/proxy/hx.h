@@ -83,8 +83,11 @@ enum px_io_result hx_move_body(struct hx_body *b, struct px_end *from,
 enum px_io_result hx_take(struct hx_body *b, struct px_end *from,
     struct view *data, size_t *used, struct err *e);
 /* One chunk; the caller knows that HX_CHUNK_ROOM bytes more than it fit. */
-enum { HX_CHUNK_ROOM = 32 };
+enum { HX_CHUNK_ROOM = 32, HX_TRAILERS_MAX = 8192 + 2 };
 void hx_put_chunk(struct px_end *to, struct view data);
+/* The last chunk, with the trailers of `b` where `to` takes them; there is room
+ * for them and HX_CHUNK_ROOM bytes. */
+void hx_put_last(struct hx_body *b, struct px_end *to);
 
 /* ---- hx_hold.c; rows in hold.def --------------------------------------- */
 

@@ -22,6 +22,9 @@ hx_body_start(struct hx_body *b, const struct h1_head *h)
 	b->left = h->content_length;
 	b->done = !hx_has_body(h);
 	h1_chunk_init(&b->chunk);
+	buf_fini(&b->trailers);
+	b->trailers = BUF_INIT(HX_TRAILERS_MAX);
+	b->chunk.keep = &b->trailers;
 }
 
 void
@@ -36,6 +39,26 @@ hx_put_chunk(struct px_end *to, struct view data)
 	px_put(to, H1_CHUNK_END);
 }
 
+/*
+ * Trailers go on between the streams of HTTP/2, which gRPC needs; a peer of
+ * HTTP/1.1 need not expect them, and is spared them (RFC 9110 section 6.5.1).
+ */
+void
+hx_put_last(struct hx_body *b, struct px_end *to)
+{
+	AUTO_BUF struct buf out = BUF_INIT(HX_TRAILERS_MAX + 16);
+	struct h1_head h;
+	struct err e;
+
+	if (b->trailers.n <= 2 || to->port == NULL ||
+	    h1_parse_trailers(buf_view(&b->trailers), &h, &e) < 0) {
+		px_put(to, H1_CHUNK_LAST);
+		return;
+	}
+	h1_write_chunk_last(&h, &out);
+	px_put(to, buf_view(&out));
+}
+
 /* One piece of a chunked body. */
 static enum px_io_result
 move_chunked(struct hx_body *b, struct px_end *from, struct px_end *to,
@@ -45,9 +68,9 @@ move_chunked(struct hx_body *b, struct px_end *from, struct px_end *to,
 	size_t room = px_out_room(to);
 	ssize_t used;
 
-	if (room < DIRECT_MIN)
+	if (room < DIRECT_MIN + b->trailers.n)
 		return PX_IO_AGAIN;
-	in.n = MIN(in.n, room - HX_CHUNK_ROOM);
+	in.n = MIN(in.n, room - HX_CHUNK_ROOM - b->trailers.n);
 	used = h1_chunk_feed(&b->chunk, in, &data, e);
 	if (used < 0)
 		return PX_IO_FAIL;
@@ -58,7 +81,7 @@ move_chunked(struct hx_body *b, struct px_end *from, struct px_end *to,
 	px_eat(from, (size_t)used);
 	b->done = b->chunk.done;
 	if (b->done && rechunk)
-		px_put(to, H1_CHUNK_LAST);
+		hx_put_last(b, to);
 	return PX_IO_OK;
 }
 

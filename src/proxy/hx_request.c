@@ -2,6 +2,7 @@
  * hx_request: a request between its parsed head and the bytes that go out:
  * what it is about, whether it may, and how it is written.
  */
+#include "http/grpc.h"
 #include "proxy/hx.h"
 #include "proxy/ops.h"
 
@@ -61,13 +62,21 @@ deny(struct px_conn *c, const char *shown_policy,
 		.host = view_of(c->dst.host),
 		.port = c->dst.port,
 		.binary = px_binary(c) };
+	struct policy_request r = hx_under_way(c);
+	struct policy_op op;
 	const struct px_owner *o =
 	    c->denied_owner != NULL ? c->denied_owner : &c->owners[0];
 
-	/* No rule helps a request that says two things. */
-	if (c->hx.override == NULL)
+	if (c->conn.protocol == POLICY_PROTO_GRPC &&
+	    px_grpc_op(c, d.path, &op) == NULL) {
+		d.protocol = "grpc";
+		policy_suggest_op(
+		    c->snap, &o->who, d.host, d.port, &r, &op, &hint);
+	} else if (c->hx.override == NULL) {
+		/* No rule helps a request that says two things. */
 		policy_suggest(
 		    c->snap, &o->who, d.host, d.port, d.method, d.path, &hint);
+	}
 	d.suggestion = buf_view(&hint);
 	px_event_request(c, forward ? AUDIT_FORWARD_L7 : AUDIT_L7_REQUEST,
 	    AUDIT_DENY, forward ? "forward-l7-deny" : "l7", d.method, d.path,
@@ -129,7 +138,10 @@ permitted(struct px_conn *c, const struct policy_request *r,
 {
 	if (!px_judge_request(c, c->snap, r, v, why))
 		return false;
-	if (v->operations && ops_reader(v->protocol) == NULL) {
+	if (v->operations && v->protocol == POLICY_PROTO_GRPC) {
+		if (!px_judge_grpc(c, c->snap, r, v, why))
+			return false;
+	} else if (v->operations && ops_reader(v->protocol) == NULL) {
 		/* None of the inspectors is there that could read them. */
 		v->enforcement = POLICY_ENFORCE;
 		(void)snprintf(why->text, sizeof(why->text),
@@ -137,6 +149,7 @@ permitted(struct px_conn *c, const struct policy_request *r,
 		    policy_protocol_word(v->protocol));
 		return false;
 	}
+		return false;
 	if (c->hx.override == NULL)
 		return true;
 	(void)snprintf(why->text, sizeof(why->text),
@@ -434,6 +447,7 @@ hx_begin(struct px_conn *c, const struct h1_head *h)
 	    h->method.p);
 	x->active = true;
 	x->override = hx_override(h);
+	x->grpc = grpc_is(h);
 	x->head_begun = false;
 	x->client_keeps =
 	    h->keep_alive && h->minor == 1 && c->mode == PX_MODE_CONNECT;

@@ -110,10 +110,11 @@ hx_tap_move(struct px_conn *c, bool *progress, struct err *e)
 		size_t used = 0;
 
 		if (t->last) {
-			if (px_out_room(&c->client) < HX_CHUNK_ROOM)
+			if (px_out_room(&c->client) <
+			    HX_CHUNK_ROOM + b->trailers.n)
 				break;
 			if (c->hx.rechunk)
-				px_put(&c->client, H1_CHUNK_LAST);
+				hx_put_last(b, &c->client);
 			return PX_IO_OK;
 		}
 		/* A server that makes the taps say much is not read faster

@@ -150,6 +150,16 @@ px_end_open(struct px_end *end, uv_loop_t *loop, int fd, struct err *e)
 }
 
 void
+px_end_open_port(
+    struct px_end *end, const struct px_port_ops *ops, void *port, bool secure)
+{
+	end->port = ops;
+	end->port_arg = port;
+	end->secure = secure;
+	end->ready = true;
+}
+
+void
 px_end_arm(struct px_end *end)
 {
 	int mask = 0;
@@ -188,6 +198,13 @@ px_end_close(struct px_end *end, bool reset)
 {
 	struct linger now = { 1, 0 };
 
+	if (end->port != NULL) {
+		end->port->close(end->port_arg, reset);
+		block_give(end->io, &end->in);
+		block_give(end->io, &end->out);
+		end_reset(end);
+		return;
+	}
 	if (end->poll == NULL)
 		return;
 	uv_close((uv_handle_t *)end->poll, on_closed);
@@ -225,6 +242,21 @@ px_in_full(const struct px_end *end)
 	return end->in.n - end->in.at == PX_BLOCK;
 }
 
+static ssize_t
+read_some(struct px_end *end, char *p, size_t n, struct err *e)
+{
+	return end->port != NULL ? end->port->read(end->port_arg, p, n, e)
+				 : stream_read(end->s, p, n, e);
+}
+
+/* After bytes came: another read may give more without an event. */
+static bool
+may_have_more(const struct px_end *end, size_t got, size_t room)
+{
+	return end->port != NULL || got == room || got >= BULK ||
+	       stream_pending(end->s);
+}
+
 enum px_io_result
 px_fill(struct px_end *end, struct err *e)
 {
@@ -241,16 +273,17 @@ px_fill(struct px_end *end, struct err *e)
 	if (b->n > PX_BLOCK - BULK * 2)
 		block_compact(b);
 	room = PX_BLOCK - b->n;
-	got = stream_read(end->s, b->p + b->n, room, e);
+	got = read_some(end, b->p + b->n, room, e);
 	if (got > 0) {
 		b->n += (uint32_t)got;
-		end->ready = (size_t)got == room || got >= BULK ||
-			     stream_pending(end->s);
+		end->ready = may_have_more(end, (size_t)got, room);
 		return PX_IO_OK;
 	}
 	if (b->n == b->at)
 		block_give(end->io, b);
 	if (got < 0 && e->code == ERR_AGAIN) {
+		if (end->port != NULL) /* asking again costs next to nothing */
+			return PX_IO_AGAIN;
 		end->ready = false;
 		end->tls_write = (stream_wants(end->s) & STREAM_WRITE) != 0;
 		return PX_IO_AGAIN;
@@ -284,7 +317,8 @@ px_put(struct px_end *end, struct view v)
 static enum px_io_result
 write_some(struct px_end *end, struct view v, size_t *n, struct err *e)
 {
-	ssize_t done = stream_write(end->s, v, e);
+	ssize_t done = end->port != NULL ? end->port->write(end->port_arg, v, e)
+					 : stream_write(end->s, v, e);
 
 	*n = 0;
 	if (done >= 0) {
@@ -334,16 +368,21 @@ px_end_fin(struct px_end *end)
 {
 	struct err e;
 
-	if (end->fin || end->poll == NULL)
+	if (end->fin || !px_end_is_open(end))
 		return;
 	end->fin = true;
+	if (end->port != NULL) {
+		end->port->fin(end->port_arg);
+		return;
+	}
 	/* Best effort: the peer learns the end from FIN in any case. */
 	if (stream_shutdown(end->s, &e) < 0)
 		(void)shutdown(end->fd, SHUT_WR);
 }
 
 int
-px_tls_accept(struct px_end *end, const char *host, struct err *e)
+px_tls_accept(
+    struct px_end *end, const char *host, unsigned alpn, struct err *e)
 {
 	struct view first = px_in(end);
 
@@ -351,17 +390,18 @@ px_tls_accept(struct px_end *end, const char *host, struct err *e)
 		return -1;
 	px_eat(end, first.n);
 	end->ready = true;
-	return stream_accept(end->s, end->io->server, view_of(host), e);
+	return stream_accept(end->s, end->io->server, view_of(host), alpn, e);
 }
 
 int
-px_tls_connect(
-    struct px_end *end, const char *host, uint16_t port, struct err *e)
+px_tls_connect(struct px_end *end, const char *host, uint16_t port,
+    unsigned alpn, struct err *e)
 {
 	if (px_io_tls(end->io, e) < 0)
 		return -1;
 	end->ready = true;
-	return stream_connect(end->s, end->io->client, view_of(host), port, e);
+	return stream_connect(
+	    end->s, end->io->client, view_of(host), port, alpn, e);
 }
 
 enum px_io_result

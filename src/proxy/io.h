@@ -1,6 +1,7 @@
 /*
- * io: one side of a connection: a non-blocking socket, plain or TLS, with a
- * bounded buffer each way, and the wish to be woken.
+ * io: one side of a connection: a non-blocking socket, plain or TLS, or a port
+ * of something inside this process, with a bounded buffer each way, and the
+ * wish to be woken.
  *
  * Buffers come from a pool and go back to it as soon as they are empty.
  */
@@ -39,11 +40,30 @@ void px_io_free(struct px_io *io);
  * milliseconds, so it is asked for while waiting for the resolver. */
 int px_io_tls(struct px_io *io, struct err *e) MUST_USE;
 
+/*
+ * What stands behind an end that has no socket: a stream of HTTP/2, say.  Calls
+ * come from the end's owner alone, and whoever implements them sees to it that
+ * the owner runs again when one that said ERR_AGAIN may do better.
+ */
+struct px_port_ops {
+	/* Bytes read, 0 at their end, -1 with ERR_AGAIN or why it broke. */
+	ssize_t (*read)(void *port, char *p, size_t n, struct err *e);
+	/* Bytes taken, at least one, or -1 as above. */
+	ssize_t (*write)(void *port, struct view v, struct err *e);
+	/* Nothing more will be written. */
+	void (*fin)(void *port);
+	/* The end lets go of it; `reset`: what was written is not whole. */
+	void (*close)(void *port, bool reset);
+};
+
 struct px_end {
 	void *owner;
 	struct px_io *io;
 	int fd; /* the stream's; -1: not there */
 	struct stream *s;
+	const struct px_port_ops *port; /* instead of fd, s and poll */
+	void *port_arg;
+	bool secure; /* the port stands for one that speaks TLS */
 	uv_poll_t *poll; /* NULL: not open; moves with the socket */
 	void (*wake)(struct px_end *end); /* something happened */
 	int mask; /* what libuv was asked for */
@@ -64,10 +84,19 @@ enum px_io_result { PX_IO_OK, PX_IO_AGAIN, PX_IO_EOF, PX_IO_FAIL };
 /* Takes the socket over, for an end that is not open; closes it on failure. */
 int px_end_open(
     struct px_end *end, uv_loop_t *loop, int fd, struct err *e) MUST_USE;
+/* The same with a port. */
+void px_end_open_port(
+    struct px_end *end, const struct px_port_ops *ops, void *port, bool secure);
 static inline bool
 px_end_is_open(const struct px_end *end)
 {
-	return end->poll != NULL;
+	return end->poll != NULL || end->port != NULL;
+}
+static inline bool
+px_end_is_tls(const struct px_end *end)
+{
+	return end->port != NULL ? end->secure
+				 : end->s != NULL && stream_is_tls(end->s);
 }
 /*
  * Tells libuv what this end waits for.  What it no longer waits for stays
@@ -111,11 +140,12 @@ void px_end_fin(struct px_end *end);
 /*
  * TLS.  The client side takes a leaf for `host`; what is in `in` is read
  * first.  The upstream side sends `host` as server name and checks the chain
- * for it.
+ * for it.  `alpn`: STREAM_ALPN_*, to choose from or to offer.
  */
-int px_tls_accept(struct px_end *end, const char *host, struct err *e) MUST_USE;
-int px_tls_connect(struct px_end *end, const char *host, uint16_t port,
+int px_tls_accept(struct px_end *end, const char *host, unsigned alpn,
     struct err *e) MUST_USE;
+int px_tls_connect(struct px_end *end, const char *host, uint16_t port,
+    unsigned alpn, struct err *e) MUST_USE;
 /* OK when the handshake is done; FAIL with the reason in words. */
 enum px_io_result px_tls_handshake(struct px_end *end, struct err *e);
 /* A fatal alert, in the clear, before any ServerHello (RFC 8446 section 6). */

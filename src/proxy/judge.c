@@ -3,6 +3,7 @@
  * that holds its socket.  All must be allowed; the treatment is the strictest
  * that any of them gets.
  */
+#include "http/grpc.h"
 #include "proxy/px.h"
 
 #include "base/macros.h"
@@ -135,6 +136,46 @@ px_judge_op(struct px_conn *c, struct snapshot *s,
 		}
 	}
 	return c->n_owners > 0 && out->allow;
+}
+
+const char *
+px_grpc_op(const struct px_conn *c, struct view path, struct policy_op *out)
+{
+	*out = (struct policy_op) { .kind = POLICY_OP_GRPC };
+	if (!c->hx.grpc)
+		return "Content-Type is not application/grpc";
+	return grpc_path(path, &out->service, &out->method)
+		   ? NULL
+		   : "the path is not /Service/Method";
+}
+
+bool
+px_judge_grpc(struct px_conn *c, struct snapshot *s,
+    const struct policy_request *r, struct policy_verdict *out,
+    struct policy_reason *why)
+{
+	struct policy_op op;
+	const char *wrong;
+
+	if (out->protocol != POLICY_PROTO_GRPC) {
+		/* None of the inspectors is there that could read them. */
+		out->enforcement = POLICY_ENFORCE;
+		(void)snprintf(why->text, sizeof(why->text),
+		    "operations of protocol %s cannot be judged",
+		    policy_protocol_word(out->protocol));
+		return false;
+	}
+	wrong = px_grpc_op(c, r->path, &op);
+	if (wrong != NULL) {
+		(void)snprintf(why->text, sizeof(why->text),
+		    "not a call of gRPC, which alone is allowed here: %s",
+		    wrong);
+		return false;
+	}
+	if (!px_judge_op(c, s, r, &op, out, why))
+		return false;
+	out->operations = false; /* this was it */
+	return true;
 }
 
 bool

@@ -262,6 +262,9 @@ still_allowed(struct px_conn *c)
 		return true;
 	if (!px_judge_request(c, c->snap, &r, &v, &why))
 		return v.enforcement == POLICY_AUDIT;
+	if (v.operations && v.protocol == POLICY_PROTO_GRPC)
+		return px_judge_grpc(c, c->snap, &r, &v, &why) ||
+		       v.enforcement == POLICY_AUDIT;
 	/* What was judged as a whole may hold operations now. */
 	if (v.operations != c->hx.operations)
 		return false;

@@ -325,6 +325,7 @@ on_ctl(uv_poll_t *p, int status, int events)
 static void
 on_prepare(uv_prepare_t *h)
 {
+	px_tasks_run(h->data);
 	flush(h->data);
 }
 
@@ -495,6 +496,7 @@ net_main(int sock)
 	keep_only(sock);
 	px->ctl = sock;
 	px->received = NEW(union net_msg);
+	px->tasks_end = &px->tasks;
 	px->scratch = BUF_INIT(H1_RESPONSE_HEAD_MAX + 8192);
 	if (uv_loop_init(&px->loop) < 0)
 		return 1;

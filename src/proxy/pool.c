@@ -175,8 +175,9 @@ px_pool_give(struct px_conn *c)
 	struct err e;
 
 	up->budget = 1;
-	if (px->ending || up->eof || up->fin || up->failed || px_in(up).n > 0 ||
-	    px_out_pending(up) > 0 || px_fill(up, &e) != PX_IO_AGAIN) {
+	if (up->port != NULL || px->ending || up->eof || up->fin ||
+	    up->failed || px_in(up).n > 0 || px_out_pending(up) > 0 ||
+	    px_fill(up, &e) != PX_IO_AGAIN) {
 		px_end_close(up, false);
 		return;
 	}

@@ -31,7 +31,10 @@
 enum {
 	/* Of one sandbox; fewer when the process may open fewer files. */
 	PX_CONNS_MAX = 10240,
-	PX_SLOTS = PX_CONNS_MAX + 256, /* and the refused ones */
+	PX_SOCKETS_MAX = PX_CONNS_MAX + 256, /* and the refused ones */
+	PX_STREAMS_MAX =
+	    2048, /* of HTTP/2 clients, in all; beyond it refused */
+	PX_SLOTS = PX_SOCKETS_MAX + PX_STREAMS_MAX,
 	PX_OWNERS_MAX = 8, /* programs sharing one socket */
 	PX_ADDRS_MAX = 16, /* of one name */
 	PX_INTERIM_MAX = 8 /* 1xx before a final response */
@@ -65,6 +68,7 @@ enum px_step_id {
 	PX_TLS_UPSTREAM,
 	PX_TLS_CLIENT,
 	PX_SNIFF_INNER,
+	PX_H2,
 	PX_L7,
 	PX_RAW,
 	PX_WS,
@@ -96,6 +100,7 @@ struct hx_body {
 	enum h1_framing framing;
 	uint64_t left;
 	struct h1_chunk chunk;
+	struct buf trailers; /* as they came, with their empty line */
 	bool done;
 };
 /* A request body that is seen whole before it goes (hx_hold.c). */
@@ -151,6 +156,7 @@ struct hx {
 	bool injected; /* a credential was filled in */
 	char used[160]; /* their names, for the record */
 	char body_hash[65]; /* hex SHA-256 of a held body, when it is signed */
+	bool grpc; /* who asks reads a status of gRPC */
 	const char *override; /* a field that names another method or path */
 	bool operations; /* it carries some, which are judged one by one */
 	struct buf ops_body; /* the body they are in, while the answer lasts */
@@ -160,14 +166,32 @@ struct px;
 struct creds;
 struct reflect;
 
+/* Something to be run before the loop sleeps; part of its owner. */
+struct px_task {
+	struct px_task *next, **at; /* at: what points here; NULL: not queued */
+	void (*run)(void *owner);
+	void *owner;
+};
+void px_task_queue(struct px *px, struct px_task *t);
+void px_task_drop(struct px *px, struct px_task *t);
+/* Runs them all, and those that they queue. */
+void px_tasks_run(struct px *px);
+
+/*
+ * A connection of the client's, or one stream of an HTTP/2 connection: then
+ * `parent` is that connection, and client is a port of it.
+ */
 struct px_conn {
 	struct px *px;
-	uint32_t id; /* on the wire to ctl: serial * PX_SLOTS + slot */
+	struct px_task task;
+	struct px_conn *parent;
+	unsigned n_children; /* streams that are not freed yet */
+	uint32_t id; /* on the wire to ctl: a count * PX_SLOTS + slot */
 	uint32_t serial; /* number of the connection in this sandbox */
 	enum px_step_id step;
 	enum px_mode mode;
 	bool running; /* inside px_run: do not enter it again */
-	bool closing;
+	bool closing, closed;
 	bool judged; /* conn and policy below hold */
 	bool counted; /* against PX_CONNS_MAX */
 	bool waits_events; /* stopped until ctl takes records */
@@ -218,6 +242,11 @@ struct px_conn {
 	/* Inside the tunnel. */
 	const struct l7_proto *l7;
 	bool tls; /* terminated: both sides speak TLS */
+	unsigned client_alpn; /* STREAM_ALPN_*: what the client would speak */
+	unsigned up_alpn; /* what is offered upstream */
+	bool prior; /* HTTP/2 without TLS, by prior knowledge */
+	struct h2_leg *h2; /* the client speaks HTTP/2 */
+	struct h2_leg *h2_up; /* the upstream does; it has the socket */
 	bool spoke; /* the client sent something after the 200 */
 	bool raw_after; /* silence: raw, whatever comes */
 	uint64_t quiet_at; /* when silence is decided, loop ms */
@@ -271,11 +300,12 @@ struct px {
 	uint16_t proxy_port;
 
 	struct px_conn *slot[PX_SLOTS];
-	unsigned n_conns, n_counted, conns_max; /* beyond it 503 */
+	struct px_task *tasks, **tasks_end;
+	unsigned n_conns, n_counted, n_streams, conns_max; /* beyond it 503 */
 	size_t held; /* bytes of all bodies that are held */
 	uint16_t free_slot; /* where to look first */
 	struct toolbook *tools; /* of MCP servers; NULL: none seen yet */
-	uint32_t serial;
+	uint32_t serial, n_ids;
 	bool who_unsent; /* some connection's question waits for room */
 	bool events_waited;
 	bool accept_paused, ending;
@@ -290,6 +320,11 @@ struct px {
 /* conn.c */
 const char *px_step_name(enum px_step_id step);
 struct px_conn *px_conn_new(struct px *px, int fd, bool direct);
+/*
+ * A stream of `parent`: identified and judged as that is.  Both ends and the
+ * first step are the caller's to set.  NULL when there are too many.
+ */
+struct px_conn *px_conn_stream(struct px_conn *parent);
 void px_go(struct px_conn *c, enum px_step_id step);
 void px_run(struct px_conn *c);
 void px_deadline(struct px_conn *c, uint64_t ms_from_now);
@@ -323,6 +358,16 @@ bool px_judge_op(struct px_conn *c, struct snapshot *s,
     const struct policy_request *r, const struct policy_op *op,
     struct policy_verdict *out, struct policy_reason *why);
 /* As policy_treat_request, for all of them. */
+/* The call that a request of gRPC is; NULL, or why it is none. */
+const char *px_grpc_op(
+    const struct px_conn *c, struct view path, struct policy_op *out);
+/*
+ * The same, asked about: a head alone tells it.  `out` is the verdict over the
+ * request, and then over the call.
+ */
+bool px_judge_grpc(struct px_conn *c, struct snapshot *s,
+    const struct policy_request *r, struct policy_verdict *out,
+    struct policy_reason *why);
 bool px_treat_request(struct px_conn *c, struct snapshot *s, struct view path,
     struct policy_treatment *out);
 void px_pin(struct px_conn *c);

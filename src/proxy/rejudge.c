@@ -14,7 +14,7 @@
 static bool
 has_up(const struct px_conn *c)
 {
-	return px_end_is_open(&c->up);
+	return px_end_is_open(&c->up) || c->h2_up != NULL;
 }
 
 static void

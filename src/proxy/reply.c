@@ -223,10 +223,13 @@ px_reply(struct px_conn *c, const struct deny *d)
 		told.nearest = view_of(c->px->nearest.where);
 		told.miss = view_of(c->px->nearest.miss);
 	}
-	deny_response(&told, &text);
+	if (c->hx.grpc)
+		deny_grpc(&told, &text);
+	else
+		deny_response(&told, &text);
 	if (text.full || text.n > px_out_room(&c->client))
 		return PX_CLOSE;
-	if (c->tls && !stream_is_tls(c->client.s))
+	if (c->tls && !px_end_is_tls(&c->client))
 		px_tls_alert(&c->client, ALERT_INTERNAL_ERROR);
 	else
 		px_put(&c->client, buf_view(&text));

@@ -6,7 +6,7 @@
  * as a good one.  On an inspected endpoint nothing that was not understood
  * goes on; without rules, what is no HTTP is relayed as bytes.
  */
-#include "proxy/px.h"
+#include "proxy/h2.h"
 
 #include "tls/sniff.h"
 
@@ -56,7 +56,7 @@ not_http(struct px_conn *c)
 	    "non-HTTP traffic on an L7-inspected endpoint");
 }
 
-/* The only one of them that reads HTTP/1.1. */
+/* Without TLS nobody agreed on it. */
 static enum px_next
 http2(struct px_conn *c)
 {
@@ -64,7 +64,7 @@ http2(struct px_conn *c)
 
 	(void)err_set(&e, ERR_PROTO,
 	    "HTTP/2 with prior knowledge on an L7-inspected endpoint; use "
-	    "HTTP/1.1");
+	    "HTTP/1.1, or declare h2c at the endpoint");
 	return px_fail(
 	    c, 400, AUDIT_CONNECT_L7, "l7", "bad_request", e.text, &e);
 }
@@ -113,6 +113,20 @@ first_bytes(struct px_conn *c, bool *late)
 	return px_in(&c->client).n > 0 || *late ? PX_MORE : PX_WAIT;
 }
 
+/* What a client would speak inside; nothing said is HTTP/1.1, or no HTTP. */
+static unsigned
+alpn_of(const struct client_hello *hello)
+{
+	unsigned bits = 0;
+
+	if (client_hello_offers(hello, VIEW("h2")))
+		bits |= STREAM_ALPN_H2;
+	if (bits == 0 || client_hello_offers(hello, VIEW("http/1.1")) ||
+	    client_hello_offers(hello, VIEW("http/1.0")))
+		bits |= STREAM_ALPN_H1;
+	return bits;
+}
+
 /* SNI that names another host: Attack: domain fronting. */
 static enum px_next
 read_hello(struct px_conn *c, bool late)
@@ -138,7 +152,10 @@ read_hello(struct px_conn *c, bool late)
 		return refuse_tls(c, ALERT_UNRECOGNIZED_NAME, why);
 	}
 	c->tls = true;
-	if (c->reused && !stream_is_tls(c->up.s))
+	c->client_alpn = c->up_alpn = alpn_of(&hello);
+	/* What is kept speaks HTTP/1.1. */
+	if (c->reused &&
+	    (!stream_is_tls(c->up.s) || !(c->client_alpn & STREAM_ALPN_H1)))
 		return px_redial(c);
 	px_go(c, PX_TLS_UPSTREAM);
 	return PX_MORE;
@@ -166,9 +183,39 @@ px_sniff(struct px_conn *c)
 	}
 	if (kind == SNIFF_MORE && !late)
 		return PX_WAIT;
+	if (kind == SNIFF_H2 && c->conn.h2c) {
+		c->prior = true;
+		return c->reused ? px_redial(c) : px_h2_start(c);
+	}
 	if (!inspected(c))
 		return start_raw(c);
 	return kind == SNIFF_H2 ? http2(c) : not_http(c);
+}
+
+/* Legs that speak the same, when they can. */
+static unsigned
+alpn_for_client(const struct px_conn *c)
+{
+	unsigned both = c->client_alpn & (stream_alpn(c->up.s) == STREAM_ALPN_H2
+						 ? STREAM_ALPN_H2
+						 : STREAM_ALPN_H1);
+
+	return both != 0 ? both : c->client_alpn;
+}
+
+/* The upstream's TLS stands: the client's turn, unless it waits inside. */
+static enum px_next
+upstream_is_up(struct px_conn *c)
+{
+	struct err e;
+
+	c->up.reading = false;
+	if (px_end_is_tls(&c->client))
+		return start_l7(c);
+	if (px_tls_accept(&c->client, c->dst.host, alpn_for_client(c), &e) < 0)
+		return refuse_tls(c, ALERT_INTERNAL, e.text);
+	px_go(c, PX_TLS_CLIENT);
+	return PX_MORE;
 }
 
 enum px_next
@@ -178,28 +225,28 @@ px_tls_upstream(struct px_conn *c)
 	enum px_io_result r;
 
 	c->client.reading = false;
-	if (!stream_is_tls(c->up.s) &&
-	    px_tls_connect(&c->up, c->dst.host, c->dst.port, &e) < 0)
+	if (!stream_is_tls(c->up.s) && px_tls_connect(&c->up, c->dst.host,
+					   c->dst.port, c->up_alpn, &e) < 0)
 		return px_fail(c, 502, AUDIT_UPSTREAM_FAILED, "tls",
 		    "upstream_failed", e.text, &e);
 	r = px_tls_handshake(&c->up, &e);
 	if (r == PX_IO_AGAIN)
 		return PX_WAIT;
+	if (r == PX_IO_FAIL && stream_alpn_refused(c->up.s) &&
+	    c->up_alpn == c->client_alpn && c->up_alpn != STREAM_ALPN_ANY) {
+		/* The legs cannot speak the same: once more with the other. */
+		c->up_alpn = STREAM_ALPN_ANY ^ c->client_alpn;
+		return px_redial(c);
+	}
 	if (r == PX_IO_FAIL) {
 		(void)err_wrap(
 		    &e, "upstream TLS of %s:%u", c->dst.host, c->dst.port);
-		if (stream_is_tls(c->client.s)) /* dialled again for it */
+		if (px_end_is_tls(&c->client)) /* dialled again for it */
 			return px_fail(c, 502, AUDIT_UPSTREAM_FAILED, "tls",
 			    "upstream_failed", e.text, &e);
 		return refuse_tls(c, ALERT_BAD_CERTIFICATE, e.text);
 	}
-	c->up.reading = false;
-	if (stream_is_tls(c->client.s))
-		return start_l7(c);
-	if (px_tls_accept(&c->client, c->dst.host, &e) < 0)
-		return refuse_tls(c, ALERT_INTERNAL, e.text);
-	px_go(c, PX_TLS_CLIENT);
-	return PX_MORE;
+	return upstream_is_up(c);
 }
 
 enum px_next
@@ -221,6 +268,13 @@ px_tls_client(struct px_conn *c)
 		return PX_CLOSE;
 	}
 	c->spoke = false;
+	if (stream_alpn(c->client.s) == STREAM_ALPN_H2)
+		return px_h2_start(c);
+	if (stream_alpn(c->up.s) == STREAM_ALPN_H2) {
+		if (h2_upstream_start(c, &e) < 0)
+			return PX_CLOSE;
+		(void)h2_upstream_open(c->h2_up, &c->up);
+	}
 	if (inspected(c))
 		return start_l7(c);
 	px_go(c, PX_SNIFF_INNER);

@@ -5,7 +5,7 @@
  * Attack: DNS rebinding.  The name is resolved once; what dest.c saw is what
  * is dialled.
  */
-#include "proxy/px.h"
+#include "proxy/h2.h"
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -177,7 +177,9 @@ px_dial(struct px_conn *c)
 		&c->up, &c->px->loop, take_fd(c->dialed_fd), &c->async_err) < 0)
 		return failed(c, 502, "dial", "cannot use the connection");
 	px_go(c, PX_ANSWER);
-	if (c->fresh_only)
+	if (c->prior && c->parent == NULL)
+		return px_h2_start(c);
+	if (c->fresh_only || c->parent != NULL)
 		px_go(c, c->tls ? PX_TLS_UPSTREAM : PX_L7);
 	return PX_MORE;
 }
@@ -188,6 +190,7 @@ px_redial(struct px_conn *c)
 	px_end_close(&c->up, false);
 	c->reused = false;
 	c->fresh_only = true;
+	c->have_dialed = false;
 	c->hx.scanned_up = 0;
 	px_go(c, PX_RESOLVE);
 	return PX_MORE;

@@ -20,7 +20,16 @@
 
 enum { SESSIONS_MAX = 128, SESSIONS_PER_HOST = 4, READ_BUFFER = 34816 };
 
-static const unsigned char http11[] = "\x08http/1.1";
+/* What may be offered: h2 first, as it stands first in what names both. */
+static const struct {
+	unsigned bits;
+	unsigned n;
+	const char *list;
+} offers[] = {
+	{ STREAM_ALPN_H1, 9, "\x08http/1.1" },
+	{ STREAM_ALPN_H2, 3, "\x02h2" },
+	{ STREAM_ALPN_H1 | STREAM_ALPN_H2, 12, "\x02h2\x08http/1.1" },
+};
 
 struct tls_server {
 	SSL_CTX *ctx;
@@ -74,34 +83,43 @@ context(const SSL_METHOD *method)
 }
 
 /*
- * HTTP/1.1, or 1.0.  A client that would speak HTTP/2 and nothing older is told
- * so (RFC 7301 section 3.2).  What offers neither goes on as if it had offered
- * nothing: its protocol may be one that a tunnel without rules carries.
+ * HTTP/2, or HTTP/1.1, or 1.0, of those that this connection may speak.  A
+ * client that offers HTTP and nothing of that is told so (RFC 7301
+ * section 3.2). What offers no HTTP goes on as if it had offered nothing: its
+ * protocol may be one that a tunnel without rules carries.
  */
 static int
-on_alpn(SSL *ssl UNUSED, const unsigned char **out, unsigned char *out_n,
+on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
     const unsigned char *in, unsigned n, void *arg UNUSED)
 {
-	static const struct view known[] = { VIEW("http/1.1"),
-		VIEW("http/1.0") };
+	static const struct {
+		struct view name;
+		unsigned bit;
+	} known[] = { { VIEW("h2"), STREAM_ALPN_H2 },
+		{ VIEW("http/1.1"), STREAM_ALPN_H1 },
+		{ VIEW("http/1.0"), STREAM_ALPN_H1 } };
+	const struct tls_peer *peer = SSL_get_app_data(ssl);
 	struct rd r = rd_of((struct view) { (const char *)in, n });
 	size_t best = ARRAY_LEN(known);
-	bool h2 = false;
+	bool http = false;
 
 	while (r.n > 0) {
 		struct view name = rd_view(&r, rd_u8(&r));
 
-		h2 |= view_eq(name, VIEW("h2"));
-		for (size_t i = 0; i < best; i++)
-			if (view_eq(name, known[i])) {
-				*out = (const unsigned char *)name.p;
-				*out_n = (unsigned char)name.n;
-				best = i;
-			}
+		for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+			if (!view_eq(name, known[i].name))
+				continue;
+			http = true;
+			if (i >= best || !(peer->alpn & known[i].bit))
+				continue;
+			*out = (const unsigned char *)name.p;
+			*out_n = (unsigned char)name.n;
+			best = i;
+		}
 	}
 	if (best < ARRAY_LEN(known))
 		return SSL_TLSEXT_ERR_OK;
-	return h2 ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
+	return http ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 }
 
 /* Attack: domain fronting, an allowed CONNECT host with another SNI (A41). */
@@ -266,11 +284,6 @@ tls_client_new(struct trust *trust, struct tls_client **out, struct err *e)
 	(void)SSL_CTX_set_session_cache_mode(
 	    ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(ctx, on_session);
-	/* 0 is success here, unlike everywhere else. */
-	if (SSL_CTX_set_alpn_protos(ctx, http11, sizeof(http11) - 1) != 0) {
-		SSL_CTX_free(ctx);
-		return tls_err(e, ERR_INTERNAL, "TLS client context");
-	}
 	t = NEW(struct tls_client);
 	t->ctx = ctx;
 	t->trust = trust;
@@ -305,6 +318,18 @@ set_verified_name(SSL *ssl, const char *host)
 	       SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
+static bool
+set_offer(SSL *ssl, unsigned alpn)
+{
+	for (size_t i = 0; i < ARRAY_LEN(offers); i++)
+		/* 0 is success here, unlike everywhere else. */
+		if (offers[i].bits == alpn)
+			return SSL_set_alpn_protos(ssl,
+				   (const unsigned char *)offers[i].list,
+				   offers[i].n) == 0;
+	return false;
+}
+
 SSL *
 tls_client_ssl(struct tls_client *t, struct tls_peer *peer, struct err *e)
 {
@@ -323,7 +348,8 @@ tls_client_ssl(struct tls_client *t, struct tls_peer *peer, struct err *e)
 	}
 	ssl = SSL_new(t->ctx);
 	if (ssl == NULL || SSL_set_app_data(ssl, peer) != 1 ||
-	    !set_verified_name(ssl, peer->host)) {
+	    !set_verified_name(ssl, peer->host) ||
+	    !set_offer(ssl, peer->alpn)) {
 		SSL_free(ssl);
 		(void)tls_err(e, ERR_INTERNAL, "TLS to the upstream");
 		return NULL;

@@ -12,6 +12,7 @@ struct tls_peer {
 	struct tls_client *client; /* NULL on our server side */
 	char host[STREAM_HOST_MAX + 1];
 	uint16_t port;
+	unsigned alpn; /* STREAM_ALPN_* to choose from, or to offer */
 	bool sni_differs; /* the client's SNI named another host */
 };
 

@@ -33,6 +33,8 @@ struct stream {
 	bool dry; /* the last read found too little to go on with */
 	bool ready; /* the handshake is done */
 	bool failed;
+	bool alpn_refused;
+	unsigned alpn;
 };
 
 /* ERR_AGAIN without formatting a sentence: this is the common case. */
@@ -206,14 +208,15 @@ stream_unread(struct stream *s, struct view bytes, struct err *e)
 }
 
 static int
-set_peer(struct stream *s, struct view host, uint16_t port, struct err *e)
+set_peer(struct stream *s, struct view host, uint16_t port, unsigned alpn,
+    struct err *e)
 {
 	if (s->ssl != NULL)
 		return err_set(e, ERR_INTERNAL, "stream has TLS already");
 	if (host.n == 0 || host.n > STREAM_HOST_MAX ||
 	    memchr(host.p, '\0', host.n) != NULL)
 		return err_set(e, ERR_INVALID, "no TLS for such a host name");
-	s->peer = (struct tls_peer) { .port = port };
+	s->peer = (struct tls_peer) { .port = port, .alpn = alpn };
 	for (size_t i = 0; i < host.n; i++) {
 		char c = host.p[i];
 
@@ -223,10 +226,10 @@ set_peer(struct stream *s, struct view host, uint16_t port, struct err *e)
 }
 
 int
-stream_accept(
-    struct stream *s, struct tls_server *t, struct view host, struct err *e)
+stream_accept(struct stream *s, struct tls_server *t, struct view host,
+    unsigned alpn, struct err *e)
 {
-	if (set_peer(s, host, 0, e) < 0)
+	if (set_peer(s, host, 0, alpn, e) < 0)
 		return -1;
 	s->ssl = tls_server_ssl(t, &s->peer, e);
 	return s->ssl != NULL ? attach_bio(s, e) : -1;
@@ -234,9 +237,9 @@ stream_accept(
 
 int
 stream_connect(struct stream *s, struct tls_client *t, struct view host,
-    uint16_t port, struct err *e)
+    uint16_t port, unsigned alpn, struct err *e)
 {
-	if (set_peer(s, host, port, e) < 0)
+	if (set_peer(s, host, port, alpn, e) < 0)
 		return -1;
 	s->ssl = tls_client_ssl(t, &s->peer, e);
 	return s->ssl != NULL ? attach_bio(s, e) : -1;
@@ -292,11 +295,32 @@ check_failed(const struct stream *s, struct err *e)
 	return 0;
 }
 
+/* What was agreed on must be something that was offered. */
+static int
+take_alpn(struct stream *s, struct err *e)
+{
+	const unsigned char *p;
+	struct view name;
+	unsigned n;
+
+	SSL_get0_alpn_selected(s->ssl, &p, &n);
+	name = (struct view) { (const char *)p, n };
+	if (n == 0)
+		return 0;
+	s->alpn = view_eq(name, VIEW("h2")) ? STREAM_ALPN_H2 : STREAM_ALPN_H1;
+	if (s->peer.client != NULL &&
+	    (!(s->peer.alpn & s->alpn) ||
+		(s->alpn == STREAM_ALPN_H1 &&
+		    !view_eq(name, VIEW("http/1.1"))))) {
+		s->failed = true;
+		return err_set(e, ERR_PROTO, "peer chose another protocol");
+	}
+	return 0;
+}
+
 int
 stream_handshake(struct stream *s, struct err *e)
 {
-	const unsigned char *alpn;
-	unsigned n;
 	int rc;
 
 	if (s->ssl == NULL || s->ready)
@@ -306,20 +330,27 @@ stream_handshake(struct stream *s, struct err *e)
 	ERR_clear_error();
 	rc = SSL_do_handshake(s->ssl);
 	if (rc <= 0) {
+		s->alpn_refused = ERR_GET_REASON(ERR_peek_error()) ==
+				  SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL;
 		rc = ssl_outcome(s, rc, e);
 		return rc == 0 ? err_set(e, ERR_PROTO,
 				     "TLS ended during the handshake")
 			       : -1;
 	}
 	s->ready = true;
-	SSL_get0_alpn_selected(s->ssl, &alpn, &n);
-	if (s->peer.client != NULL && n != 0 &&
-	    !view_eq(
-		(struct view) { (const char *)alpn, n }, VIEW("http/1.1"))) {
-		s->failed = true;
-		return err_set(e, ERR_PROTO, "peer chose another protocol");
-	}
-	return 0;
+	return take_alpn(s, e);
+}
+
+unsigned
+stream_alpn(const struct stream *s)
+{
+	return s->alpn;
+}
+
+bool
+stream_alpn_refused(const struct stream *s)
+{
+	return s->alpn_refused;
 }
 
 bool

@@ -6,9 +6,9 @@
  * round.  Buffers inside are given back while nothing is under way, so that an
  * idle connection costs little.
  *
- * TLS 1.2 and 1.3, no renegotiation, ALPN http/1.1 (from clients 1.0 too), no
- * compression.  OpenSSL
- * configuration files and engines are never read.
+ * TLS 1.2 and 1.3, no renegotiation, no compression, ALPN http/1.1 (from
+ * clients 1.0 too) and h2.  OpenSSL configuration files and engines are never
+ * read.
  */
 #ifndef TLS_STREAM_H
 #define TLS_STREAM_H
@@ -28,7 +28,10 @@ enum {
 	STREAM_HOST_MAX = 253,
 	STREAM_UNREAD_MAX = 65536,
 	STREAM_READ = 1, /* bits of stream_wants */
-	STREAM_WRITE = 2
+	STREAM_WRITE = 2,
+	STREAM_ALPN_H1 = 1, /* bits of what may be spoken inside */
+	STREAM_ALPN_H2 = 2,
+	STREAM_ALPN_ANY = 3
 };
 
 /* Our side towards clients: leaves of `mint`, tickets with keys in memory. */
@@ -66,18 +69,23 @@ int stream_unread(struct stream *s, struct view bytes, struct err *e) MUST_USE;
  * Starts TLS on the stream; stream_handshake then drives it.  `host` is the
  * CONNECT host: a name or a literal without brackets.  As a server, a client
  * whose SNI names another host is refused.  As a client, SNI (names only) and
- * the verified name are `host`.
+ * the verified name are `host`.  `alpn` is what we choose from, or offer, h2
+ * first.
  */
 int stream_accept(struct stream *s, struct tls_server *t, struct view host,
-    struct err *e) MUST_USE;
+    unsigned alpn, struct err *e) MUST_USE;
 int stream_connect(struct stream *s, struct tls_client *t, struct view host,
-    uint16_t port, struct err *e) MUST_USE;
+    uint16_t port, unsigned alpn, struct err *e) MUST_USE;
 /*
  * 0 when done; -1 with ERR_AGAIN, ERR_DENIED (a certificate that does not hold,
  * an SNI that names another host), ERR_PROTO or ERR_IO, and the reason.
  */
 int stream_handshake(struct stream *s, struct err *e) MUST_USE;
 bool stream_is_tls(const struct stream *s);
+/* After the handshake: the one that was agreed on; 0 when none was. */
+unsigned stream_alpn(const struct stream *s);
+/* The handshake failed as the peer speaks nothing of what was offered. */
+bool stream_alpn_refused(const struct stream *s);
 /* After the handshake: the session was an earlier one's. */
 bool stream_resumed(const struct stream *s);
 

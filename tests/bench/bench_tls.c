@@ -79,12 +79,12 @@ connect_pair(struct bench *b, struct view host, struct stream **c,
 		exit(1);
 	from = cpu_us();
 	*c = stream_new(fds[0]);
-	if (stream_connect(*c, b->client, host, 443, &e) < 0)
+	if (stream_connect(*c, b->client, host, 443, STREAM_ALPN_H1, &e) < 0)
 		die(&e);
 	*us_c += cpu_us() - from;
 	from = cpu_us();
 	*s = stream_new(fds[1]);
-	if (stream_accept(*s, b->server, host, &e) < 0)
+	if (stream_accept(*s, b->server, host, STREAM_ALPN_H1, &e) < 0)
 		die(&e);
 	*us_s += cpu_us() - from;
 	while (!done_c || !done_s) {

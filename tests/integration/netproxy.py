@@ -836,13 +836,13 @@ def check_too_many_connections_are_told():
     assert len(requests("files.example.test")) == before
 
 
-def main():
+def main(checks):
     failed = 0
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    names = sys.argv[1:] or [n for n in globals() if n.startswith("check_")]
+    names = sys.argv[1:] or [n for n in checks if n.startswith("check_")]
     for name in names:
-        fn = globals()[name]
+        fn = checks[name]
         try:
             fn()
             print("[       OK ] netproxy:", name, flush=True)
@@ -854,4 +854,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))

@@ -93,10 +93,12 @@ connect_pair(
     struct fixture *f, struct pair *p, const char *asked, const char *served)
 {
 	pair_init(p);
-	CHECK_INT(
-	    stream_connect(p->a, f->client, view_of(asked), 443, &f->e), ==, 0);
-	CHECK_INT(
-	    stream_accept(p->b, f->server, view_of(served), &f->e), ==, 0);
+	CHECK_INT(stream_connect(p->a, f->client, view_of(asked), 443,
+		      STREAM_ALPN_H1, &f->e),
+	    ==, 0);
+	CHECK_INT(stream_accept(
+		      p->b, f->server, view_of(served), STREAM_ALPN_H1, &f->e),
+	    ==, 0);
 	return shake(p);
 }
 
@@ -177,14 +179,17 @@ TEST(stream, accepts_after_bytes_were_read_ahead)
 
 	fixture_init(&f);
 	pair_init(&p);
-	CHECK_INT(
-	    stream_connect(p.a, f.client, VIEW("h.test"), 443, &f.e), ==, 0);
+	CHECK_INT(stream_connect(
+		      p.a, f.client, VIEW("h.test"), 443, STREAM_ALPN_H1, &f.e),
+	    ==, 0);
 	CHECK_INT(stream_handshake(p.a, &f.e), ==, -1);
 	n = stream_read(p.b, first, sizeof(first), &f.e);
 	CHECK_INT(n, ==, sizeof(first));
 	CHECK_INT(stream_unread(p.b, (struct view) { first, (size_t)n }, &f.e),
 	    ==, 0);
-	CHECK_INT(stream_accept(p.b, f.server, VIEW("h.test"), &f.e), ==, 0);
+	CHECK_INT(
+	    stream_accept(p.b, f.server, VIEW("h.test"), STREAM_ALPN_H1, &f.e),
+	    ==, 0);
 	CHECK(shake(&p));
 	pair_fini(&p);
 	fixture_fini(&f);
@@ -237,7 +242,9 @@ TEST(stream, survives_garbage_and_an_early_end)
 
 	fixture_init(&f);
 	pair_init(&p);
-	CHECK_INT(stream_accept(p.b, f.server, VIEW("h.test"), &f.e), ==, 0);
+	CHECK_INT(
+	    stream_accept(p.b, f.server, VIEW("h.test"), STREAM_ALPN_H1, &f.e),
+	    ==, 0);
 	CHECK_INT(
 	    stream_write(p.a, VIEW("GET / HTTP/1.1\r\n\r\n"), &f.e), >, 0);
 	CHECK_INT(stream_handshake(p.b, &f.e), ==, -1);
@@ -246,7 +253,9 @@ TEST(stream, survives_garbage_and_an_early_end)
 	CHECK(f.e.code != ERR_AGAIN);
 	pair_fini(&p);
 	pair_init(&p);
-	CHECK_INT(stream_accept(p.b, f.server, VIEW("h.test"), &f.e), ==, 0);
+	CHECK_INT(
+	    stream_accept(p.b, f.server, VIEW("h.test"), STREAM_ALPN_H1, &f.e),
+	    ==, 0);
 	CHECK_INT(stream_shutdown(p.a, &f.e), ==, 0);
 	CHECK_INT(stream_handshake(p.b, &f.e), ==, -1);
 	CHECK_INT(f.e.code, ==, ERR_PROTO);
@@ -443,7 +452,9 @@ client_accepts(const struct origin *o, const char *asked, struct err *e)
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), ==, 0);
 	s = stream_new(fds[0]);
 	CHECK_INT(tls_client_new(trust, &client, e), ==, 0);
-	CHECK_INT(stream_connect(s, client, view_of(asked), 443, e), ==, 0);
+	CHECK_INT(
+	    stream_connect(s, client, view_of(asked), 443, STREAM_ALPN_H1, e),
+	    ==, 0);
 	ssl = SSL_new(ctx);
 	SSL_set_fd(ssl, fds[1]);
 	for (int i = 0; i < 100; i++) {
@@ -557,7 +568,9 @@ server_accepts(
 		SSL_set_alpn_protos(
 		    ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn));
 	s = stream_new(fds[1]);
-	CHECK_INT(stream_accept(s, f->server, VIEW("h.test"), e), ==, 0);
+	CHECK_INT(
+	    stream_accept(s, f->server, VIEW("h.test"), STREAM_ALPN_H1, e), ==,
+	    0);
 	for (int i = 0; i < 100; i++) {
 		(void)SSL_connect(ssl);
 		rc = stream_handshake(s, e);
@@ -595,5 +608,62 @@ TEST(stream, serves_clients_of_every_allowed_kind)
 	CHECK(!server_accepts(&f, "\x02h2", 0, &e));
 	CHECK_INT(e.code, ==, ERR_PROTO);
 	CHECK(!server_accepts(&f, NULL, TLS1_1_VERSION, &e));
+	fixture_fini(&f);
+}
+
+/* Our client side offers `offer`, our server side may speak `serve`: what they
+ * agree on, or 0 when they do not, and whether the client was told so. */
+static unsigned
+agree(struct fixture *f, unsigned offer, unsigned serve, bool *refused)
+{
+	unsigned got = 0;
+	struct pair p;
+
+	pair_init(&p);
+	CHECK_INT(
+	    stream_connect(p.a, f->client, VIEW("h.test"), 443, offer, &f->e),
+	    ==, 0);
+	CHECK_INT(
+	    stream_accept(p.b, f->server, VIEW("h.test"), serve, &f->e), ==, 0);
+	if (shake(&p)) {
+		got = stream_alpn(p.a);
+		CHECK_INT(got, ==, (int)stream_alpn(p.b));
+	}
+	*refused = stream_alpn_refused(p.a);
+	pair_fini(&p);
+	return got;
+}
+
+TEST(stream, agrees_on_a_version_of_http)
+{
+	enum {
+		H1 = STREAM_ALPN_H1,
+		H2 = STREAM_ALPN_H2,
+		ANY = STREAM_ALPN_ANY
+	};
+	static const struct {
+		unsigned offer, serve, want;
+	} rows[] = {
+		{ H1, H1, H1 },
+		{ H2, H2, H2 },
+		{ ANY, ANY, H2 },
+		{ ANY, H1, H1 },
+		{ ANY, H2, H2 },
+		{ H1, ANY, H1 },
+		{ H2, ANY, H2 },
+		{ H1, H2, 0 },
+		{ H2, H1, 0 },
+	};
+	struct fixture f;
+	bool refused;
+
+	fixture_init(&f);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		unsigned got =
+		    agree(&f, rows[i].offer, rows[i].serve, &refused);
+
+		if (got != rows[i].want || refused != (got == 0))
+			fail_msg("row %zu: %u", i, got);
+	}
 	fixture_fini(&f);
 }
