@@ -185,7 +185,8 @@ def proxied(world, plan, programs, out):
               ("squid", lambda: peers.Squid(world), ""),
               ("mitmproxy", lambda: peers.Mitmproxy(world), ""),
               *((OPENSHELL, lambda n=n: peers.Openshell(world, n),
-                 "" if n == 1 else f".{n}") for n in (1, 100, 1000))]
+                 "" if n == 1 else f".{n}") for n in (1, 100, 1000)),
+              (OPENSHELL, lambda: peers.Openshell(world, 1, "h2load"), ".h2")]
     samples = {}
 
     def note(key, name, value):

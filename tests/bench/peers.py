@@ -121,7 +121,7 @@ http {{
 
 _ORIGIN = """\
 	server {{
-		listen {addr}:443 ssl backlog=4096;
+		listen {addr}:443 ssl http2 backlog=4096;
 		root {dir};
 		location = /small {{ return 200 '{small}'; }}
 	}}
@@ -330,13 +330,14 @@ class Openshell(Peer):
     """`openshell run`, with load as the program inside.
 
     policies   how many the policy has; one of them is about the bench
+    tool       load, or h2load for HTTP/2
     """
 
     name = "openshell"
 
-    def __init__(self, world, policies):
+    def __init__(self, world, policies, tool="load"):
         super().__init__(world)
-        self.label = f"openshell-{policies}"
+        self.label, self.tool = f"openshell-{policies}-{tool}", tool
         self.policy = world.write(self.label + ".yaml",
                                   policy(world, policies))
         self._connect_now()
@@ -346,7 +347,7 @@ class Openshell(Peer):
         self.clients["any"] = Client(
             [*run_openshell(w, self.policy),
              "--events", w.path(self.label + ".events"), "--",
-             w.tool("load"), "--host", HOST],
+             w.tool(self.tool), "--host", HOST],
             w.path(self.label + ".log"), cwd=w.path("work"))
 
     def rewrite(self, allowed):
@@ -429,6 +430,7 @@ _RULES = """\
           - allow: {{ method: POST, path: "/{top}*/items" }}
     binaries:
       - path: {program}
+      - path: {program2}
       - path: /usr/bin/curl
 """
 
@@ -443,7 +445,7 @@ def policy(world, count, allowed=True):
             name="bench" if ours else f"service-{i:04}",
             host=HOST if ours else f"service-{i:04}.example.test",
             top="" if allowed or not ours else "elsewhere/",
-            program=program))
+            program=program, program2=world.tool("h2load")))
     return "".join(parts)
 
 
