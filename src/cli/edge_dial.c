@@ -137,7 +137,8 @@ secure(struct tunnel *t, uint64_t end, struct err *e)
 	if (tls_client_new(t->trust, &t->tls, e) < 0 || (fd = dial(t, e)) < 0)
 		return -1;
 	t->edge = stream_new(fd);
-	if (stream_connect(t->edge, t->tls, view_of(t->host), t->port, e) < 0)
+	if (stream_connect(t->edge, t->tls, view_of(t->host), t->port,
+		STREAM_ALPN_H1, e) < 0)
 		return -1;
 	while (stream_handshake(t->edge, e) < 0) {
 		if (e->code == ERR_AGAIN && wait_edge(t, end, e) == 0)

@@ -257,6 +257,8 @@ px_conn_stream(struct px_conn *parent)
 	parent->n_children++;
 	c->mode = parent->mode;
 	c->direct = parent->direct;
+	c->by_address = parent->by_address;
+	c->plain_http = parent->plain_http;
 	c->orig = parent->orig;
 	c->serial = parent->serial; /* for records */
 	c->owners = parent->owners;

@@ -67,13 +67,13 @@ deny(struct px_conn *c, const char *shown_policy,
 	const struct px_owner *o =
 	    c->denied_owner != NULL ? c->denied_owner : &c->owners[0];
 
-	if (c->conn.protocol == POLICY_PROTO_GRPC &&
+	/* No rule helps a request that says two things. */
+	if (c->hx.override == NULL && c->conn.protocol == POLICY_PROTO_GRPC &&
 	    px_grpc_op(c, d.path, &op) == NULL) {
 		d.protocol = "grpc";
 		policy_suggest_op(
 		    c->snap, &o->who, d.host, d.port, &r, &op, &hint);
 	} else if (c->hx.override == NULL) {
-		/* No rule helps a request that says two things. */
 		policy_suggest(
 		    c->snap, &o->who, d.host, d.port, d.method, d.path, &hint);
 	}
@@ -138,17 +138,8 @@ permitted(struct px_conn *c, const struct policy_request *r,
 {
 	if (!px_judge_request(c, c->snap, r, v, why))
 		return false;
-	if (v->operations && v->protocol == POLICY_PROTO_GRPC) {
-		if (!px_judge_grpc(c, c->snap, r, v, why))
-			return false;
-	} else if (v->operations && ops_reader(v->protocol) == NULL) {
-		/* None of the inspectors is there that could read them. */
-		v->enforcement = POLICY_ENFORCE;
-		(void)snprintf(why->text, sizeof(why->text),
-		    "operations of protocol %s cannot be judged",
-		    policy_protocol_word(v->protocol));
-		return false;
-	}
+	if (v->operations && ops_reader(v->protocol) == NULL &&
+	    !px_judge_grpc(c, c->snap, r, v, why))
 		return false;
 	if (c->hx.override == NULL)
 		return true;
