@@ -461,38 +461,63 @@ read_ancestors(int proc, uint32_t parent, struct id_owner *o, struct look *l)
 	o->n_ancestors = n;
 }
 
-/* The descriptor of `fds` that is socket:[inode], or -1. */
-static int
-find_fd(int fds, const char *want, struct look *l)
+/* The numbers in `fds`, as the kernel lists them: ascending. */
+static size_t
+list_fds(int fds, struct look *l, struct buf *out)
 {
-	int copy = dup(fds), found = -1;
+	int copy = dup(fds);
 	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
 	const struct dirent *at;
 
 	if (d == NULL) {
 		fd_close(&copy);
-		return -1;
+		return 0;
 	}
-	while (found < 0 && (at = readdir(d)) != NULL) {
-		char to[64];
-		ssize_t n;
+	while ((at = readdir(d)) != NULL) {
+		int n = (int)strtol(at->d_name, NULL, 10);
 
 		if (!isdigit((unsigned char)at->d_name[0]))
 			continue;
+		buf_put(out, (struct view) { (const char *)&n, sizeof(n) });
+		if (out->full) {
+			l->spent = true;
+			break;
+		}
+	}
+	(void)closedir(d);
+	return out->n / sizeof(int);
+}
+
+/*
+ * The descriptor of `fds` that is socket:[inode], or -1.  The newest first: a
+ * program with ten thousand connections has just made the one in question.
+ */
+static int
+find_fd(int fds, const char *want, struct look *l)
+{
+	AUTO_BUF struct buf numbers = BUF_INIT(ID_FDS_MAX * sizeof(int));
+	size_t left = list_fds(fds, l, &numbers);
+
+	while (left-- > 0 && !l->spent) {
+		char name[16], to[64];
+		ssize_t n;
+		int fd;
+
 		if (l->fds == 0) {
 			l->spent = true;
 			break;
 		}
 		l->fds--;
-		n = readlinkat(dirfd(d), at->d_name, to, sizeof(to) - 1);
+		memcpy(&fd, numbers.p + left * sizeof(fd), sizeof(fd));
+		(void)snprintf(name, sizeof(name), "%d", fd);
+		n = readlinkat(fds, name, to, sizeof(to) - 1);
 		if (n <= 0)
 			continue;
 		to[n] = '\0';
 		if (strcmp(to, want) == 0)
-			found = (int)strtol(at->d_name, NULL, 10);
+			return fd;
 	}
-	(void)closedir(d);
-	return found;
+	return -1;
 }
 
 /* The process still is what was read of it. */

@@ -80,8 +80,9 @@ ph_environ(struct view key, struct buf *out)
 static size_t
 find(struct view v, size_t from, struct view what)
 {
-	const char *p =
-	    from < v.n ? memmem(v.p + from, v.n - from, what.p, what.n) : NULL;
+	const char *p = v.p != NULL && from < v.n
+			    ? memmem(v.p + from, v.n - from, what.p, what.n)
+			    : NULL;
 
 	return p != NULL ? (size_t)(p - v.p) : v.n;
 }
