@@ -3,10 +3,12 @@
 Unit tests run straight from the build directory.  Integration tests run
 against the product as script/install lays it out, in a staging directory that
 an ordinary user can read, inside the test internet: once as an ordinary user
-("rootless") and once as root.  A skipped test counts as a failed one: nothing
-is passed over in silence.
+("rootless") and once as root, file by file, several files side by side.  A
+skipped test counts as a failed one: nothing is passed over in silence.
 """
 import argparse
+import collections
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -16,31 +18,39 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ET
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
-# The ordinary user of a run that was started as root: an id without a name,
-# a home or a group, so that nothing can lean on them.
+# The ordinary user of a run that was started as root, of the first worker: an
+# id without a name, a home or a group, so that nothing can lean on them.
 PLAIN_ID = 20001
 RETRIES_MAX = 5
+FOLDERS = ("testnet", "integration", "e2e")
 
 
 class Count:
+    """What passed and what failed; counted from several threads."""
+
     def __init__(self):
+        self.lock = threading.Lock()
         self.passed = 0
         self.failures = []
 
     def ok(self, n=1):
-        self.passed += n
+        with self.lock:
+            self.passed += n
 
     def fail(self, name):
-        self.failures.append(name)
+        with self.lock:
+            self.failures.append(name)
 
 
 def say(text):
-    print(text, flush=True)
+    sys.stdout.write(text + "\n")  # one write: several threads say something
+    sys.stdout.flush()
 
 
 def build(args):
@@ -58,45 +68,57 @@ def build(args):
 
 
 def run_unit(where, count, args):
-    """Every test program of the build; cmocka's own lines are counted."""
+    """Every test program of the build, several side by side; cmocka's own lines are counted."""
     tests = json.loads(subprocess.run(
         ["meson", "introspect", "--tests", str(where)],
         capture_output=True, check=True, text=True).stdout)
-    for test in tests:
-        env = {**os.environ, **sanitizer_env(args)}
-        env.update(test.get("env") or {})
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        results = pool.map(lambda test: run_unit_program(test, where, args), tests)
+        for test, (result, first) in zip(tests, results):
+            count_unit(test["name"], result, count)
+            if first and result and result.returncode == 0:
+                say(f"{first[-6000:]}\nUNSTEADY unit {test['name']}: passed at the second try only")
 
-        def once():
-            return subprocess.run(test["cmd"], capture_output=True, text=True, errors="replace",
-                                  cwd=test.get("workdir") or where, timeout=600,
-                                  env=env, stdin=subprocess.DEVNULL)
 
-        try:
-            result = once()
-            if result.returncode:  # a second chance, as with the others, named and shown
-                say((result.stdout + result.stderr)[-6000:])
-                result = once()
-                if result.returncode == 0:
-                    say(f"UNSTEADY unit {test['name']}: passed at the second try only")
-        except subprocess.TimeoutExpired:
-            count.fail(f"unit {test['name']}: still running after 600 s")
-            continue
-        text = result.stdout + result.stderr
-        passed = re.findall(r"^\[       OK \] (.*)$", text, re.M)
-        failed = sorted(set(re.findall(r"^\[  FAILED  \] (\w+: \w+)", text, re.M)))
-        replayed = re.search(r"^replayed (\d+) inputs$", text, re.M)
-        count.ok(len(passed))
-        if replayed and result.returncode == 0:
-            count.ok()
-        for name in failed:
-            count.fail(f"unit {test['name']}: {name}")
-        if result.returncode and not failed:
-            count.fail(f"unit {test['name']}: exit status {result.returncode}")
-        if result.returncode == 0 and not passed and not replayed:
-            count.fail(f"unit {test['name']}: ran no test")
-        if result.returncode:
-            say(text[-6000:])
-        say(f"-- unit {test['name']}: {len(passed) or 'corpus'} ok, {len(failed)} failed")
+def run_unit_program(test, where, args):
+    """The result, None when it went on for too long, and what a first try said that failed: it gets a second chance."""
+    env = {**os.environ, **sanitizer_env(args), **(test.get("env") or {})}
+
+    def once():
+        return subprocess.run(test["cmd"], capture_output=True, text=True, errors="replace",
+                              cwd=test.get("workdir") or where, timeout=600,
+                              env=env, stdin=subprocess.DEVNULL)
+
+    try:
+        result = once()
+        if result.returncode == 0:
+            return result, ""
+        return once(), f"exit status {result.returncode}\n{result.stdout}{result.stderr}"
+    except subprocess.TimeoutExpired:
+        return None, ""
+
+
+def count_unit(name, result, count):
+    """Counts what one program said of itself."""
+    if result is None:
+        count.fail(f"unit {name}: still running after 600 s")
+        return
+    text = result.stdout + result.stderr
+    passed = re.findall(r"^\[       OK \] (.*)$", text, re.M)
+    failed = sorted(set(re.findall(r"^\[  FAILED  \] (\w+: \w+)", text, re.M)))
+    replayed = re.search(r"^replayed (\d+) inputs$", text, re.M)
+    count.ok(len(passed))
+    if replayed and result.returncode == 0:
+        count.ok()
+    for one in failed:
+        count.fail(f"unit {name}: {one}")
+    if result.returncode and not failed:
+        count.fail(f"unit {name}: exit status {result.returncode}")
+    if result.returncode == 0 and not passed and not replayed:
+        count.fail(f"unit {name}: ran no test")
+    if result.returncode:
+        say(text[-6000:])
+    say(f"-- unit {name}: {len(passed) or 'corpus'} ok, {len(failed)} failed")
 
 
 def sanitizer_env(args):
@@ -145,72 +167,149 @@ def stage(build_dir, args):
     return where
 
 
-def become(mode):
-    """The words in front of a command that make it run as that user."""
+def become(mode, number):
+    """The words in front of a command that make it run as that user, each worker's ordinary one another."""
     if mode == "root":
         return [] if os.getuid() == 0 else ["sudo", "-n", "--preserve-env"]
     if os.getuid() != 0:
         return []
-    return ["setpriv", f"--reuid={PLAIN_ID}", f"--regid={PLAIN_ID}", "--clear-groups", "--"]
+    plain = PLAIN_ID + number
+    return ["setpriv", f"--reuid={plain}", f"--regid={plain}", "--clear-groups", "--"]
 
 
-def run_pytest(mode, staged, agents_dir, args, count, inside, paths):
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix=f"openshell-{mode}-", dir="/var/tmp"))
-    os.chmod(scratch, 0o777)
-    report = scratch / "junit.xml"
-    home = scratch / "home"
-    plain = mode == "rootless" and os.getuid() == 0
-    for d in (home, scratch / "tmp"):
-        d.mkdir()
-        if plain:
-            os.chown(d, PLAIN_ID, PLAIN_ID)
-    env = {"PATH": f"{staged}/prefix/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-           "HOME": str(home), "TMPDIR": str(scratch / "tmp"), "LANG": "C.UTF-8",
-           "TERM": "xterm", "PYTHONDONTWRITEBYTECODE": "1",
-           "OPENSHELL": f"{staged}/prefix/bin/openshell",
-           "OPENSHELL_TEST_STAGE": str(staged), "OPENSHELL_TEST_MODE": mode,
-           "OPENSHELL_TEST_AGENTS": str(agents_dir or ""), **sanitizer_env(args)}
-    env.update((k, os.environ[k]) for k in ("OPENSHELL_TEST_SEED", "OPENSHELL_TEST_KILLS", "OPENSHELL_TEST_NAMES") if k in os.environ)
-    command = become(mode)
-    if inside:
-        command += [f"{staged}/script/testnet", "--add", "load.example.test", "--"]
-    command += [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
-                "--durations=5", "--timeout=240", f"--rootdir={staged}/tests", f"--junitxml={report}",
-                f"--basetemp={scratch}/tmp/pytest"]
-    if args.keyword:
-        command += ["-k", args.keyword]
-    if args.sanitize:
-        command += ["-m", "not slow"]
-    name = f"{mode} {' '.join(paths)}"
+class Worker:
+    """One place in which tests run, as one user; what runs there shares nothing with another's."""
 
-    def once(chosen):
-        """Runs those; {node id: passed}, None without a report."""
-        report.unlink(missing_ok=True)
-        done = subprocess.run([*command, *chosen], cwd=staged / "tests", env=env, stdin=subprocess.DEVNULL)
+    def __init__(self, mode, number, staged, agents_dir, args):
+        self.mode, self.staged, self.args = mode, staged, args
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix=f"openshell-{mode}-", dir="/var/tmp"))
+        self.scratch.chmod(0o777)
+        self.report = self.scratch / "junit.xml"
+        self.user = become(mode, number)
+        plain = PLAIN_ID + number if mode == "rootless" and os.getuid() == 0 else None
+        for d in ("home", "tmp"):
+            (self.scratch / d).mkdir()
+            if plain:
+                os.chown(self.scratch / d, plain, plain)
+        self.env = {"PATH": f"{staged}/prefix/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+                    "HOME": str(self.scratch / "home"), "TMPDIR": str(self.scratch / "tmp"), "LANG": "C.UTF-8",
+                    "TERM": "xterm", "PYTHONDONTWRITEBYTECODE": "1",
+                    "OPENSHELL": f"{staged}/prefix/bin/openshell",
+                    "OPENSHELL_TEST_STAGE": str(staged), "OPENSHELL_TEST_MODE": mode,
+                    "OPENSHELL_TEST_AGENTS": str(agents_dir or ""), **sanitizer_env(args)}
+        self.env.update((k, os.environ[k]) for k in ("OPENSHELL_TEST_SEED", "OPENSHELL_TEST_KILLS", "OPENSHELL_TEST_NAMES")
+                        if k in os.environ)
+
+    def pytest(self, chosen, inside):
+        """Runs those; what was printed, and {node id: passed} or None without a report."""
+        command = [*self.user]
+        if inside:
+            command += [f"{self.staged}/script/testnet", "--add", "load.example.test", "--"]
+        command += [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
+                    "--durations=5", "--timeout=240", f"--rootdir={self.staged}/tests", f"--junitxml={self.report}",
+                    f"--basetemp={self.scratch}/tmp/pytest"]
+        if self.args.keyword:
+            command += ["-k", self.args.keyword]
+        if self.args.sanitize:
+            command += ["-m", "not slow"]
+        self.report.unlink(missing_ok=True)
+        done = subprocess.run([*command, *chosen], cwd=self.staged / "tests", env=self.env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         try:
-            cases = list(ET.parse(report).getroot().iter("testcase"))
+            cases = list(ET.parse(self.report).getroot().iter("testcase"))
         except (OSError, ET.ParseError):
-            count.fail(f"{name}: ended with status {done.returncode} and no report")
-            return None
-        return {f"{c.get('classname').replace('.', '/')}.py::{c.get('name')}":
-                all(c.find(bad) is None for bad in ("failure", "error", "skipped")) for c in cases}
+            return f"{done.stdout}\nended with status {done.returncode} and no report", None
+        return done.stdout, {f"{c.get('classname').replace('.', '/')}.py::{c.get('name')}":
+                             all(c.find(bad) is None for bad in ("failure", "error", "skipped")) for c in cases}
 
-    seen = once([str(staged / "tests" / p) for p in paths])
-    if seen is not None:
-        if not seen and not args.keyword:
-            count.fail(f"{name}: ran no test")
-        failed = [node for node, passed in seen.items() if not passed]
-        count.ok(len(seen) - len(failed))
-        # On a busy machine a test of timing may fail by itself.  A few get a
-        # second chance, alone, and are named; a fault that holds fails again.
-        again = once(failed) if 0 < len(failed) <= RETRIES_MAX else {}
-        for node in failed:
-            if (again or {}).get(node):
-                count.ok()
-                say(f"UNSTEADY {name}: {node} passed at the second try only")
-            else:
-                count.fail(f"{name}: {node}")
-    subprocess.run([*(become(mode) if mode == "root" else []), "rm", "-rf", str(scratch)])
+    def end(self):
+        subprocess.run([*(self.user if self.mode == "root" else []), "rm", "-rf", str(self.scratch)])
+
+
+def parts(args):
+    """Lists of what is run by itself: a file of tests; those that take long first, so that no worker waits for a last one."""
+    if args.keyword:  # a few of all: to begin anew for each file would take longer
+        return collections.deque([FOLDERS[1:], FOLDERS[:1]])
+    files = [f for d in FOLDERS for f in sorted((ROOT / "tests" / d).glob("test_*.py"))]
+    files.sort(key=lambda f: (f.parent.name != "e2e", -f.stat().st_size))
+    return collections.deque([str(f.relative_to(ROOT / "tests"))] for f in files)
+
+
+def run_part(worker, paths, count, failed):
+    """One part, its verdicts counted; what failed is kept, to be tried again."""
+    name = f"{worker.mode} {' '.join(paths)}"
+    started = time.monotonic()
+    text, seen = worker.pytest([str(worker.staged / "tests" / p) for p in paths], paths[0].split("/")[0] != "testnet")
+    passed = seen is not None and all(seen.values())
+    summary = (text.strip().splitlines() or ["said nothing"])[-1].strip("= ")
+    say(f"-- {name}: {summary}; {time.monotonic() - started:.0f} s" + ("" if passed else "\n" + text))
+    if seen is None:
+        count.fail(f"{name}: no report")
+    elif not seen and not worker.args.keyword:
+        count.fail(f"{name}: ran no test")
+    else:
+        count.ok(sum(seen.values()))
+        failed[worker.mode] += [node for node, well in seen.items() if not well]
+
+
+def run_again(worker, nodes, count):
+    """On a busy machine a test of timing may fail by itself.
+
+    A few get a second chance, alone, and are named; a fault that holds fails again.
+    """
+    again = {}
+    for inside in (False, True) if len(nodes) <= RETRIES_MAX else ():
+        chosen = [n for n in nodes if n.startswith("testnet/") != inside]
+        if chosen:
+            text, seen = worker.pytest(chosen, inside)
+            say(f"-- {worker.mode}: once more, alone\n{text}")
+            again.update(seen or {})
+    for node in nodes:
+        if again.get(node):
+            count.ok()
+            say(f"UNSTEADY {worker.mode}: {node} passed at the second try only")
+        else:
+            count.fail(f"{worker.mode}: {node}")
+
+
+def run_modes(modes, staged, agents_dir, args, count):
+    """Files side by side, a worker each: many tests wait for a deadline.
+
+    Workers share nothing but the machine: each part has a test internet of its own, with its network, processes and
+    mounts, and each worker its own files, user (rootless) or control groups (root).
+    """
+    left, failed, lock = {m: parts(args) for m in modes}, {m: [] for m in modes}, threading.Lock()
+
+    def work(number):
+        # Started by an ordinary user, there is no second one whose control groups and limits could be told apart.
+        may = [m for m in modes if m == "root" or os.getuid() == 0 or number == 0]
+        own = {m: Worker(m, number, staged, agents_dir, args) for m in may}
+        try:
+            while True:
+                with lock:
+                    mode = max(may, key=lambda m: len(left[m]), default=None)
+                    if not (mode and left[mode]):
+                        return
+                    paths = left[mode].popleft()
+                run_part(own[mode], paths, count, failed)
+        finally:
+            for w in own.values():
+                w.end()
+
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        try:
+            for done in [pool.submit(work, n) for n in range(args.jobs)]:
+                done.result()
+        except BaseException:  # interrupted: what runs ends by the same signal, nothing else begins
+            left.update((m, ()) for m in modes)
+            raise
+    for mode, nodes in failed.items():
+        if nodes:
+            alone = Worker(mode, 0, staged, agents_dir, args)
+            try:
+                run_again(alone, nodes, count)
+            finally:
+                alone.end()
 
 
 def main():
@@ -220,6 +319,8 @@ def main():
     parser.add_argument("--root", action="store_true", help="integration as root only")
     parser.add_argument("--sanitize", action="store_true",
                         help="under the address and undefined sanitizers, without the slow tests")
+    parser.add_argument("-j", "--jobs", type=int, default=max(2, os.cpu_count() or 2), choices=range(1, 65), metavar="N",
+                        help="files of tests that run side by side")
     parser.add_argument("-k", dest="keyword", help="pytest's -k expression")
     args = parser.parse_args()
     # Started by nohup or in the background, signals are ignored, and what we
@@ -238,19 +339,14 @@ def main():
         if args.unit or everything:
             run_unit(where, count, args)
         modes = [m for m in ("rootless", "root") if everything or getattr(args, m)]
+        if "root" in modes and os.getuid() and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode:
+            count.fail("root: sudo asks for a password, so nothing was run as root")
+            modes.remove("root")
         if modes:
             agents_dir = agents(count)
             staged = stage(where, args)
             try:
-                for mode in modes:
-                    if mode == "root" and os.getuid() and subprocess.run(
-                            ["sudo", "-n", "true"], capture_output=True).returncode:
-                        count.fail("root: sudo asks for a password, so nothing was run as root")
-                        continue
-                    say(f"-- {mode}: the test internet")
-                    run_pytest(mode, staged, agents_dir, args, count, False, ["testnet"])
-                    say(f"-- {mode}: integration")
-                    run_pytest(mode, staged, agents_dir, args, count, True, ["integration", "e2e"])
+                run_modes(modes, staged, agents_dir, args, count)
             finally:
                 shutil.rmtree(staged, ignore_errors=True)
     for name in count.failures:
