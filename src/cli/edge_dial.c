@@ -3,14 +3,13 @@
 #include <openssl/evp.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <uv.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "cli/dial_url.h"
 #include "cli/edge_impl.h"
 #include "http/h1.h"
-#include "net/dial_name.h"
 
 enum { CONNECT_MS = 10000 };
 
@@ -41,72 +40,12 @@ open_roots(struct err *e)
 			     "ca-certificates, or set SSL_CERT_FILE");
 }
 
-/* "https://host[:port]/..." */
-static int
-split(struct tunnel *t, const char *url, struct err *e)
-{
-	static const char scheme[] = "https://";
-	struct view rest, host, port = { 0 };
-	uint64_t n = 443;
-
-	if (strncmp(url, scheme, sizeof(scheme) - 1) != 0)
-		return err_set(e, ERR_INVALID, "%.200s is not https", url);
-	host =
-	    view_cut(view_slice(view_of(url), sizeof(scheme) - 1, strlen(url)),
-		'/', &rest);
-	t->authority = view_dup(host);
-	if (host.n > 0 && host.p[0] == '[') {
-		host = view_cut(view_slice(host, 1, host.n), ']', &port);
-		if (port.n > 0 && port.p[0] == ':')
-			port = view_slice(port, 1, port.n);
-	} else
-		host = view_cut(host, ':', &port);
-	if (host.n == 0 || host.n > STREAM_HOST_MAX ||
-	    (port.n > 0 && (!view_u64(port, 65535, &n) || n == 0)))
-		return err_set(
-		    e, ERR_INVALID, "%.200s: gateway URL missing host", url);
-	t->host = view_dup(host);
-	t->port = (uint16_t)n;
-	return 0;
-}
-
-struct dialled {
-	bool done;
-	int fd;
-	struct err why;
-};
-
-static void
-on_dialled(void *arg, int fd, const struct addr *to UNUSED, const struct err *e)
-{
-	struct dialled *d = arg;
-
-	d->done = true;
-	d->fd = fd;
-	if (e != NULL)
-		d->why = *e;
-}
-
 static int
 dial(struct tunnel *t, struct err *e)
 {
-	struct dialled d = { .fd = -1 };
-	struct dial_name *under_way;
-	uv_loop_t loop;
+	int fd = dial_url(t->host, t->port, e);
 
-	if (uv_loop_init(&loop) < 0)
-		return err_set(e, ERR_INTERNAL, "no event loop");
-	under_way = dial_name_start(&loop, t->host, t->port, on_dialled, &d);
-	while (!d.done && uv_run(&loop, UV_RUN_ONCE) != 0)
-		continue;
-	if (!d.done)
-		dial_name_cancel(under_way);
-	(void)uv_run(&loop, UV_RUN_DEFAULT);
-	(void)uv_loop_close(&loop);
-	if (d.fd >= 0)
-		return d.fd;
-	*e = d.why;
-	return err_wrap(e, "connect to %.200s", t->authority);
+	return fd >= 0 ? fd : err_wrap(e, "connect to %.200s", t->authority);
 }
 
 static int
@@ -244,9 +183,19 @@ upgrade(struct tunnel *t, uint64_t end, struct err *e)
 int
 edge_dial(struct tunnel *t, const char *url, struct err *e)
 {
+	static const char scheme[] = "https://";
 	uint64_t end = clock_mono_ms() + CONNECT_MS;
+	struct url_host at;
 
-	if (split(t, url, e) < 0 || secure(t, end, e) < 0)
+	if (strncmp(url, scheme, sizeof(scheme) - 1) != 0)
+		return err_set(e, ERR_INVALID, "%.200s is not https", url);
+	at.port = 443;
+	if (url_host_of(url, sizeof(scheme) - 1, &at, e) < 0)
+		return -1;
+	t->authority = at.authority;
+	t->host = at.host;
+	t->port = at.port;
+	if (secure(t, end, e) < 0)
 		return -1;
 	return upgrade(t, end, e);
 }

@@ -302,10 +302,14 @@ emit_put_phase(struct buf *out, bool color, const char *phase)
 		enum cli_color color;
 	} colors[] = {
 		{ "Ready", COLOR_OK },
+		{ "Connected", COLOR_OK },
+		{ "Connected (HTTP)", COLOR_WARN },
 		{ "Loaded", COLOR_OK },
 		{ "Provisioning", COLOR_WARN },
 		{ "Pending", COLOR_WARN },
+		{ "Degraded", COLOR_WARN },
 		{ "Error", COLOR_BAD },
+		{ "Disconnected", COLOR_BAD },
 		{ "Failed", COLOR_BAD },
 		{ "Deleting", COLOR_LABEL },
 		{ "Superseded", COLOR_LABEL },

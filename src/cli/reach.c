@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "cli/edge.h"
+#include "cli/healthz.h"
 #include "cli/state.h"
 
 enum { CALL_MS = 60000, OFFER_MS = 2000, OFFER_MAX = 200 };
@@ -200,6 +201,13 @@ on_lost(void *ctx, const struct err *e)
 	r->why = *e;
 }
 
+/* Through the one WebSocket that an edge lets pass. */
+static bool
+by_tunnel(const struct reach *r)
+{
+	return r->edge && strncmp(r->url, "https:", 6) == 0;
+}
+
 static int
 connect_now(struct reach *r, struct err *e)
 {
@@ -209,7 +217,7 @@ connect_now(struct reach *r, struct err *e)
 		{ "cookie", r->cookie },
 		{ NULL, NULL },
 	};
-	bool tunnel = r->edge && strncmp(r->url, "https:", 6) == 0;
+	bool tunnel = by_tunnel(r);
 	const struct rpc_target t = { .url = r->url,
 		.fd = tunnel ? &r->tunnel : NULL,
 		.metadata = r->edge ? metadata : NULL,
@@ -254,17 +262,26 @@ explain(const struct reach *r, struct err *e)
 	return err_wrap(e, "Gateway '%.100s' is not reachable.", title(r));
 }
 
+/* Which gateway, and by what it is proved; nothing is connected. */
+static int
+choose(struct reach *r, const struct cli *c, struct err *e)
+{
+	r->tunnel = -1;
+	if ((c->endpoint != NULL ? by_endpoint(r, c) : by_name(r, c, e)) < 0)
+		return -1;
+	r->edge = is_edge(r->name);
+	if (find_certificates(r, e) < 0)
+		return -1;
+	return r->edge ? find_token(r, c, e) : 0;
+}
+
 static int
 open_within(const struct cli *c, unsigned ms, struct reach **out, struct err *e)
 {
 	AUTO_REACH struct reach *r = NEW(struct reach);
 
 	r->connect_ms = ms;
-	r->tunnel = -1;
-	if ((c->endpoint != NULL ? by_endpoint(r, c) : by_name(r, c, e)) < 0)
-		return -1;
-	r->edge = is_edge(r->name);
-	if (find_certificates(r, e) < 0 || (r->edge && find_token(r, c, e) < 0))
+	if (choose(r, c, e) < 0)
 		return -1;
 	if (uv_loop_init(&r->loop) != 0)
 		return err_set(e, ERR_IO, "no event loop");
@@ -285,6 +302,25 @@ int
 reach_open(const struct cli *c, struct reach **out, struct err *e)
 {
 	return open_within(c, 0, out, e);
+}
+
+int
+reach_healthz(const struct cli *c, unsigned *status, struct err *e)
+{
+	AUTO_REACH struct reach *r = NEW(struct reach);
+	struct healthz_target t = { 0 };
+
+	if (choose(r, c, e) < 0)
+		return -1;
+	t.url = r->url;
+	t.files = (struct mutual_files) { r->cert, r->key, r->ca };
+	if (by_tunnel(r)) {
+		if (edge_tunnel_open(r->name, r->url, r->token, &r->tunnel, e) <
+		    0)
+			return -1;
+		t.fd = &r->tunnel;
+	}
+	return healthz_get(&t, status, e);
 }
 
 int

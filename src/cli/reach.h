@@ -28,6 +28,12 @@ int reach_open(const struct cli *c, struct reach **out, struct err *e) MUST_USE;
  */
 int reach_target(
     const struct cli *c, char **name, char **url, struct err *e) MUST_USE;
+/*
+ * The status that its HTTP health answers, of a gateway whose calls do not
+ * answer; -1 when HTTP does not either.
+ */
+int reach_healthz(
+    const struct cli *c, unsigned *status, struct err *e) MUST_USE;
 /* The gateway's name, or "" for an endpoint that is not registered. */
 const char *reach_name(const struct reach *r);
 const char *reach_url(const struct reach *r);

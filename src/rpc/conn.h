@@ -112,11 +112,4 @@ bool rpc_conn_abused(struct rpc_conn *c);
 int rpc_conn_settings(nghttp2_session *s, struct err *e) MUST_USE;
 nghttp2_option *rpc_conn_options(void) MUST_USE;
 
-/*
- * A Unix socket address of a path of any length: opens the directory (*dirfd,
- * the caller's) and writes a short path through /proc/self/fd.
- */
-int rpc_unix_path(
-    const char *path, int *dirfd, char *out, size_t n, struct err *e) MUST_USE;
-
 #endif

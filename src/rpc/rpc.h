@@ -274,6 +274,13 @@ int rpc_unary(struct rpc_client *c, const char *path, const ProtobufCMessage *m,
     const ProtobufCMessageDescriptor *answer_type, ProtobufCMessage **answer,
     unsigned deadline_ms, enum rpc_code *code, struct err *e) MUST_USE;
 
+/*
+ * A Unix socket address of a path of any length: opens the directory (*dirfd,
+ * the caller's) and writes a short path through /proc/self/fd.
+ */
+int rpc_unix_path(
+    const char *path, int *dirfd, char *out, size_t n, struct err *e) MUST_USE;
+
 /* --- bytes --------------------------------------------------------------- */
 
 /*
