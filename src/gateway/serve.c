@@ -284,6 +284,11 @@ close_loop(struct serve *s)
 	/* Calls end first: they know the gateway. */
 	rpc_server_free(s->server);
 	gateway_free(s->gateway);
+	if (s->server != NULL)
+		(void)unlink(s->socket); /* ours: the lock is still held */
+	/* A second signal, while they are watched, cannot end this half way. */
+	store_close(s->store);
+	s->store = NULL;
 	if (s->handles) {
 		uv_close((uv_handle_t *)&s->term, NULL);
 		uv_close((uv_handle_t *)&s->intr, NULL);
@@ -298,8 +303,6 @@ static void
 serve_fini(struct serve *s)
 {
 	close_loop(s);
-	if (s->server != NULL)
-		(void)unlink(s->socket); /* ours: the lock is still held */
 	store_close(s->store);
 	free(s->pki);
 	free(s->socket);
