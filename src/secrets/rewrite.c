@@ -297,14 +297,18 @@ rw_marked(struct view v)
 
 /* --- path ----------------------------------------------------------------- */
 
-/* Attack: a credential that changes which resource is meant. */
+/*
+ * Attack: a credential that changes which resource is meant; with a semicolon,
+ * because servers take what follows it for parameters, and the canonical path
+ * that was judged has none.
+ */
 static bool
 fits_path(struct view v UNUSED, size_t at UNUSED, struct view value)
 {
 	for (size_t i = 0; i < value.n; i++)
 		if ((unsigned char)value.p[i] < 0x20 || value.p[i] == 0x7f)
 			return false;
-	return !has_any(value, "/\\?#", 4) && !view_eq(value, VIEW("..")) &&
+	return !has_any(value, "/\\?#;", 5) && !view_eq(value, VIEW("..")) &&
 	       !view_eq(value, VIEW("."));
 }
 

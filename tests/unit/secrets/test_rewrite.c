@@ -29,9 +29,10 @@ static const struct pair keys[] = { { "ANTHROPIC_API_KEY", "sk-test" },
 	{ "DB_PASSWORD", "s3cret!" }, { "TOKEN", "abc123" },
 	{ "TELEGRAM_TOKEN", "123456:ABC-DEF" }, { "UP", "../admin" },
 	{ "SLASH", "foo/bar" }, { "BACKSLASH", "foo\\bar" }, { "DOTS", ".." },
-	{ "DOT", "." }, { "HELLO", "hello world" }, { "QUOTE", "a\"b\\c\n" },
-	{ "JSONY", "a\"b\\c" }, { "A", "x" }, { "AB", "y" }, { "COLON", "p:q" },
-	{ "BYTES", "\xff\xfe" }, { "ELSEWHERE", NULL }, { NULL, NULL } };
+	{ "DOT", "." }, { "PARAM", ";v=1" }, { "HELLO", "hello world" },
+	{ "QUOTE", "a\"b\\c\n" }, { "JSONY", "a\"b\\c" }, { "A", "x" },
+	{ "AB", "y" }, { "COLON", "p:q" }, { "BYTES", "\xff\xfe" },
+	{ "ELSEWHERE", NULL }, { NULL, NULL } };
 
 static struct err e;
 static char got[65536];
@@ -235,6 +236,14 @@ TEST(rewrite, S_17_a_value_that_is_a_path_is_refused_in_one)
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		REFUSES(PATH, bad[i], "path");
+}
+
+/* Where ".." ends at a semicolon, "..;v=1" climbs. */
+TEST(rewrite, a_value_that_begins_parameters_is_refused_in_a_path)
+{
+	REFUSES(PATH, "/a/.." PH "PARAM/b", "path");
+	REFUSES(PATH, "/a/" PH "PARAM/b", "path");
+	GIVES(QUERY, "k=" PH "PARAM", "k=%3Bv%3D1");
 }
 
 TEST(rewrite, S_20_and_S_22_unknown_ones_are_refused)
