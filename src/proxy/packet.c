@@ -16,16 +16,19 @@ addr_from(struct addr *a, uint8_t family, struct view bytes)
 		memcpy(a->b, bytes.p, bytes.n);
 }
 
-/* RFC 791 section 3.1. */
+/* RFC 791 section 3.1.  *later: a fragment that does not begin with the ports
+ * of its packet. */
 static bool
-parse_v4(struct rd *r, struct packet *out)
+parse_v4(struct rd *r, struct packet *out, bool *later)
 {
 	uint8_t first = rd_u8(r);
 	size_t options = ((size_t)(first & 0xf) - 5) * 4;
 
 	if (first >> 4 != 4 || (first & 0xf) < 5)
 		return false;
-	(void)rd_view(r, 8);
+	(void)rd_view(r, 5);
+	*later = (rd_be16(r) & 0x1fff) != 0;
+	(void)rd_u8(r);
 	out->protocol = rd_u8(r);
 	(void)rd_view(r, 2);
 	addr_from(&out->src, 4, rd_view(r, 4));
@@ -52,12 +55,15 @@ static bool
 parse_ip(struct view v, struct packet *out)
 {
 	struct rd r = rd_of(v);
+	bool later = false;
 
 	*out = (struct packet) { 0 };
-	if (v.n == 0 || (((uint8_t)v.p[0] >> 4) == 4 ? !parse_v4(&r, out)
-						     : !parse_v6(&r, out)))
+	if (v.n == 0 ||
+	    (((uint8_t)v.p[0] >> 4) == 4 ? !parse_v4(&r, out, &later)
+					 : !parse_v6(&r, out)))
 		return false;
-	if (out->protocol == IPPROTO_UDP || out->protocol == IPPROTO_TCP) {
+	if (!later &&
+	    (out->protocol == IPPROTO_UDP || out->protocol == IPPROTO_TCP)) {
 		out->sport = rd_be16(&r);
 		out->dport = rd_be16(&r);
 	}

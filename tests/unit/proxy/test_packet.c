@@ -30,12 +30,14 @@ put(struct buf *b, uint16_t type, struct view packet)
 
 enum { PACKET = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET };
 
-#define V4(options, ihl, protocol) \
-	ihl "\x00\x00\x1d\x00\x00\x40\x00\x40" protocol "\x00\x00" \
+#define V4_AT(at, options, ihl, protocol) \
+	ihl "\x00\x00\x1d\x00\x00" at "\x40" protocol "\x00\x00" \
 	    "\x14\x00\x00\x14\x14\x00\x00\x0a" options
+#define V4(options, ihl, protocol) V4_AT("\x40\x00", options, ihl, protocol)
 #define UDP "\xa0\x01\x01\xbb\x00\x09\x00\x00x"
 static const char udp4[] = V4("", "\x45", "\x11") UDP;
 static const char udp4_options[] = V4("\x01\x01\x01\x00", "\x46", "\x11") UDP;
+static const char later4[] = V4_AT("\x00\xb9", "", "\x45", "\x11") UDP;
 static const char icmp4[] = V4("", "\x45", "\x01") "\x08\x00";
 static const char udp6[] =
     "\x60\x00\x00\x00\x00\x09\x11\x40"
@@ -78,6 +80,21 @@ TEST(packet, what_has_no_ports_has_none)
 	v = buf_view(&b);
 	CHECK_INT(packet_next(&v, &p, &e), ==, 1);
 	CHECK_INT(p.protocol, ==, IPPROTO_ICMP);
+	CHECK_INT(p.dport, ==, 0);
+}
+
+TEST(packet, a_later_fragment_has_no_ports)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+	struct packet p;
+	struct view v;
+	struct err e;
+
+	put(&b, PACKET, BYTES(later4));
+	v = buf_view(&b);
+	CHECK_INT(packet_next(&v, &p, &e), ==, 1);
+	CHECK_INT(p.protocol, ==, IPPROTO_UDP);
+	CHECK_INT(p.sport, ==, 0);
 	CHECK_INT(p.dport, ==, 0);
 }
 
