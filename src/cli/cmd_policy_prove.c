@@ -16,13 +16,15 @@ static const struct cli_opt opts[] = {
 	    .value = "REQUESTS",
 	    .required = true,
 	    .help = "Requests that must not pass: "
-		    "[METHOD] [scheme://]HOST[:PORT][/PATH]",
+		    "[METHOD | OPERATION] [scheme://]HOST[:PORT][/PATH]",
 	    .more = "METHOD is one, several with commas, or * for any. HOST "
 		    "is a name, an address, a pattern of names (*.a.com: one "
 		    "label, **.a.com: one or more), or * for any host. "
 		    "https and http give the port 443 and 80; without scheme "
 		    "and PORT any port counts. PATH is a glob over canonical "
-		    "paths, as in a policy; without it any path counts." },
+		    "paths, as in a policy; without it any path counts. "
+		    "OPERATION: 'mcp METHOD [TOOL]', 'json-rpc METHOD' or "
+		    "'graphql TYPE [FIELD]', each a glob but TYPE." },
 	{ .name = "program",
 	    .kind = OPT_LIST,
 	    OPT(programs),
@@ -188,6 +190,8 @@ const struct cli_cmd cmd_policy_prove = {
 		  "would take too long.",
 	.examples = "openshell policy prove p.yaml --never "
 		    "'POST https://*.github.com/**'\n"
+		    "openshell policy prove p.yaml --never "
+		    "'mcp tools/call delete_* https://tools.example.com'\n"
 		    "openshell policy prove p.yaml --never '* **.corp.com' "
 		    "--program '/usr/bin/*'",
 	.opts = opts,

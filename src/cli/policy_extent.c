@@ -1,5 +1,35 @@
 #include "cli/policy_extent.h"
 
+/* " (tools/call name=write arguments.dir=/tmp/)", " (mutation deleteRepo)" */
+static void
+show_operation(struct buf *out, const struct extent_request *q)
+{
+	const struct policy_op *op = &q->op;
+
+	if (q->carries != EXTENT_OPERATION_IN)
+		return;
+	buf_puts(out, " (");
+	buf_put_escaped(
+	    out, op->kind == POLICY_OP_GRAPHQL ? op->type : op->method);
+	if (op->name.n > 0) {
+		buf_putc(out, ' ');
+		buf_put_escaped(out, op->name);
+	}
+	for (size_t i = 0; i < op->n_fields; i++) {
+		buf_puts(out, i > 0 ? " " : " { ");
+		buf_put_escaped(out, op->fields[i]);
+	}
+	if (op->n_fields > 0)
+		buf_puts(out, " }");
+	for (size_t i = 0; i < op->n_params; i++) {
+		buf_putc(out, ' ');
+		buf_put_escaped(out, op->params[i].name);
+		buf_putc(out, '=');
+		buf_put_escaped(out, op->params[i].value);
+	}
+	buf_putc(out, ')');
+}
+
 void
 extent_show_request(struct buf *out, const struct extent_request *q)
 {
@@ -15,6 +45,7 @@ extent_show_request(struct buf *out, const struct extent_request *q)
 	if (q->query.p != NULL)
 		buf_putc(out, '?');
 	buf_put_escaped(out, q->query);
+	show_operation(out, q);
 	buf_puts(out, " by ");
 	buf_put_escaped(out, q->program);
 }
@@ -28,6 +59,35 @@ extent_show_place(struct buf *out, const struct extent_cause *c)
 		buf_puts(out, ".access");
 	else if (c->rule != EXTENT_NONE)
 		buf_printf(out, ".rules[%u]", c->rule);
+}
+
+static void
+emit_operation(struct emit_val *at, const struct extent_request *q)
+{
+	const struct policy_op *op = &q->op;
+	struct emit_val *o, *list;
+
+	if (q->carries != EXTENT_OPERATION_IN) {
+		emit_null(at, "operation");
+		return;
+	}
+	o = emit_object(at, "operation");
+	if (op->kind == POLICY_OP_GRAPHQL) {
+		emit_str(o, "type", op->type);
+		emit_str(o, "name", op->name);
+		list = emit_list(o, "fields");
+		for (size_t i = 0; i < op->n_fields; i++)
+			emit_str(list, NULL, op->fields[i]);
+		return;
+	}
+	emit_str(o, "method", op->method);
+	list = emit_list(o, "params");
+	for (size_t i = 0; i < op->n_params; i++) {
+		struct emit_val *p = emit_object(list, NULL);
+
+		emit_str(p, "name", op->params[i].name);
+		emit_str(p, "value", op->params[i].value);
+	}
 }
 
 void
@@ -50,6 +110,7 @@ extent_emit_request(
 		emit_str(o, "query", q->query);
 	else
 		emit_null(o, "query");
+	emit_operation(o, q);
 }
 
 static void

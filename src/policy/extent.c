@@ -22,6 +22,9 @@ static const struct how {
 				"passes" },
 	[EXTENT_SQL] = { "sql", "protocol sql, not inspected: everything "
 				"passes" },
+	[EXTENT_KNOWN] = { "known", "allow_all_known_mcp_methods" },
+	[EXTENT_STREAM] = { "stream", "no operation is in it: an answer, MCP's "
+				      "stream or its end" },
 	[EXTENT_AUDIT] = { "audit", "enforcement audit: what no rule allows is "
 				    "recorded, and passes" },
 };
@@ -49,6 +52,7 @@ extent_dim_word(enum extent_dim d)
 		[EXTENT_METHOD] = "method",
 		[EXTENT_PATH] = "path",
 		[EXTENT_QUERY] = "query",
+		[EXTENT_OPERATION] = "operation",
 		[EXTENT_ADDRESS] = "address",
 	};
 
@@ -56,6 +60,29 @@ extent_dim_word(enum extent_dim d)
 }
 
 /* --- the engine's word ----------------------------------------------- */
+
+/* What is in a request that may carry operations. */
+static bool
+carried_passes(const struct snapshot *s, const struct policy_who *who,
+    const struct extent_request *q, const struct policy_request *r)
+{
+	struct policy_treatment t;
+	struct policy_reason why;
+	struct policy_verdict v;
+
+	switch (q->carries) {
+	case EXTENT_ANYTHING:
+		return false;
+	case EXTENT_NOTHING:
+		(void)policy_treat_request(
+		    s, who, q->host, q->port, q->path, &t);
+		return t.protocol == POLICY_PROTO_MCP;
+	case EXTENT_OPERATION_IN:
+		policy_decide_op(s, who, q->host, q->port, r, &q->op, &v, &why);
+		return v.allow;
+	}
+	return false;
+}
 
 /* Would the proxy pass it on?  The connection and, where that is judged, it. */
 static bool
@@ -76,7 +103,9 @@ passes(const struct snapshot *s, const struct extent_request *q)
 	if (extent_has_slash(q->path) && !t.allow_encoded_slash)
 		return false;
 	policy_decide_request(s, &who, q->host, q->port, &r, &v, &why);
-	return v.allow || (!v.bad_query && v.enforcement == POLICY_AUDIT);
+	if (!v.bad_query && v.enforcement == POLICY_AUDIT)
+		return true;
+	return v.allow && (!v.operations || carried_passes(s, &who, q, &r));
 }
 
 static int
@@ -117,6 +146,31 @@ binary_of(const struct p_policy *p, struct view program)
 	return EXTENT_NONE;
 }
 
+/* An operation, with strings that stay. */
+static struct policy_op
+keep_op(struct arena *a, const struct policy_op *op)
+{
+	struct policy_param *params =
+	    ARENA_ARRAY(a, op->n_params + 1, struct policy_param);
+	struct view *fields = ARENA_ARRAY(a, op->n_fields + 1, struct view);
+	struct policy_op out = { .kind = op->kind,
+		.method = arena_view(a, op->method),
+		.type = arena_view(a, op->type),
+		.name = arena_view(a, op->name),
+		.params = params,
+		.n_params = op->n_params,
+		.fields = fields,
+		.n_fields = op->n_fields };
+
+	for (size_t i = 0; i < op->n_params; i++)
+		params[i] =
+		    (struct policy_param) { arena_view(a, op->params[i].name),
+			    arena_view(a, op->params[i].value) };
+	for (size_t i = 0; i < op->n_fields; i++)
+		fields[i] = arena_view(a, op->fields[i]);
+	return out;
+}
+
 /* What was found, with strings that stay. */
 static int
 keep(struct x_run *r, const struct x_hit *h, struct arena *a,
@@ -128,7 +182,9 @@ keep(struct x_run *r, const struct x_hit *h, struct arena *a,
 
 	*q = (struct extent_request) { arena_view(a, c->program),
 		arena_view(a, c->host), c->ports[0], arena_view(a, h->method),
-		arena_view(a, h->path), { 0 } };
+		arena_view(a, h->path), { 0 }, h->carries, { 0 } };
+	if (h->op != NULL)
+		q->op = keep_op(a, h->op);
 	if (h->query.p != NULL)
 		q->query = arena_view(a, h->query);
 	*cause = (struct extent_cause) { .how = h->how,
@@ -243,6 +299,7 @@ key_of(struct x_run *r, const struct x_hit *h)
 	case EXTENT_METHOD:
 	case EXTENT_PATH:
 	case EXTENT_QUERY:
+	case EXTENT_OPERATION:
 		k.endpoint = h->entry->endpoint;
 		k.rule = h->rule;
 		return k;

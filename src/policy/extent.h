@@ -10,7 +10,8 @@
  *
  * What counts as a request: a program by its path as the kernel names it; a
  * host (a name, or an address as written); a port; and for HTTP a method, a
- * canonical path (http/target.h) and decoded query parameters.  Parents of
+ * canonical path (http/target.h) and decoded query parameters; where the
+ * operations in requests are judged, one of those.  Parents of
  * the program need no place in it: what a program may do because of its
  * parents, one of them may do alone, since each parent that is added can only
  * add endpoints, and with them restrictions.  What names resolve to
@@ -20,7 +21,7 @@
 #define POLICY_EXTENT_H
 
 #include "codec/arena.h"
-#include "policy/policy.h"
+#include "policy/decide.h"
 
 #define EXTENT_NONE UINT32_MAX
 
@@ -31,12 +32,22 @@ enum extent_how {
 	EXTENT_TLS_SKIP, /* the tunnel is passed on as it is */
 	EXTENT_TCP, /* protocol tcp: bytes */
 	EXTENT_SQL, /* passed through */
-	EXTENT_AUDIT /* no rule allows it, but that is only recorded */
+	EXTENT_AUDIT, /* no rule allows it, but that is only recorded */
+	EXTENT_KNOWN, /* mcp.allow_all_known_mcp_methods */
+	EXTENT_STREAM /* MCP: it carries no operation */
 };
 /* "not inspected: ..." for people; NULL for EXTENT_RULE. */
 const char *extent_how_text(enum extent_how h);
-/* "rule", "uninspected", "tls_skip", "tcp", "sql", "audit" */
+/* "rule", "uninspected", "tls_skip", "tcp", "sql", "audit", "known",
+ * "stream" */
 const char *extent_how_word(enum extent_how h);
+
+/* What a request to an endpoint that judges operations has in it. */
+enum extent_carries {
+	EXTENT_ANYTHING, /* whatever it is */
+	EXTENT_NOTHING, /* no operation: a stream, an answer, an end */
+	EXTENT_OPERATION_IN /* that one */
+};
 
 /* A request that really passes.  Strings are NUL-terminated too. */
 struct extent_request {
@@ -44,6 +55,8 @@ struct extent_request {
 	uint16_t port;
 	struct view method, path; /* empty when only the connection matters */
 	struct view query; /* encoded, without '?'; p == NULL: none */
+	enum extent_carries carries;
+	struct policy_op op; /* of OPERATION_IN */
 };
 
 /* What in the policy lets it pass. */
@@ -57,7 +70,15 @@ struct extent_cause {
 
 /* --- prove ------------------------------------------------------------- */
 
-/* A set of requests: [METHOD] [scheme://]HOST[:PORT][/PATH-GLOB]. */
+/*
+ * A set of requests: [METHOD] [scheme://]HOST[:PORT][/PATH-GLOB], or of those
+ * that carry an operation: an operation in the place of METHOD, which is
+ *
+ *	json-rpc METHOD		a call, by a glob over its method
+ *	mcp METHOD [TOOL]	the same; TOOL: a glob over params.name
+ *	graphql TYPE [FIELD]	TYPE: query, mutation, subscription or *;
+ *				FIELD: a glob that some root field matches
+ */
 struct extent_never;
 
 /*
@@ -108,6 +129,7 @@ enum extent_dim {
 	EXTENT_METHOD,
 	EXTENT_PATH,
 	EXTENT_QUERY,
+	EXTENT_OPERATION, /* or its parameters */
 	EXTENT_ADDRESS /* which addresses the name may have; EXTENT_CHANGES */
 };
 const char *extent_dim_word(enum extent_dim d);

@@ -24,12 +24,20 @@ extern const struct automaton_rules extent_paths; /* canonical, or "*" */
 extern const struct automaton_rules extent_slashes; /* with "%2F" */
 extern const struct automaton_rules extent_programs; /* as the kernel writes */
 extern const struct automaton_rules extent_values; /* UTF-8 without NUL */
+extern const struct automaton_rules extent_strings; /* UTF-8 */
+extern const struct automaton_rules extent_calls; /* UTF-8, not empty */
+extern const struct automaton_rules extent_tools; /* strict_tool_names */
+extern const struct automaton_rules extent_graphql; /* GraphQL names */
+/* and none: of operations */
+extern const struct automaton_rules extent_graphql_or_none;
 
 enum {
 	EXTENT_PATH_MAX = 4096,
 	EXTENT_PROGRAM_MAX = 4095,
 	EXTENT_VALUE_MAX = 2048,
-	EXTENT_METHOD_MAX = 32
+	EXTENT_METHOD_MAX = 32,
+	EXTENT_CALL_MAX = 256,
+	EXTENT_TOOL_MAX = 128
 };
 
 /* Such a path passes where allow_encoded_slash says so. */
@@ -50,6 +58,12 @@ struct extent_never {
 	uint16_t port; /* 0: any */
 	struct glob *host_glob, *path_glob; /* path: NULL for any */
 	struct automaton *names, *paths;
+	/* An operation inside of a request. */
+	bool op;
+	enum policy_op_kind kind;
+	struct view type; /* of GraphQL; empty: any */
+	struct glob *call_glob, *tool_glob; /* tool: or a root field */
+	struct automaton *call, *tool; /* NULL: any */
 };
 
 /* --- a run ------------------------------------------------------------- */
@@ -92,6 +106,9 @@ struct x_cell {
 	struct policy_conn conn[2];
 };
 
+/* What the other side does with a connection. */
+enum x_other { NOT_THERE, DENIES, PASSES_ALL, JUDGES };
+
 /* A rule about requests; what it does not say is filled in. */
 struct x_rule {
 	const struct x_entry *entry;
@@ -113,6 +130,7 @@ struct x_rules {
 	/* On that side: what no rule allows is only recorded under some
 	 * paths, and some may have an encoded slash. */
 	bool audits[2], slashes[2];
+	bool ops[2]; /* some endpoint judges operations instead */
 };
 
 /* A request that mine lets pass and the other one, if any, does not. */
@@ -123,6 +141,8 @@ struct x_hit {
 	const struct x_entry *entry;
 	uint32_t rule;
 	struct view method, path, query;
+	enum extent_carries carries;
+	const struct policy_op *op;
 };
 
 struct x_run {
@@ -137,6 +157,7 @@ struct x_run {
 	struct glob **globs; /* NULL where lang is of a word */
 	size_t n_langs, cap_langs;
 	struct automaton *names, *paths, *slashes, *exes, *values;
+	struct automaton *strings, *calls, *tools, *graphql, *graphql_or_none;
 	bool stop; /* enough was found */
 	/* Takes a hit, or sets *e.  May set `stop`. */
 	int (*hit)(struct x_run *r, const struct x_hit *h, struct err *e);
@@ -184,8 +205,15 @@ struct view x_scope(const struct p_endpoint *e) MUST_USE;
 /* Requests to it are judged; what no rule allows is only recorded. */
 bool x_is_judged(const struct p_endpoint *e) MUST_USE;
 bool x_is_audit(const struct p_endpoint *e) MUST_USE;
+/* By their operations, not by rules about requests. */
+bool x_has_operations(const struct p_endpoint *e) MUST_USE;
+/* In what a connection that the other side refuses is out of reach there. */
+enum extent_dim x_conn_dim(const struct x_run *r, const struct x_cell *c);
 
-/* What the query of a request has to do, by the rules that match the rest. */
+/*
+ * What the query of a request, or the parameters of an operation, have to do,
+ * by the rules that match the rest.
+ */
 struct x_demand {
 	const struct p_query *allow; /* matches; NULL: free */
 	const struct x_rule *const *my_denies; /* none matches */
@@ -194,12 +222,30 @@ struct x_demand {
 	size_t n_their_allows;
 	const struct x_rule *const *their_denies; /* ... one matches */
 	size_t n_their_denies;
+	struct automaton *values; /* what a value can be */
+	char delim; /* of the patterns */
+	bool nul; /* values may have NUL, which no pattern is asked about */
+	struct view some; /* a parameter that has a value; empty: none */
+	struct automaton *asked; /* one value of that is in it; NULL: any */
 };
+
+struct x_pairs {
+	struct policy_param *v;
+	size_t n;
+};
+
 /*
- * 1 with *out (encoded; empty: no query), 0 when no query does it, -1 with
- * *r->e.
+ * 1 with *out (made in `a`), 0 when no values do it, -1 with *r->e.
  */
-int x_query(
-    struct x_run *r, const struct x_demand *d, struct buf *out) MUST_USE;
+int x_values(struct x_run *r, const struct x_demand *d, struct arena *a,
+    struct x_pairs *out) MUST_USE;
+/* Of a query, encoded; empty: no query. */
+int x_query(struct x_run *r, struct x_demand *d, struct buf *out) MUST_USE;
+
+/* --- operations (extent_ops.c) ------------------------------------------- */
+
+/* Those that requests to inspected endpoints of a cell carry. */
+int x_operations(
+    struct x_run *r, const struct x_cell *c, enum x_other other) MUST_USE;
 
 #endif

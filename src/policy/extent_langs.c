@@ -78,6 +78,11 @@ x_init(struct x_run *r)
 	r->slashes = automaton_of_rules(&extent_slashes);
 	r->exes = automaton_of_rules(&extent_programs);
 	r->values = automaton_of_rules(&extent_values);
+	r->strings = automaton_of_rules(&extent_strings);
+	r->calls = automaton_of_rules(&extent_calls);
+	r->tools = automaton_of_rules(&extent_tools);
+	r->graphql = automaton_of_rules(&extent_graphql);
+	r->graphql_or_none = automaton_of_rules(&extent_graphql_or_none);
 }
 
 void
@@ -94,5 +99,10 @@ x_fini(struct x_run *r)
 	automaton_free(r->slashes);
 	automaton_free(r->exes);
 	automaton_free(r->values);
+	automaton_free(r->strings);
+	automaton_free(r->calls);
+	automaton_free(r->tools);
+	automaton_free(r->graphql);
+	automaton_free(r->graphql_or_none);
 	arena_fini(&r->arena);
 }

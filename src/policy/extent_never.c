@@ -178,16 +178,121 @@ read_authority(struct reader *r, struct view v)
 	return read_host(r, host);
 }
 
+/* --- operations ------------------------------------------------------- */
+
+static const struct form {
+	struct view word;
+	enum policy_op_kind kind;
+	const char *carriers;
+	bool second; /* takes a tool or a field */
+} forms[] = {
+	{ { "json-rpc", 8 }, POLICY_OP_CALL, "POST", false },
+	{ { "mcp", 3 }, POLICY_OP_CALL, "POST", true },
+	{ { "graphql", 7 }, POLICY_OP_GRAPHQL, "POST,GET", true },
+};
+
+static const struct form *
+form_of(struct view word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++)
+		if (view_eq(word, forms[i].word))
+			return &forms[i];
+	return NULL;
+}
+
+/* A pattern of an operation; "*" and "**" are any. */
+static int
+read_pattern(struct reader *r, const struct automaton_rules *words,
+    size_t longest, const char *what, struct view v, struct glob **g,
+    struct automaton **a)
+{
+	if (view_eq(v, VIEW("*")) || view_eq(v, VIEW("**")))
+		return 0;
+	if (read_glob(r, v, '/', g, a) < 0)
+		return -1;
+	return check_possible(words, *a, longest, what, v, r->e);
+}
+
+static int
+read_type(struct reader *r, struct view v)
+{
+	if (view_eq(v, VIEW("*")))
+		return 0;
+	if (!view_eq(v, VIEW("query")) && !view_eq(v, VIEW("mutation")) &&
+	    !view_eq(v, VIEW("subscription")))
+		return invalid(r,
+		    "the type of a GraphQL operation is query, mutation, "
+		    "subscription or *",
+		    v);
+	r->n->type = arena_view(&r->n->arena, v);
+	return 0;
+}
+
+/* "mcp tools/call delete_* TARGET"; *target is what is left. */
+static int
+read_operation(struct reader *r, const struct form *form, struct view v,
+    struct view *target)
+{
+	bool graphql = form->kind == POLICY_OP_GRAPHQL;
+	struct view rest, word = view_cut(view_trim(v), ' ', &rest);
+
+	r->n->op = true;
+	r->n->kind = form->kind;
+	if (rest.p == NULL)
+		return invalid(r,
+		    "an operation and a target are needed "
+		    "('mcp tools/call delete_* https://HOST')",
+		    v);
+	if (read_methods(r, view_of(form->carriers)) < 0)
+		return -1;
+	if (graphql ? read_type(r, word) < 0
+		    : read_pattern(r, &extent_calls, EXTENT_CALL_MAX,
+			  "no method can match", word, &r->n->call_glob,
+			  &r->n->call) < 0)
+		return -1;
+	*target = view_trim(rest);
+	word = view_cut(*target, ' ', &rest);
+	if (rest.p == NULL)
+		return 0;
+	if (!form->second)
+		return invalid(r, "json-rpc takes a method and a target", v);
+	*target = view_trim(rest);
+	return read_pattern(r, graphql ? &extent_graphql : &extent_strings,
+	    EXTENT_VALUE_MAX,
+	    graphql ? "no field can match" : "no tool can match", word,
+	    &r->n->tool_glob, &r->n->tool);
+}
+
+/* Of a tool, the method must be able to be the one that calls it. */
+static int
+check_tool(struct reader *r)
+{
+	struct extent_never *n = r->n;
+
+	if (n->kind != POLICY_OP_CALL || n->tool == NULL ||
+	    n->call_glob == NULL ||
+	    glob_match(n->call_glob, VIEW("tools/call")))
+		return 0;
+	return err_set(r->e, ERR_INVALID,
+	    "a tool is only of method tools/call, which the pattern before it "
+	    "does not match");
+}
+
 static int
 read_all(struct reader *r, struct view text)
 {
 	struct view rest, method = view_cut(view_trim(text), ' ', &rest);
 	struct view target = view_trim(rest);
+	const struct form *form = form_of(method);
 	ssize_t slash;
 
 	if (rest.p == NULL)
 		target = method;
-	else if (read_methods(r, method) < 0)
+	else if (form != NULL) {
+		if (read_operation(r, form, rest, &target) < 0 ||
+		    check_tool(r) < 0)
+			return -1;
+	} else if (read_methods(r, method) < 0)
 		return -1;
 	if (p_has_control(target) || view_find(target, ' ') >= 0)
 		return invalid(r, "more than a method and a target", text);
@@ -247,6 +352,10 @@ extent_never_free(struct extent_never *n)
 		return;
 	automaton_free(n->names);
 	automaton_free(n->paths);
+	automaton_free(n->call);
+	automaton_free(n->tool);
+	glob_free(n->call_glob);
+	glob_free(n->tool_glob);
 	glob_free(n->host_glob);
 	glob_free(n->path_glob);
 	arena_fini(&n->arena);

@@ -22,6 +22,7 @@ enum {
 struct piece {
 	struct view value;
 	uint64_t rules;
+	bool asked; /* in what the question asks about */
 };
 
 struct param {
@@ -41,6 +42,7 @@ struct clause {
 
 struct solver {
 	struct x_run *r;
+	const struct x_demand *d;
 	struct arena tmp;
 	struct param *params;
 	size_t n_params;
@@ -86,6 +88,7 @@ struct cutter {
 	struct solver *s;
 	struct param *p;
 	size_t first[RULES_MAX], n[RULES_MAX];
+	size_t asked; /* the place of the question's pattern; 0: none */
 	bool overflow;
 };
 
@@ -93,6 +96,7 @@ static bool
 on_value(void *ctx, struct view word, const uint64_t *in)
 {
 	struct cutter *c = ctx;
+	bool asked = c->asked > 0 && atoms_in(in, c->asked);
 	uint64_t rules = 0;
 
 	for (size_t i = 0; i < c->s->n_clauses; i++)
@@ -100,14 +104,14 @@ on_value(void *ctx, struct view word, const uint64_t *in)
 			if (atoms_in(in, c->first[i] + k))
 				rules |= (uint64_t)1 << i;
 	for (size_t i = 0; i < c->p->n; i++)
-		if (c->p->v[i].rules == rules)
+		if (c->p->v[i].rules == rules && c->p->v[i].asked == asked)
 			return false;
 	if (c->p->n == PIECES_MAX - 1) {
 		c->overflow = true;
 		return true;
 	}
 	c->p->v[c->p->n++] =
-	    (struct piece) { arena_view(&c->s->tmp, word), rules };
+	    (struct piece) { arena_view(&c->s->tmp, word), rules, asked };
 	return false;
 }
 
@@ -127,7 +131,7 @@ add_nul(struct solver *s, struct param *p)
 	for (size_t i = 0; i < p->n; i++)
 		if (p->v[i].rules == rules)
 			return;
-	p->v[p->n++] = (struct piece) { { "\0", 1 }, rules };
+	p->v[p->n++] = (struct piece) { { "\0", 1 }, rules, false };
 }
 
 static int
@@ -137,7 +141,7 @@ cut(struct solver *s, struct param *p)
 	struct x_run *r = s->r;
 	struct atoms_query q = { .longest = EXTENT_VALUE_MAX };
 	struct atoms_set *sets;
-	size_t n = 1;
+	size_t n = 2;
 
 	for (size_t i = 0; i < s->n_clauses; i++) {
 		const struct p_matcher *m =
@@ -146,7 +150,11 @@ cut(struct solver *s, struct param *p)
 		n += m != NULL ? m->globs.n : 0;
 	}
 	sets = ARENA_ARRAY(&s->tmp, n, struct atoms_set);
-	sets[q.n++] = (struct atoms_set) { r->values, ATOMS_MUST };
+	sets[q.n++] = (struct atoms_set) { s->d->values, ATOMS_MUST };
+	if (s->d->asked != NULL && view_eq(p->name, s->d->some)) {
+		c.asked = q.n;
+		sets[q.n++] = (struct atoms_set) { s->d->asked, ATOMS_FREE };
+	}
 	for (size_t i = 0; i < s->n_clauses; i++) {
 		const struct p_matcher *m =
 		    matcher_of(s->clauses[i].q, p->name);
@@ -156,7 +164,7 @@ cut(struct solver *s, struct param *p)
 		for (size_t k = 0; k < c.n[i]; k++) {
 			uint32_t lang;
 
-			if (x_glob(r, m->globs.v[k].v, '.', &lang) < 0)
+			if (x_glob(r, m->globs.v[k].v, s->d->delim, &lang) < 0)
 				return -1;
 			sets[q.n++] =
 			    (struct atoms_set) { r->lang[lang], ATOMS_FREE };
@@ -168,7 +176,8 @@ cut(struct solver *s, struct param *p)
 		return -1;
 	if (c.overflow)
 		return too_many(r);
-	add_nul(s, p);
+	if (s->d->nul)
+		add_nul(s, p);
 	return 0;
 }
 
@@ -306,6 +315,27 @@ denied(struct solver *s)
 	return rc;
 }
 
+/* What the question asks about is among the values of that parameter. */
+static int
+choose_asked(struct solver *s)
+{
+	struct param *p;
+	int rc = 0;
+
+	if (s->d->asked == NULL)
+		return denied(s);
+	p = param_of(s, s->d->some);
+	for (size_t i = 0; i < p->n && rc == 0; i++) {
+		if (!p->v[i].asked || !(open_of(p) >> i & 1))
+			continue;
+		p->used = (uint64_t)1 << i;
+		rc = denied(s);
+	}
+	if (rc == 0)
+		p->used = 0;
+	return rc;
+}
+
 /* Deny rules of mine: one parameter has no value inside. */
 static int
 avoid_denies(struct solver *s, size_t clause)
@@ -314,7 +344,7 @@ avoid_denies(struct solver *s, size_t clause)
 	int rc = 0;
 
 	if (clause == s->end_mine)
-		return denied(s);
+		return choose_asked(s);
 	if (spend(s) < 0)
 		return -1;
 	q = s->clauses[clause].q;
@@ -362,7 +392,9 @@ collect_params(struct solver *s, const struct p_query *allow)
 
 	for (size_t i = 0; i < s->n_clauses; i++)
 		n += s->clauses[i].q->n;
-	s->params = ARENA_ARRAY(&s->tmp, n + 1, struct param);
+	s->params = ARENA_ARRAY(&s->tmp, n + 2, struct param);
+	if (s->d->some.n > 0)
+		s->params[s->n_params++].name = s->d->some;
 	for (size_t i = 0; i < s->n_clauses; i++)
 		for (size_t k = 0; k < s->clauses[i].q->n; k++) {
 			struct view name = s->clauses[i].q->v[k].name.v;
@@ -378,6 +410,7 @@ collect_params(struct solver *s, const struct p_query *allow)
 		p->wanted = allow != NULL && matcher_of(allow, p->name) != NULL;
 		/* The allowing rule is clause 0. */
 		p->allowed = p->wanted ? inside(p, 0) : all_of(p);
+		p->wanted |= s->d->some.n > 0 && view_eq(p->name, s->d->some);
 	}
 	return 0;
 }
@@ -403,29 +436,31 @@ put_encoded(struct buf *out, struct view v)
 	}
 }
 
-static int
-put_query(struct solver *s, struct buf *out)
+/* The values that were chosen, by parameter. */
+static void
+take_pairs(struct solver *s, struct arena *a, struct x_pairs *out)
 {
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_params; i++)
+		n += s->params[i].n;
+	*out =
+	    (struct x_pairs) { ARENA_ARRAY(a, n + 1, struct policy_param), 0 };
 	for (size_t i = 0; i < s->n_params; i++) {
 		struct param *p = &s->params[i];
 
 		if (p->wanted && p->used == 0)
 			p->used = open_of(p) & -open_of(p); /* any one */
-		for (size_t k = 0; k < p->n; k++) {
-			if (!(p->used >> k & 1))
-				continue;
-			if (out->n > 0)
-				buf_putc(out, '&');
-			put_encoded(out, p->name);
-			buf_putc(out, '=');
-			put_encoded(out, p->v[k].value);
-		}
+		for (size_t k = 0; k < p->n; k++)
+			if (p->used >> k & 1)
+				out->v[out->n++] =
+				    (struct policy_param) { p->name,
+					    arena_view(a, p->v[k].value) };
 	}
-	return out->full || out->n > QUERY_MAX ? too_many(s->r) : 0;
 }
 
 static int
-solve(struct solver *s, const struct x_demand *d, struct buf *out)
+solve(struct solver *s, const struct x_demand *d)
 {
 	int rc;
 
@@ -444,18 +479,42 @@ solve(struct solver *s, const struct x_demand *d, struct buf *out)
 	s->denied = rc > 0;
 	if (rc < 0 || collect_params(s, d->allow) < 0)
 		return -1;
-	rc = avoid_denies(s, s->first_mine);
-	if (rc <= 0)
-		return rc;
-	return put_query(s, out) < 0 ? -1 : 1;
+	return avoid_denies(s, s->first_mine);
 }
 
 int
-x_query(struct x_run *r, const struct x_demand *d, struct buf *out)
+x_values(struct x_run *r, const struct x_demand *d, struct arena *a,
+    struct x_pairs *out)
 {
-	struct solver s = { .r = r };
-	int rc = solve(&s, d, out);
+	struct solver s = { .r = r, .d = d };
+	int rc = solve(&s, d);
 
+	if (rc > 0)
+		take_pairs(&s, a, out);
 	arena_fini(&s.tmp);
+	return rc;
+}
+
+int
+x_query(struct x_run *r, struct x_demand *d, struct buf *out)
+{
+	struct arena tmp = { 0 };
+	struct x_pairs pairs;
+	int rc;
+
+	d->values = r->values;
+	d->delim = '.';
+	d->nul = true;
+	rc = x_values(r, d, &tmp, &pairs);
+	for (size_t i = 0; rc > 0 && i < pairs.n; i++) {
+		if (out->n > 0)
+			buf_putc(out, '&');
+		put_encoded(out, pairs.v[i].name);
+		buf_putc(out, '=');
+		put_encoded(out, pairs.v[i].value);
+	}
+	arena_fini(&tmp);
+	if (rc > 0 && (out->full || out->n > QUERY_MAX))
+		return too_many(r);
 	return rc;
 }

@@ -7,17 +7,15 @@
  */
 #include "policy/extent_impl.h"
 
-/* What the other one does with the connection. */
-enum other { NOT_THERE, DENIES, PASSES_ALL, JUDGES };
-
 struct scan {
 	struct x_run *r;
 	const struct x_cell *cell;
 	struct arena tmp;
 	struct x_rules rules; /* of both sides */
 	enum extent_how how; /* of mine; EXTENT_RULE: requests are judged */
-	enum other other;
+	enum x_other other;
 	bool shut; /* the other side refuses this path, whatever its rules */
+	bool inspects; /* and looks at the operations there */
 	/* What one rule, or (NULL) the lack of rules, lets pass: */
 	const struct x_rule *rule;
 	const struct x_entry *entry;
@@ -66,7 +64,7 @@ gather(struct scan *s, const uint64_t *in, struct view method, bool bare,
 		    (o->scope_set != EXTENT_IGNORED &&
 			!atoms_in(in, o->scope_set)))
 			continue;
-		if (s->shut && !x_is_mine(o))
+		if ((s->shut || s->inspects) && !x_is_mine(o))
 			continue;
 		p->their_path |= !x_is_mine(o) && !o->deny;
 		if (!x_has_method(o, method) || (bare && o->query != NULL))
@@ -83,14 +81,13 @@ gather(struct scan *s, const uint64_t *in, struct view method, bool bare,
 	p->demand.n_their_denies = denies;
 }
 
-/* In what a connection is out of reach on the other side. */
-static enum extent_dim
-conn_dim(const struct scan *s)
+enum extent_dim
+x_conn_dim(const struct x_run *r, const struct x_cell *c)
 {
-	if (s->cell->others)
+	if (c->others)
 		return EXTENT_PROGRAM;
-	return x_knows_host(&s->r->side[X_OTHER], s->cell->host) ? EXTENT_PORT
-								 : EXTENT_HOST;
+	return x_knows_host(&r->side[X_OTHER], c->host) ? EXTENT_PORT
+							: EXTENT_HOST;
 }
 
 static enum extent_dim
@@ -99,8 +96,8 @@ dim_of(const struct scan *s, const struct piece *p)
 	if (s->other == NOT_THERE)
 		return EXTENT_HOST; /* nobody asks */
 	if (s->other == DENIES)
-		return conn_dim(s);
-	if (s->rule == NULL)
+		return x_conn_dim(s->r, s->cell);
+	if (s->rule == NULL || s->inspects)
 		return EXTENT_INSPECTION;
 	for (size_t i = 0; i < p->demand.n_their_denies; i++)
 		if (p->demand.their_denies[i]->query == NULL)
@@ -160,6 +157,13 @@ treatment(const struct scan *s, unsigned side, struct view path)
 	return t;
 }
 
+/* Rules about requests say nothing there: extent_ops.c. */
+static bool
+is_of_operations(const struct policy_treatment *t)
+{
+	return policy_protocol_judged(t->protocol) == POLICY_BY_OPERATION;
+}
+
 /*
  * Whether s->rule, or the lack of rules, is what decides under this path; and
  * what the other side does there.
@@ -170,10 +174,11 @@ has_say(struct scan *s, struct view path)
 	bool slash = extent_has_slash(path);
 	struct policy_treatment t;
 
-	s->shut = false;
+	s->shut = s->inspects = false;
 	if (s->how == EXTENT_RULE) {
 		t = treatment(s, X_MINE, path);
 		if ((t.enforcement == POLICY_AUDIT) != (s->rule == NULL) ||
+		    (s->rule != NULL && is_of_operations(&t)) ||
 		    (slash && !t.allow_encoded_slash))
 			return false;
 	}
@@ -181,6 +186,7 @@ has_say(struct scan *s, struct view path)
 		return true;
 	t = treatment(s, X_OTHER, path);
 	s->shut = slash && !t.allow_encoded_slash;
+	s->inspects = is_of_operations(&t);
 	return s->shut || t.enforcement != POLICY_AUDIT;
 }
 
@@ -252,7 +258,8 @@ matters(const struct scan *s, const struct x_rule *o)
 static bool
 varies(const struct scan *s, unsigned side)
 {
-	return s->rules.audits[side] || s->rules.slashes[side];
+	return s->rules.audits[side] || s->rules.slashes[side] ||
+	       s->rules.ops[side];
 }
 
 /* Paths that one side treats in another way than others are told apart. */
@@ -291,9 +298,10 @@ scan_paths(struct scan *s)
 	const struct extent_never *never = s->r->never;
 	struct sets sets = { .r = s->r };
 	struct atoms_query q = { .longest = EXTENT_PATH_MAX };
+	uint32_t star;
 
 	sets.v = ARENA_ARRAY(
-	    &s->tmp, 2 * s->rules.n + s->cell->at.n + 5, struct atoms_set);
+	    &s->tmp, 2 * s->rules.n + s->cell->at.n + 6, struct atoms_set);
 	sets.v[sets.n++] = (struct atoms_set) { s->r->paths, ATOMS_MUST };
 	if (never != NULL && never->paths != NULL)
 		sets.v[sets.n++] =
@@ -306,6 +314,9 @@ scan_paths(struct scan *s)
 	if (add_patterns(s, &sets) < 0)
 		return -1;
 	sets.v[sets.n++] = (struct atoms_set) { s->r->slashes, ATOMS_FREE };
+	/* Only OPTIONS has it: it cannot stand for other paths. */
+	star = x_word(s->r, VIEW("*"));
+	sets.v[sets.n++] = (struct atoms_set) { s->r->lang[star], ATOMS_FREE };
 	q.v = sets.v;
 	q.n = sets.n;
 	if (atoms_find(&q, &s->r->budget, on_path, s, s->r->e) < 0)
@@ -328,11 +339,12 @@ exhausted(const struct scan *s)
 	if (s->other == NOT_THERE)
 		return false;
 	if (s->other == DENIES)
-		return is_known(s, conn_dim(s));
+		return is_known(s, x_conn_dim(s->r, s->cell));
 	if (s->rule == NULL)
 		return is_known(s, EXTENT_INSPECTION);
 	return is_known(s, EXTENT_PATH) && is_known(s, EXTENT_METHOD) &&
-	       is_known(s, EXTENT_QUERY);
+	       is_known(s, EXTENT_QUERY) &&
+	       (!s->rules.ops[X_OTHER] || is_known(s, EXTENT_INSPECTION));
 }
 
 static bool
@@ -439,7 +451,7 @@ compare_addresses(struct scan *s)
 	return s->r->known(s->r, &hit) ? 0 : s->r->hit(s->r, &hit, s->r->e);
 }
 
-static enum other
+static enum x_other
 other_of(const struct x_run *r, const struct policy_conn *c)
 {
 	if (r->side[X_OTHER].s == NULL)
@@ -461,10 +473,7 @@ prepare(struct scan *s)
 	s->their_denies = ARENA_ARRAY(&s->tmp, n, const struct x_rule *);
 }
 
-/*
- * Operations and messages inside of requests are not part of the model: rather
- * no answer than one about half of what such an endpoint allows.
- */
+/* Rather no answer than one about half of what such an endpoint allows. */
 static int
 check_protocols(const struct x_run *r, const struct x_cell *c)
 {
@@ -472,7 +481,7 @@ check_protocols(const struct x_run *r, const struct x_cell *c)
 		const struct x_entry *at = c->at.v[i];
 		enum policy_protocol p = p_protocol(at->e);
 
-		if (p > POLICY_PROTO_REST)
+		if (p == POLICY_PROTO_WEBSOCKET || p == POLICY_PROTO_GRPC)
 			return err_set(r->e, ERR_INVALID,
 			    "%s.endpoints[%u] has protocol %s: what its "
 			    "operations and messages may do cannot be "
@@ -502,6 +511,9 @@ x_requests(struct x_run *r, const struct x_cell *c)
 			rc = scan_free(&s);
 		else
 			rc = scan_rules(&s) < 0 ? -1 : scan_audits(&s);
+		if (rc == 0 && s.how == EXTENT_RULE && s.rules.ops[X_MINE] &&
+		    !r->stop)
+			rc = x_operations(r, c, s.other);
 	}
 	arena_fini(&s.tmp);
 	return rc;

@@ -19,6 +19,12 @@ x_is_audit(const struct p_endpoint *e)
 	return x_is_judged(e) && view_eq(e->enforcement.v, VIEW("audit"));
 }
 
+bool
+x_has_operations(const struct p_endpoint *e)
+{
+	return policy_protocol_judged(p_protocol(e)) == POLICY_BY_OPERATION;
+}
+
 static const char *const *
 preset_of(const struct p_endpoint *e)
 {
@@ -135,7 +141,10 @@ x_rules_collect(const struct x_run *r, const struct x_cell *c, struct arena *a,
 			continue;
 		out->audits[e->side] |= x_is_audit(e->e);
 		out->slashes[e->side] |= e->e->allow_encoded_slash.v;
-		add_endpoint(out, e);
+		if (x_has_operations(e->e))
+			out->ops[e->side] = true;
+		else
+			add_endpoint(out, e);
 	}
 	add_methods(out, r->never, a);
 }
@@ -164,7 +173,7 @@ x_is_covered(const struct x_rules *all, const struct x_rule *mine)
 {
 	bool yes = false;
 
-	if (all->slashes[X_MINE])
+	if (all->slashes[X_MINE] || all->ops[X_OTHER])
 		return false;
 	for (size_t i = 0; i < all->n; i++) {
 		const struct x_rule *o = &all->v[i];

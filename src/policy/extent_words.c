@@ -321,6 +321,82 @@ value_accepts(uint32_t state)
 const struct automaton_rules extent_values = { value_step, value_accepts,
 	value_class };
 
+/* --- in operations: NUL is a character of JSON's strings --------------- */
+
+static uint32_t
+string_step(uint32_t state, unsigned char b)
+{
+	return state == U_TEXT && b == '\0' ? U_TEXT : value_step(state, b);
+}
+
+const struct automaton_rules extent_strings = { string_step, value_accepts,
+	value_class };
+
+enum { C_START = 1, C_TEXT };
+
+/* A state of strings is one more here, since the first accepts nothing. */
+static uint32_t
+call_step(uint32_t state, unsigned char b)
+{
+	uint32_t next =
+	    string_step(state == C_START ? (uint32_t)U_TEXT : state - 1, b);
+
+	return next > 0 ? next + 1 : 0;
+}
+
+static bool
+call_accepts(uint32_t state)
+{
+	return state == C_TEXT;
+}
+
+const struct automaton_rules extent_calls = { call_step, call_accepts,
+	value_class };
+
+static uint32_t
+tool_step(uint32_t state UNUSED, unsigned char b)
+{
+	return is_alpha(b) || is_digit(b) || b == '_' || b == '.' || b == '-'
+		   ? C_TEXT
+		   : 0;
+}
+
+static unsigned
+tool_class(unsigned char b)
+{
+	return tool_step(C_START, b) > 0;
+}
+
+const struct automaton_rules extent_tools = { tool_step, call_accepts,
+	tool_class };
+
+/* Name, GraphQL October 2021 section 2.1.9. */
+static uint32_t
+graphql_step(uint32_t state, unsigned char b)
+{
+	return is_alpha(b) || b == '_' || (state == C_TEXT && is_digit(b))
+		   ? C_TEXT
+		   : 0;
+}
+
+static unsigned
+graphql_class(unsigned char b)
+{
+	return is_digit(b) ? 2 : graphql_step(C_START, b) > 0;
+}
+
+const struct automaton_rules extent_graphql = { graphql_step, call_accepts,
+	graphql_class };
+
+static bool
+graphql_or_none_accepts(uint32_t state UNUSED)
+{
+	return true;
+}
+
+const struct automaton_rules extent_graphql_or_none = { graphql_step,
+	graphql_or_none_accepts, graphql_class };
+
 /* --- methods --------------------------------------------------------- */
 
 /* RFC 9110 section 5.6.2; the ones below end at the proxy. */

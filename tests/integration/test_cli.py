@@ -342,15 +342,61 @@ def test_policy_diff_says_what_widens_and_what_narrows(tmp_path):
     assert ask_policy("diff", before, tmp_path / "nosuch.yaml").returncode == 2
 
 
+TOOLS = """
+version: 1
+network_policies:
+  tools:
+    endpoints:
+    - host: tools.example.test
+      port: 443
+      protocol: mcp
+      rules:
+      - allow: {method: initialize}
+      - allow: {method: tools/call, tool: "read_*"}
+      deny_rules:
+      - {method: tools/call, tool: read_secret}
+    - {host: graph.example.test, port: 443, protocol: graphql, access: read-only}
+    binaries: [{path: /usr/bin/agent}]
+"""
+
+
+@pytest.mark.parametrize("never, holds, said", [
+    ("mcp tools/call delete_* https://tools.example.test", True, "yes, never: "),
+    ("mcp tools/call read_secret tools.example.test", True, "yes, never: "),
+    ("mcp tools/call https://tools.example.test", False, "(tools/call name=read_) by /usr/bin/agent"),
+    ("graphql mutation https://graph.example.test", True, "yes, never: "),
+    ("graphql query secret graph.example.test", False, "(query { secret }) by /usr/bin/agent"),
+    ("DELETE https://graph.example.test", True, "yes, never: ")])
+def test_policy_prove_answers_for_operations(never, holds, said):
+    out = ask_policy("prove", "-", "--never", never, text=TOOLS)
+    assert (out.returncode, out.stderr) == (0 if holds else 1, "") and said in out.stdout, out
+    proof, = json.loads(ask_policy("prove", "-", "--never", never, "-o", "json", text=TOOLS).stdout)["proofs"]
+    assert holds or proof["counterexample"]["operation"] is not None
+
+
+def test_policy_diff_names_the_operation(tmp_path):
+    before = tmp_path / "before.yaml"
+    before.write_text(TOOLS)
+    after = TOOLS.replace('"read_*"', '"*"').replace("access: read-only", "access: read-write")
+    out = ask_policy("diff", before, "-", text=after)
+    assert (out.returncode, out.stderr) == (1, ""), out
+    lines = out.stdout.splitlines()
+    assert lines[0] == "+ widens operation: tools.endpoints[0].rules[1]" and "(tools/call name=" in lines[1], out
+    assert lines[2] == "+ widens operation: tools.endpoints[1].access" and "(mutation { " in lines[3], out
+    assert len(lines) == 4, out
+    assert ask_policy("diff", before, "-", text=TOOLS).returncode == 0
+
+
 def test_the_manual_of_prove_and_diff_shows_what_they_print(tmp_path):
     blocks = re.findall(r"```(\w+)\n(.*?)```", (STAGE / "docs/policy-prove.md").read_text(), re.S)
-    (_, before), (_, proved), (_, change), (_, differs) = blocks
+    (_, before), (_, proved), (_, change), (_, differs), (_, tools), (_, operations) = blocks
     (tmp_path / "before.yaml").write_text(before)
     for old, new in re.findall(r"^-(  .*\n)\+(  .*\n)", change, re.M):
         assert old in before, old
         before = before.replace(old, new)
     (tmp_path / "after.yaml").write_text(before)
-    for shown in (proved, differs):
+    (tmp_path / "tools.yaml").write_text(tools)
+    for shown in (proved, differs, operations):
         command, _, output = re.fullmatch(r"\$ (([^\n]*\\\n)*[^\n]*\n)(.*)", shown, re.S).groups()
         out = subprocess.run(["sh", "-c", f'openshell() {{ "{OPENSHELL}" "$@"; }}; {command}'], cwd=tmp_path,
                              capture_output=True, text=True, timeout=60)

@@ -411,16 +411,29 @@ TEST(extent, diff_knows_deny_rules)
 	}
 }
 
+/* "*" is no "/a", and the only path outside of the deny rule that is shorter.
+ */
+TEST(extent, the_whole_server_does_not_stand_for_paths)
+{
+	CHECK_STR(
+	    proved("version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
+		   "    - {host: a.test, port: 1, protocol: rest, access: "
+		   "full, deny_rules: [{path: '/*'}]}\n"
+		   "    binaries: [{path: /x}]\n",
+		"POST a.test", NULL),
+	    "POST a.test:1/a/ by /x (rule)");
+}
+
 /* Half an answer about operations would be none. */
 TEST(extent, operations_are_not_answered_by_half)
 {
 	AUTO_PARSED struct parsed p = parse_ahead(
 	    "version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
-	    "    - {host: mcp.test, port: 1, protocol: mcp, rules: [{allow: "
-	    "{method: tools/call, tool: t}}]}\n"
+	    "    - {host: g.test, port: 1, protocol: grpc, rules: [{allow: "
+	    "{service: a.B}}]}\n"
 	    "    - {host: a.test, port: 1, protocol: rest, access: full}\n"
 	    "    binaries: [{path: /x}]\n");
-	static const char *const never[] = { "mcp.test", "b.test" };
+	static const char *const never[] = { "g.test", "b.test" };
 
 	CHECK(p.p != NULL);
 	for (size_t i = 0; i < ARRAY_LEN(never); i++) {
@@ -433,7 +446,7 @@ TEST(extent, operations_are_not_answered_by_half)
 		rc = extent_prove(p.p, n, NULL, 0, &r, &e);
 		CHECK_INT(rc, ==, i == 0 ? -1 : 0);
 		if (i == 0)
-			CHECK_HAS(e.text, "p.endpoints[0] has protocol mcp");
+			CHECK_HAS(e.text, "p.endpoints[0] has protocol grpc");
 		else
 			CHECK(r.holds);
 	}

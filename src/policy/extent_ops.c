@@ -1,0 +1,501 @@
+/*
+ * extent_ops: operations inside the requests of one cell.
+ *
+ * Path by path, by which endpoints and rules are about it: the engine itself
+ * says whether a request gets through that carries operations, on both sides;
+ * which operations, extent_ops_find.c searches.  The request has no query: on
+ * such a path only deny_rules look at one, so none passes more.
+ */
+#include "policy/extent_ops.h"
+
+/* --- rules --------------------------------------------------------------- */
+
+static bool
+takes(const struct ops *o, struct view pattern, struct view word, bool *yes)
+{
+	uint32_t lang;
+
+	*yes = ops_is_any(pattern);
+	if (*yes)
+		return true;
+	if (x_glob(o->r, pattern, '/', &lang) < 0)
+		return false;
+	*yes = glob_match(o->r->globs[lang], word);
+	return true;
+}
+
+/* The parameters without params.name, which is the tool. */
+static const struct p_query *
+without_tool(struct ops *o, const struct p_query *q)
+{
+	struct p_query *out = ARENA_NEW(&o->tmp, struct p_query);
+
+	*out = (struct p_query) { .v = ARENA_ARRAY(
+				      &o->tmp, q->n, struct p_matcher) };
+	for (size_t i = 0; i < q->n; i++)
+		if (!view_eq(q->v[i].name.v, VIEW("name")))
+			out->v[out->n++] = q->v[i];
+	return out->n > 0 ? out : NULL;
+}
+
+static int
+add_call(struct ops *o, struct ops_rule *r, const struct p_allow *a)
+{
+	bool calls_tools;
+
+	r->kind = POLICY_OP_CALL;
+	r->first = a->method.v;
+	if (a->params.n > 0) {
+		r->all = &a->params;
+		r->rest = without_tool(o, r->all);
+	}
+	for (size_t i = 0; i < a->params.n; i++)
+		if (view_eq(a->params.v[i].name.v, VIEW("name")))
+			r->tool = &a->params.v[i];
+	if (!takes(o, r->first, VIEW("tools/call"), &calls_tools))
+		return -1;
+	r->names_tool = r->tool != NULL && calls_tools;
+	return 0;
+}
+
+/* Root fields are values of one parameter, by the same rules. */
+static void
+add_graphql(struct ops *o, struct ops_rule *r, const struct p_allow *a)
+{
+	struct p_query *q = ARENA_NEW(&o->tmp, struct p_query);
+
+	r->kind = POLICY_OP_GRAPHQL;
+	if (!view_eq(a->operation_type.v, VIEW("*")))
+		r->type = a->operation_type.v;
+	r->first = a->operation_name.v;
+	if (a->fields.n == 0)
+		return;
+	*q = (struct p_query) { .v = ARENA_NEW(&o->tmp, struct p_matcher),
+		.n = 1 };
+	q->v[0] = (struct p_matcher) {
+		.name.v = VIEW("fields"), .any = true, .globs = a->fields
+	};
+	r->all = q;
+}
+
+static int
+add_rule(struct ops *o, const struct x_entry *entry, size_t place, bool deny,
+    const struct p_allow *a)
+{
+	struct ops_rule *r = &o->v[o->n++];
+
+	*r = (struct ops_rule) { .entry = entry,
+		.rule = (uint32_t)place,
+		.deny = deny,
+		.scope = x_scope(entry->e) };
+	if (p_protocol(entry->e) != POLICY_PROTO_GRAPHQL)
+		return add_call(o, r, a);
+	add_graphql(o, r, a);
+	return 0;
+}
+
+static int
+add_endpoint(struct ops *o, const struct x_entry *entry)
+{
+	const struct p_endpoint *e = entry->e;
+	const char *const *words = p_preset(p_protocol(e), e->access.v);
+
+	if (e->mcp.allow_all_known_mcp_methods.v)
+		o->v[o->n++] = (struct ops_rule) { .entry = entry,
+			.rule = EXTENT_NONE,
+			.known = true,
+			.kind = POLICY_OP_CALL,
+			.scope = x_scope(e) };
+	for (size_t k = 0; words != NULL && words[k] != NULL; k++) {
+		struct p_allow a = { .operation_type.v = view_of(words[k]) };
+
+		if (add_rule(o, entry, k, false, &a) < 0)
+			return -1;
+	}
+	for (size_t k = 0; k < e->rules.n; k++)
+		if (add_rule(o, entry, k, false, &p_rules(e)[k].allow) < 0)
+			return -1;
+	for (size_t k = 0; k < e->deny_rules.n; k++)
+		if (add_rule(o, entry, k, true, &p_deny_rules(e)[k]) < 0)
+			return -1;
+	return 0;
+}
+
+static int
+collect(struct ops *o)
+{
+	const struct x_entries *at = &o->cell->at;
+	size_t n = 0;
+
+	for (size_t i = 0; i < at->n; i++)
+		n += PL_PRESET_MAX + 1 + at->v[i]->e->rules.n +
+		     at->v[i]->e->deny_rules.n;
+	o->v = ARENA_ARRAY(&o->tmp, n + 1, struct ops_rule);
+	for (size_t i = 0; i < at->n; i++)
+		if (x_has_operations(at->v[i]->e) &&
+		    add_endpoint(o, at->v[i]) < 0)
+			return -1;
+	return 0;
+}
+
+/* --- finds --------------------------------------------------------------- */
+
+static struct x_hit
+hit_of(const struct ops *o, const struct ops_rule *rule, enum extent_dim dim)
+{
+	struct x_hit h = { .cell = o->cell,
+		.how = EXTENT_RULE,
+		.dim = dim,
+		.rule = EXTENT_NONE,
+		.method = o->method,
+		.path = o->path };
+
+	if (rule != NULL) {
+		h.entry = rule->entry;
+		h.rule = rule->rule;
+		h.how = rule->known ? EXTENT_KNOWN : EXTENT_RULE;
+		h.carries = EXTENT_OPERATION_IN;
+		return h;
+	}
+	h.how = EXTENT_STREAM;
+	h.carries = EXTENT_NOTHING;
+	for (size_t i = 0; i < o->cell->at.n && h.entry == NULL; i++)
+		if (o->cell->at.v[i]->side == X_MINE &&
+		    p_protocol(o->cell->at.v[i]->e) == POLICY_PROTO_MCP)
+			h.entry = o->cell->at.v[i];
+	return h;
+}
+
+bool
+ops_is_told(
+    const struct ops *o, const struct ops_rule *rule, enum extent_dim dim)
+{
+	struct x_hit h = hit_of(o, rule, dim);
+
+	return o->r->known(o->r, &h);
+}
+
+int
+ops_hit(struct ops *o, const struct ops_rule *rule, enum extent_dim dim,
+    const struct policy_op *op)
+{
+	struct x_hit h = hit_of(o, rule, dim);
+
+	h.op = op;
+	return o->r->known(o->r, &h) ? 0 : o->r->hit(o->r, &h, o->r->e);
+}
+
+/* --- one carrier --------------------------------------------------------- */
+
+static struct policy_verdict
+ask(const struct ops *o, unsigned side)
+{
+	struct policy_who who = { .exe = o->cell->program };
+	struct policy_request r = { .method = o->method, .path = o->path };
+	struct policy_reason why;
+	struct policy_verdict v;
+
+	policy_decide_request(o->r->side[side].s, &who, o->cell->host,
+	    o->cell->ports[0], &r, &v, &why);
+	return v;
+}
+
+/* Queries of the request are none of the search's: is one looked at there? */
+static int
+check_queries(const struct ops *o)
+{
+	for (size_t i = 0; i < o->cell->at.n; i++) {
+		const struct x_entry *at = o->cell->at.v[i];
+
+		if (at->side != X_OTHER || x_has_operations(at->e))
+			continue;
+		for (size_t k = 0; k < at->e->deny_rules.n; k++)
+			if (p_deny_rules(at->e)[k].query.n > 0)
+				return err_set(o->r->e, ERR_INVALID,
+				    "%s.endpoints[%u].deny_rules[%zu] looks at "
+				    "the query of requests that carry "
+				    "operations: that cannot be answered yet",
+				    p_show(
+					p_policies(
+					    o->r->side[X_OTHER].p)[at->policy]
+					    .m.key.v)
+					.text,
+				    at->endpoint, k);
+	}
+	return 0;
+}
+
+/* What the other side does: 1 it refuses or judges, 0 it lets all pass, -1. */
+static int
+look_there(struct ops *o)
+{
+	struct policy_verdict v;
+
+	o->shut = true;
+	o->shut_dim = EXTENT_HOST;
+	if (o->other == DENIES)
+		o->shut_dim = x_conn_dim(o->r, o->cell);
+	if (o->other != JUDGES)
+		return 1;
+	o->shut_dim = EXTENT_PATH;
+	if (o->t[X_OTHER].enforcement == POLICY_AUDIT &&
+	    o->t[X_OTHER].protocol != POLICY_PROTO_NONE &&
+	    !(extent_has_slash(o->path) && !o->t[X_OTHER].allow_encoded_slash))
+		return 0;
+	if (extent_has_slash(o->path) && !o->t[X_OTHER].allow_encoded_slash)
+		return 1;
+	v = ask(o, X_OTHER);
+	if (!v.allow)
+		return 1;
+	if (check_queries(o) < 0)
+		return -1;
+	o->shut = false;
+	return v.operations ? 1 : 0;
+}
+
+/* MCP lets pass what carries no operation. */
+static int
+try_nothing(struct ops *o)
+{
+	const struct extent_never *never = o->r->never;
+
+	if (o->t[X_MINE].protocol != POLICY_PROTO_MCP ||
+	    (never != NULL && never->op))
+		return 0;
+	if (!o->shut && o->t[X_OTHER].protocol == POLICY_PROTO_MCP)
+		return 0;
+	return ops_hit(o, NULL, o->shut ? o->shut_dim : EXTENT_OPERATION, NULL);
+}
+
+static int
+try_carrier(struct ops *o)
+{
+	const struct extent_never *never = o->r->never;
+	bool graphql = o->t[X_MINE].protocol == POLICY_PROTO_GRAPHQL;
+	enum policy_op_kind kind = graphql ? POLICY_OP_GRAPHQL : POLICY_OP_CALL;
+	int rc = look_there(o);
+
+	if (rc <= 0)
+		return rc;
+	if (try_nothing(o) < 0)
+		return -1;
+	if (o->r->stop || (never != NULL && never->op && never->kind != kind) ||
+	    (!graphql && !view_eq(o->method, VIEW("POST"))))
+		return 0;
+	/* Operations of another kind than the path's are refused. */
+	if (!o->shut &&
+	    graphql != (o->t[X_OTHER].protocol == POLICY_PROTO_GRAPHQL)) {
+		o->shut = true;
+		o->shut_dim = EXTENT_OPERATION;
+	}
+	return graphql ? ops_find_graphql(o) : ops_find_calls(o);
+}
+
+/* --- paths --------------------------------------------------------------- */
+
+static bool
+is_asked(const struct extent_never *never, struct view method)
+{
+	if (never == NULL || never->n_methods == 0)
+		return true;
+	for (size_t i = 0; i < never->n_methods; i++)
+		if (view_eq(never->methods[i], method))
+			return true;
+	return false;
+}
+
+static void
+treat(struct ops *o)
+{
+	struct policy_who who = { .exe = o->cell->program };
+
+	for (unsigned side = X_MINE; side <= X_OTHER; side++) {
+		o->t[side] = (struct policy_treatment) { 0 };
+		o->listed[side] = false;
+		if (o->r->side[side].s != NULL)
+			(void)policy_treat_request(o->r->side[side].s, &who,
+			    o->cell->host, o->cell->ports[0], o->path,
+			    &o->t[side]);
+	}
+}
+
+static bool
+on_path(void *ctx, struct view word, const uint64_t *in)
+{
+	static const char *const carriers[] = { "POST", "GET", "DELETE" };
+	struct ops *o = ctx;
+
+	o->path = word;
+	treat(o);
+	if (policy_protocol_judged(o->t[X_MINE].protocol) !=
+		POLICY_BY_OPERATION ||
+	    o->t[X_MINE].enforcement == POLICY_AUDIT ||
+	    (extent_has_slash(word) && !o->t[X_MINE].allow_encoded_slash))
+		return false;
+	for (size_t i = 0; i < o->n; i++) {
+		struct ops_rule *r = &o->v[i];
+
+		r->scoped = r->scope_set == EXTENT_IGNORED ||
+			    atoms_in(in, r->scope_set);
+		o->listed[r->entry->side] |=
+		    r->scoped && r->names_tool && !r->deny;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(carriers) && o->rc == 0 && !o->r->stop;
+	     i++) {
+		o->method = view_of(carriers[i]);
+		if (is_asked(o->r->never, o->method) && ask(o, X_MINE).allow)
+			o->rc = try_carrier(o);
+	}
+	return o->rc < 0 || o->r->stop;
+}
+
+struct sets {
+	struct x_run *r;
+	struct atoms_set *v;
+	size_t n;
+};
+
+static int
+add_set(struct sets *s, struct view pattern, size_t *at)
+{
+	uint32_t lang;
+
+	*at = EXTENT_IGNORED;
+	if (pattern.n == 0)
+		return 0;
+	if (x_glob(s->r, pattern, '/', &lang) < 0)
+		return -1;
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].a == s->r->lang[lang] &&
+		    s->v[i].role == ATOMS_FREE) {
+			*at = i;
+			return 0;
+		}
+	*at = s->n;
+	s->v[s->n++] = (struct atoms_set) { s->r->lang[lang], ATOMS_FREE };
+	return 0;
+}
+
+/* Rules about requests have a say in whether the carrier gets through. */
+static int
+add_requests(struct sets *s, const struct x_entry *at)
+{
+	size_t unused;
+
+	if (!x_is_judged(at->e) || add_set(s, x_scope(at->e), &unused) < 0)
+		return x_is_judged(at->e) ? -1 : 0;
+	if (x_has_operations(at->e))
+		return 0;
+	for (size_t k = 0; k < at->e->rules.n; k++)
+		if (add_set(s, p_rules(at->e)[k].allow.path.v, &unused) < 0)
+			return -1;
+	for (size_t k = 0; k < at->e->deny_rules.n; k++)
+		if (add_set(s, p_deny_rules(at->e)[k].path.v, &unused) < 0)
+			return -1;
+	return 0;
+}
+
+static int
+scan_paths(struct ops *o)
+{
+	const struct extent_never *never = o->r->never;
+	const struct x_entries *at = &o->cell->at;
+	struct sets sets = { .r = o->r };
+	struct atoms_query q = { .longest = EXTENT_PATH_MAX };
+	size_t n = o->n + at->n + 5;
+	uint32_t star;
+
+	for (size_t i = 0; i < at->n; i++)
+		n += at->v[i]->e->rules.n + at->v[i]->e->deny_rules.n;
+	sets.v = ARENA_ARRAY(&o->tmp, n, struct atoms_set);
+	sets.v[sets.n++] = (struct atoms_set) { o->r->paths, ATOMS_MUST };
+	if (never != NULL && never->paths != NULL)
+		sets.v[sets.n++] =
+		    (struct atoms_set) { never->paths, ATOMS_MUST };
+	for (size_t i = 0; i < o->n; i++)
+		if (add_set(&sets, o->v[i].scope, &o->v[i].scope_set) < 0)
+			return -1;
+	for (size_t i = 0; i < at->n; i++)
+		if (add_requests(&sets, at->v[i]) < 0)
+			return -1;
+	sets.v[sets.n++] = (struct atoms_set) { o->r->slashes, ATOMS_FREE };
+	star = x_word(o->r, VIEW("*"));
+	sets.v[sets.n++] = (struct atoms_set) { o->r->lang[star], ATOMS_FREE };
+	q.v = sets.v;
+	q.n = sets.n;
+	if (atoms_find(&q, &o->r->budget, on_path, o, o->r->e) < 0)
+		return -1;
+	return o->rc;
+}
+
+/* --- registered queries -------------------------------------------------- */
+
+static bool
+same_registry(const struct p_endpoint *a, const struct p_endpoint *b)
+{
+	const struct p_operation *x = p_persisted(a), *y = p_persisted(b);
+
+	if (!view_eq(a->persisted_queries.v, b->persisted_queries.v) ||
+	    a->graphql_persisted_queries.n != b->graphql_persisted_queries.n)
+		return false;
+	for (size_t i = 0; i < a->graphql_persisted_queries.n; i++) {
+		if (!view_eq(x[i].m.key.v, y[i].m.key.v) ||
+		    !view_eq(x[i].operation_type.v, y[i].operation_type.v) ||
+		    !view_eq(x[i].operation_name.v, y[i].operation_name.v) ||
+		    x[i].fields.n != y[i].fields.n)
+			return false;
+		for (size_t k = 0; k < x[i].fields.n; k++)
+			if (!view_eq(x[i].fields.v[k].v, y[i].fields.v[k].v))
+				return false;
+	}
+	return true;
+}
+
+/*
+ * An id stands for an operation that passes as such, too; but which ids are
+ * registered is not compared.
+ */
+static int
+check_registries(const struct ops *o)
+{
+	for (size_t i = 0; i < o->cell->at.n && o->other == JUDGES; i++) {
+		const struct x_entry *a = o->cell->at.v[i];
+		bool same = false, any = false;
+
+		if (a->side != X_MINE || !view_eq(a->e->persisted_queries.v,
+					     VIEW("allow_registered")))
+			continue;
+		for (size_t k = 0; k < o->cell->at.n; k++) {
+			const struct x_entry *b = o->cell->at.v[k];
+
+			if (b->side == X_MINE || !x_has_operations(b->e))
+				continue;
+			any = true;
+			same |= same_registry(a->e, b->e);
+		}
+		if (any && !same)
+			return err_set(o->r->e, ERR_INVALID,
+			    "%s.endpoints[%u].graphql_persisted_queries is not "
+			    "the same on both sides: registered queries cannot "
+			    "be compared yet",
+			    p_show(p_policies(o->r->side[X_MINE].p)[a->policy]
+				       .m.key.v)
+				.text,
+			    a->endpoint);
+	}
+	return 0;
+}
+
+int
+x_operations(struct x_run *r, const struct x_cell *c, enum x_other other)
+{
+	struct ops o = { .r = r, .cell = c, .other = other };
+	int rc = check_registries(&o);
+
+	if (rc == 0)
+		rc = collect(&o);
+	if (rc == 0 && o.n > 0)
+		rc = scan_paths(&o);
+	arena_fini(&o.tmp);
+	return rc;
+}

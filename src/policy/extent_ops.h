@@ -1,0 +1,65 @@
+/* extent_ops: what extent_ops.c and extent_ops_find.c share. */
+#ifndef POLICY_EXTENT_OPS_H
+#define POLICY_EXTENT_OPS_H
+
+#include "policy/extent_impl.h"
+
+/* A rule about operations; an empty pattern takes everything. */
+struct ops_rule {
+	const struct x_entry *entry;
+	uint32_t rule; /* its place */
+	bool deny;
+	bool known; /* none: allow_all_known_mcp_methods of the entry */
+	enum policy_op_kind kind;
+	struct view type; /* GRAPHQL; empty: all */
+	struct view first; /* CALL: of the method, GRAPHQL: of the name */
+	const struct p_matcher *tool; /* CALL: of params.name; NULL: none */
+	bool names_tool; /* and is about tools/call */
+	const struct p_query *all; /* parameters, or fields; NULL: any */
+	const struct p_query *rest; /* of them, without params.name */
+	struct view scope;
+	size_t scope_set, set; /* in searches */
+	bool scoped; /* is about this path */
+	bool fits; /* is about this method or name, too */
+};
+
+/* The operations of a cell, path by path. */
+struct ops {
+	struct x_run *r;
+	const struct x_cell *cell;
+	enum x_other other;
+	struct arena tmp;
+	struct ops_rule *v;
+	size_t n;
+	/* Of the path and the carrier that are looked at: */
+	struct view path, method;
+	struct policy_treatment t[2];
+	bool listed[2]; /* some rule names a tool */
+	bool shut; /* the other side refuses whatever it carries */
+	enum extent_dim shut_dim;
+	int rc;
+};
+
+/* What mine lets pass on this path and the other one does not. */
+int ops_find_calls(struct ops *o) MUST_USE;
+int ops_find_graphql(struct ops *o) MUST_USE;
+/* A find, unless it is known; `rule` NULL: there is none. */
+int ops_hit(struct ops *o, const struct ops_rule *rule, enum extent_dim dim,
+    const struct policy_op *op) MUST_USE;
+bool ops_is_told(
+    const struct ops *o, const struct ops_rule *rule, enum extent_dim dim);
+
+static inline bool
+ops_is_any(struct view pattern)
+{
+	return pattern.n == 0 || view_eq(pattern, VIEW("*")) ||
+	       view_eq(pattern, VIEW("**"));
+}
+
+static inline bool
+ops_is_mine(const struct ops_rule *o)
+{
+	return o->entry->side == X_MINE;
+}
+
+#endif
