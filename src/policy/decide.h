@@ -299,5 +299,9 @@ struct policy_nearest {
 void policy_nearest(const struct snapshot *s, const struct policy_who *who,
     struct view host, uint16_t port, const struct policy_request *r,
     struct policy_nearest *out);
+/* The same for an operation that policy_decide_op has denied. */
+void policy_nearest_op(const struct snapshot *s, const struct policy_who *who,
+    struct view host, uint16_t port, const struct policy_request *r,
+    const struct policy_op *op, struct policy_nearest *out);
 
 #endif

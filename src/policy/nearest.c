@@ -4,20 +4,9 @@
  * that has only the endpoint, and that before an endpoint on another port or
  * beside the host.  For people: a verdict never depends on it.
  */
-#include "policy/compiled.h"
-#include "policy/decide.h"
+#include "policy/nearest.h"
 
 enum { ENDPOINTS_SEEN_MAX = 4096, LABELS_MIN = 2, SHOWN = 160 };
-
-struct search {
-	const struct snapshot *s;
-	const struct policy_who *who;
-	struct view host;
-	uint16_t port;
-	struct view method, path;
-	struct view query;
-	struct c_text where, miss;
-};
 
 static void
 put_number(struct c_text *t, size_t n)
@@ -28,17 +17,24 @@ put_number(struct c_text *t, size_t n)
 	c_puts(t, text);
 }
 
-static void
-put_where(struct search *n, unsigned policy, size_t endpoint)
+void
+near_put_where(struct near *n, unsigned policy, size_t endpoint)
 {
 	c_put(&n->where, n->s->policies[policy].m.key.v);
-	c_puts(&n->where, " endpoints[");
-	put_number(&n->where, endpoint);
-	c_puts(&n->where, "]");
+	near_put_index(&n->where, " endpoints", endpoint);
 }
 
-static void
-put_shown(struct c_text *t, struct view v)
+void
+near_put_index(struct c_text *t, const char *list, size_t at)
+{
+	c_puts(t, list);
+	c_puts(t, "[");
+	put_number(t, at);
+	c_puts(t, "]");
+}
+
+void
+near_put_shown(struct c_text *t, struct view v)
 {
 	struct view shown = view_slice(v, 0, SHOWN);
 
@@ -57,8 +53,8 @@ method_is(const struct c_rule *r, struct view method)
 	return view_eq_nocase(r->method, method);
 }
 
-static size_t
-common(struct view a, struct view b)
+size_t
+near_common(struct view a, struct view b)
 {
 	size_t n = 0;
 
@@ -69,9 +65,9 @@ common(struct view a, struct view b)
 
 /* The path counts most, then the method, then how far the path agrees. */
 static size_t
-closeness(const struct search *n, const struct c_rule *r)
+closeness(const struct near *n, const struct c_rule *r)
 {
-	size_t score = common(glob_prefix(r->path), n->path);
+	size_t score = near_common(glob_prefix(r->path), n->path);
 
 	if (glob_match(r->path, n->path))
 		score += 1 << 20;
@@ -81,7 +77,7 @@ closeness(const struct search *n, const struct c_rule *r)
 }
 
 static const struct c_rule *
-closest_rule(const struct search *n, const struct c_found *f)
+closest_rule(const struct near *n, const struct c_found *f)
 {
 	const struct c_rule *best = NULL;
 	size_t best_score = 0;
@@ -104,7 +100,7 @@ closest_rule(const struct search *n, const struct c_found *f)
 }
 
 static void
-put_preset(struct search *n, const struct p_endpoint *e)
+put_preset(struct near *n, const struct p_endpoint *e)
 {
 	const char *const *methods = p_preset(p_protocol(e), e->access.v);
 
@@ -121,7 +117,7 @@ put_preset(struct search *n, const struct p_endpoint *e)
 }
 
 static void
-put_rule(struct search *n, const struct c_rule *r)
+put_rule(struct near *n, const struct c_rule *r)
 {
 	const struct p_endpoint *e =
 	    &p_endpoints(&n->s->policies[r->at.policy])[r->at.endpoint];
@@ -131,24 +127,22 @@ put_rule(struct search *n, const struct c_rule *r)
 
 	if (path && method && r->nquery == 0)
 		return; /* what refused was not a rule of requests */
-	put_where(n, r->at.policy, r->at.endpoint);
+	near_put_where(n, r->at.policy, r->at.endpoint);
 	if (e->access.v.n > 0 || r->rule >= e->rules.n) {
 		put_preset(n, e);
 		return;
 	}
 	a = &p_rules(e)[r->rule].allow;
-	c_puts(&n->where, ".rules[");
-	put_number(&n->where, r->rule);
-	c_puts(&n->where, "]");
+	near_put_index(&n->where, ".rules", r->rule);
 	if (path && method) {
 		c_puts(&n->miss, "its query matchers do not match the query");
 		return;
 	}
 	if (!path) {
 		c_puts(&n->miss, "its path ");
-		put_shown(&n->miss, a->path.v);
+		near_put_shown(&n->miss, a->path.v);
 		c_puts(&n->miss, " does not match ");
-		put_shown(&n->miss, n->path);
+		near_put_shown(&n->miss, n->path);
 	}
 	if (!method) {
 		c_puts(&n->miss, path ? "its method " : ", nor its method ");
@@ -161,11 +155,11 @@ put_rule(struct search *n, const struct c_rule *r)
 /* --- a policy that has the endpoint ------------------------------------- */
 
 static void
-put_programs(struct search *n, const struct c_found *f, unsigned policy)
+put_programs(struct near *n, const struct c_found *f, unsigned policy)
 {
 	const struct p_policy *q = &n->s->policies[policy];
 
-	put_where(n, policy, c_endpoint_of(f, policy));
+	near_put_where(n, policy, c_endpoint_of(f, policy));
 	c_puts(&n->miss, "its binaries ");
 	for (size_t i = 0; i < q->binaries.n && !n->miss.cut; i++) {
 		c_puts(&n->miss, i > 0 ? ", " : "");
@@ -208,8 +202,8 @@ struct beside {
 };
 
 static void
-look_beside(const struct search *n, unsigned policy, size_t endpoint,
-    struct beside *best)
+look_beside(
+    const struct near *n, unsigned policy, size_t endpoint, struct beside *best)
 {
 	const struct p_endpoint *e =
 	    &p_endpoints(&n->s->policies[policy])[endpoint];
@@ -234,7 +228,7 @@ look_beside(const struct search *n, unsigned policy, size_t endpoint,
 }
 
 static void
-put_beside(struct search *n)
+put_beside(struct near *n)
 {
 	struct beside best = { 0 };
 	const struct p_endpoint *e;
@@ -252,7 +246,7 @@ put_beside(struct search *n)
 		return;
 	}
 	e = &p_endpoints(&n->s->policies[best.policy])[best.endpoint];
-	put_where(n, best.policy, best.endpoint);
+	near_put_where(n, best.policy, best.endpoint);
 	if (best.port) {
 		c_puts(&n->miss, "its port is not ");
 		put_number(&n->miss, n->port);
@@ -265,20 +259,17 @@ put_beside(struct search *n)
 }
 
 /* An entry of deny_rules, which no rule outweighs. */
-static void
-put_refusing(struct search *n, const struct policy_verdict *v)
+void
+near_put_refusing(struct near *n, const struct policy_verdict *v)
 {
 	c_puts(&n->where, v->policy);
-	c_puts(&n->where, " endpoints[");
-	put_number(&n->where, v->endpoint);
-	c_puts(&n->where, "].deny_rules[");
-	put_number(&n->where, v->rule);
-	c_puts(&n->where, "]");
+	near_put_index(&n->where, " endpoints", v->endpoint);
+	near_put_index(&n->where, ".deny_rules", v->rule);
 	c_puts(&n->miss, "it refuses this, whatever allows it");
 }
 
 static void
-put_inside(struct search *n, const struct c_found *f)
+put_inside(struct near *n, const struct c_found *f)
 {
 	const struct policy_request r = { n->method, n->path, n->query };
 	const struct c_rule *rule;
@@ -289,7 +280,7 @@ put_inside(struct search *n, const struct c_found *f)
 		return;
 	policy_decide_request(n->s, n->who, n->host, n->port, &r, &v, &why);
 	if (v.by_deny_rule)
-		put_refusing(n, &v);
+		near_put_refusing(n, &v);
 	else if (!v.allow && !v.bad_query &&
 		 (rule = closest_rule(n, f)) != NULL)
 		put_rule(n, rule);
@@ -300,7 +291,7 @@ policy_nearest(const struct snapshot *s, const struct policy_who *who,
     struct view host, uint16_t port, const struct policy_request *r,
     struct policy_nearest *out)
 {
-	struct search n = { .s = s,
+	struct near n = { .s = s,
 		.who = who,
 		.port = port,
 		.method = r->method,

@@ -64,7 +64,8 @@ record(struct decision *d, enum audit_action action, const struct op *op,
 		.path = d->r.path,
 		.query = d->r.query,
 		.operation = op != NULL ? op->operation : VIEW(""),
-		.tool = op != NULL ? op->tool : VIEW("") };
+		.tool = op != NULL ? op->tool : VIEW(""),
+		.op = op != NULL && !op->free ? &op->op : NULL };
 	const char *stage = "";
 
 	if (action == AUDIT_DENY)

@@ -434,6 +434,7 @@ void px_event_request(struct px_conn *c, enum audit_kind kind,
 /* The same, about an operation inside a request. */
 struct px_request_event {
 	struct view method, path, query, operation, tool;
+	const struct policy_op *op; /* as it was judged; NULL: none was */
 };
 void px_event_operation(struct px_conn *c, enum audit_kind kind,
     enum audit_action action, const char *stage,

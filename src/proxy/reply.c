@@ -86,7 +86,8 @@ put_connection(struct px_conn *c, struct audit_event *ev, struct buf *ancestors)
 
 /* Why a policy did not allow it, and what would: for the record alone. */
 static void
-explain(struct px_conn *c, struct audit_event *ev, struct buf *hint)
+explain(struct px_conn *c, struct audit_event *ev, const struct policy_op *op,
+    struct buf *hint)
 {
 	const struct px_owner *o = asker(c);
 	struct policy_nearest *near = &c->px->nearest;
@@ -99,18 +100,26 @@ explain(struct px_conn *c, struct audit_event *ev, struct buf *hint)
 		return;
 	if (ev->method.n > 0 && c->hx.has_query)
 		r.query = buf_view(&c->hx.query);
-	policy_nearest(c->snap, &o->who, ev->host, ev->port, &r, near);
+	if (op != NULL)
+		policy_nearest_op(
+		    c->snap, &o->who, ev->host, ev->port, &r, op, near);
+	else
+		policy_nearest(c->snap, &o->who, ev->host, ev->port, &r, near);
 	ev->nearest = view_of(near->where);
 	ev->miss = view_of(near->miss);
 	if (ev->suggestion.n > 0 || ev->action == AUDIT_DENY)
 		return;
-	policy_suggest(
-	    c->snap, &o->who, ev->host, ev->port, ev->method, ev->path, hint);
+	if (op != NULL)
+		policy_suggest_op(
+		    c->snap, &o->who, ev->host, ev->port, &r, op, hint);
+	else
+		policy_suggest(c->snap, &o->who, ev->host, ev->port, ev->method,
+		    ev->path, hint);
 	ev->suggestion = buf_view(hint);
 }
 
 static void
-record(struct px_conn *c, struct audit_event *ev)
+record(struct px_conn *c, struct audit_event *ev, const struct policy_op *op)
 {
 	AUTO_BUF struct buf ancestors = BUF_INIT(8192);
 	AUTO_BUF struct buf reason = BUF_INIT(POLICY_REASON_MAX * 2);
@@ -122,7 +131,7 @@ record(struct px_conn *c, struct audit_event *ev)
 	put_one_line(&reason, ev->reason);
 	ev->reason = buf_view(&reason);
 	put_connection(c, ev, &ancestors);
-	explain(c, ev, &hint);
+	explain(c, ev, op, &hint);
 	if (c->direct)
 		ev->detail = direct_to(c, text);
 	px_events_add(&c->px->events, ev);
@@ -139,7 +148,7 @@ px_event(struct px_conn *c, enum audit_kind kind, enum audit_action action,
 		.reason = reason,
 		.suggestion = suggestion };
 
-	record(c, &ev);
+	record(c, &ev, NULL);
 }
 
 /* "a, b" of "a=1&b=2": values may be secrets of the user and are not kept. */
@@ -186,7 +195,7 @@ px_event_operation(struct px_conn *c, enum audit_kind kind,
 		return;
 	put_query_names(r->query, &names);
 	ev.query_names = buf_view(&names);
-	record(c, &ev);
+	record(c, &ev, r->op);
 }
 
 void

@@ -144,12 +144,13 @@ const struct hx_tap tap_ws = { head, NULL, NULL };
 
 static void
 record(struct px_conn *c, enum audit_action action, const char *stage,
-    struct view operation, const char *why)
+    const struct policy_op *op, struct view operation, const char *why)
 {
 	struct px_request_event ev = { .method = VIEW("WEBSOCKET_TEXT"),
 		.path = buf_view(&c->hx.path),
 		.query = buf_view(&c->hx.query),
-		.operation = operation };
+		.operation = operation,
+		.op = op };
 
 	px_event_operation(
 	    c, AUDIT_L7_REQUEST, action, stage, &ev, view_of(why), VIEW(""));
@@ -167,14 +168,14 @@ judge_op(struct px_conn *c, const struct policy_op *op, struct view operation,
 
 	px_set_verdict(c, &v);
 	if (allow) {
-		record(c, AUDIT_ALLOW, "", operation, "");
+		record(c, AUDIT_ALLOW, "", op, operation, "");
 		return true;
 	}
 	if (v.enforcement == POLICY_AUDIT) {
-		record(c, AUDIT_AUDIT, "l7_audit", operation, why.text);
+		record(c, AUDIT_AUDIT, "l7_audit", op, operation, why.text);
 		return true;
 	}
-	record(c, AUDIT_DENY, "l7", operation, why.text);
+	record(c, AUDIT_DENY, "l7", op, operation, why.text);
 	buf_puts(reason, why.text);
 	return false;
 }
@@ -192,7 +193,7 @@ judge_graphql(
 		(void)snprintf(why.text, sizeof(why.text), "%s: %s",
 		    ops_graphql.rejected, e.text);
 		record(c, audit ? AUDIT_AUDIT : AUDIT_DENY,
-		    audit ? "l7_audit" : "l7", VIEW(""), why.text);
+		    audit ? "l7_audit" : "l7", NULL, VIEW(""), why.text);
 		buf_puts(reason, why.text);
 		return audit;
 	}
@@ -381,7 +382,8 @@ px_ws(struct px_conn *c)
 	if (s->over) {
 		/* A message that is denied has its record. */
 		if (s->code != WS_CLOSE_DENIED)
-			record(c, AUDIT_DENY, "websocket", VIEW(""), s->reason);
+			record(c, AUDIT_DENY, "websocket", NULL, VIEW(""),
+			    s->reason);
 		return finish(c);
 	}
 	/* One side ended without a close, or behind one. */

@@ -114,7 +114,11 @@ out["resources"] = call(u, rpc("resources/list"))
     assert len(arrived("tools.example.test", before)) == 4
     assert done.event("L7_REQUEST", action="deny", operation="tools/call", tool="delete_note", stage="l7"), done
     assert done.event("L7_REQUEST", action="deny", operation="resources/list")
-    assert done.event("L7_REQUEST", action="deny", tool="write_note")
+    assert done.event("L7_REQUEST", action="deny", tool="write_note", nearest="test endpoints[0].rules[6]",
+                      miss="its param 'arguments.path' ('/notes/**') does not match its value"), done
+    assert done.event("L7_REQUEST", action="deny", tool="delete_note", nearest="test endpoints[0].rules[5]",
+                      miss="its tool 'read_note' does not match 'delete_note'"), done
+    assert "/etc/passwd" not in str(done.event("L7_REQUEST", tool="write_note"))
 
 
 def test_mcp_attacks_do_not_pass(sandbox):
@@ -285,7 +289,8 @@ out["form"] = call(u, b"query={viewer{id}}", kind="application/x-www-form-urlenc
     assert [a[0] for a in out["denied"]] == [403] * 16, out["denied"]
     assert out["form"][0] == 415
     assert len(arrived("graph.example.test", before)) == 6
-    assert done.event("L7_REQUEST", action="deny", operation="mutation Other")
+    other, = done.event("L7_REQUEST", action="deny", operation="mutation Other")
+    assert other["nearest"].startswith("test endpoints[0].rules[") and "does not match" in other["miss"], other
     # What arrives is what was judged, byte for byte.
     sent = [r for r in upstream_requests("graph.example.test")[before:] if r["method"] == "POST"]
     assert sent[0]["body_length"] == len(json.dumps({"query": "{viewer {login}}"}))

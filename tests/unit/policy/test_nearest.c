@@ -124,3 +124,126 @@ TEST(nearest, hostile_values_are_escaped_and_bounded)
 	CHECK_STR(n.miss, "");
 	snapshot_unref(s);
 }
+
+static const char operations[] =
+    "version: 1\n"
+    "network_policies:\n"
+    "  tools:\n"
+    "    endpoints:\n"
+    "    - host: tools.test\n"
+    "      port: 443\n"
+    "      protocol: mcp\n"
+    "      rules:\n"
+    "      - allow: {method: initialize}\n"
+    "      - allow: {method: tools/call, tool: {any: ['read_*', search]}}\n"
+    "      - allow: {method: tools/call, tool: write, "
+    "params: {arguments: {dir: '/tmp/**'}}}\n"
+    "      deny_rules: [{method: tools/call, tool: read_secret}]\n"
+    "    - {host: graph.test, port: 443, protocol: graphql, "
+    "access: read-only}\n"
+    "    - host: rules.test\n"
+    "      port: 443\n"
+    "      protocol: graphql\n"
+    "      rules:\n"
+    "      - allow: {operation_type: query, fields: ['repo*', me]}\n"
+    "      - allow: {operation_type: mutation, operation_name: Star}\n"
+    "    binaries: [{path: /a}]\n";
+
+TEST(nearest, names_what_of_an_operation_does_not_match)
+{
+	static const struct {
+		const char *host, *method, *tool, *dir, *where, *miss;
+	} rows[] = {
+		{ "tools.test", "tools/list", NULL, NULL,
+		    "tools endpoints[0].rules[1]",
+		    "its method 'tools/call' does not match 'tools/list'" },
+		{ "tools.test", "tools/call", "delete", NULL,
+		    "tools endpoints[0].rules[1]",
+		    "its tool 'read_*', 'search' does not match 'delete'" },
+		{ "tools.test", "tools/call", "wrote", NULL,
+		    "tools endpoints[0].rules[2]",
+		    "its tool 'write' does not match 'wrote'" },
+		{ "tools.test", "tools/call", "write", "/etc",
+		    "tools endpoints[0].rules[2]",
+		    "its param 'arguments.dir' ('/tmp/**') does not match its "
+		    "value" },
+		{ "tools.test", "tools/call", "write", NULL,
+		    "tools endpoints[0].rules[2]",
+		    "its param 'arguments.dir' ('/tmp/**') is not in the "
+		    "call" },
+		{ "tools.test", "tools/call", "read_secret", NULL,
+		    "tools endpoints[0].deny_rules[0]",
+		    "it refuses this, whatever allows it" },
+		{ "tools.test", "tools/call", "a b", NULL, "tools endpoints[0]",
+		    "tool name is not 1 to 128 of A-Z a-z 0-9 _ . - "
+		    "(strict_tool_names)" },
+		{ "tools.test", "tools/call", "search", NULL, "", "" },
+	};
+	struct snapshot *s = must_compile("ops", operations);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct policy_who who = who_is("/a");
+		struct policy_request r = { VIEW("POST"), VIEW("/"),
+			{ NULL, 0 } };
+		struct policy_param p[2];
+		struct policy_op op = { .kind = POLICY_OP_CALL,
+			.method = view_of(rows[i].method),
+			.params = p };
+		struct policy_nearest out;
+
+		if (rows[i].tool != NULL)
+			p[op.n_params++] = (struct policy_param) { VIEW("name"),
+				view_of(rows[i].tool) };
+		if (rows[i].dir != NULL)
+			p[op.n_params++] =
+			    (struct policy_param) { VIEW("arguments.dir"),
+				    view_of(rows[i].dir) };
+		policy_nearest_op(
+		    s, &who, view_of(rows[i].host), 443, &r, &op, &out);
+		CHECK_STR(out.where, rows[i].where);
+		CHECK_STR(out.miss, rows[i].miss);
+	}
+	snapshot_unref(s);
+}
+
+TEST(nearest, names_what_of_graphql_does_not_match)
+{
+	static const struct {
+		const char *host, *type, *name, *field, *where, *miss;
+	} rows[] = {
+		{ "graph.test", "mutation", "", "x",
+		    "tools endpoints[1].access",
+		    "access read-only allows query, and not mutation" },
+		{ "rules.test", "query", "", "secret",
+		    "tools endpoints[2].rules[0]",
+		    "its fields 'repo*', 'me' do not match 'secret'" },
+		{ "rules.test", "mutation", "Drop", "x",
+		    "tools endpoints[2].rules[1]",
+		    "its operation_name 'Star' does not match 'Drop'" },
+		{ "rules.test", "subscription", "", "x",
+		    "tools endpoints[2].rules[0]",
+		    "its operation_type 'query' does not match "
+		    "'subscription'" },
+		{ "rules.test", "query", "", "me", "", "" },
+	};
+	struct snapshot *s = must_compile("ops", operations);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct policy_who who = who_is("/a");
+		struct policy_request r = { VIEW("POST"), VIEW("/"),
+			{ NULL, 0 } };
+		struct view field = view_of(rows[i].field);
+		struct policy_op op = { .kind = POLICY_OP_GRAPHQL,
+			.type = view_of(rows[i].type),
+			.name = view_of(rows[i].name),
+			.fields = &field,
+			.n_fields = 1 };
+		struct policy_nearest out;
+
+		policy_nearest_op(
+		    s, &who, view_of(rows[i].host), 443, &r, &op, &out);
+		CHECK_STR(out.where, rows[i].where);
+		CHECK_STR(out.miss, rows[i].miss);
+	}
+	snapshot_unref(s);
+}
