@@ -91,7 +91,8 @@ on_record(void *ctx, const struct audit_event *ev, struct view line UNUSED)
 	struct study *s = ctx;
 	/* A value that was cut is not what was asked for. */
 	const struct policy_seen seen = { ev->binary, ev->host, ev->method,
-		ev->truncated ? VIEW("") : ev->path, ev->port };
+		ev->truncated ? VIEW("") : ev->path, ev->port, ev->operation,
+		ev->tool };
 
 	s->records++;
 	if (!counts(s, ev)) {
@@ -229,7 +230,8 @@ const struct cli_cmd cmd_policy_learn = {
 	.about =
 	    "Reads the records of a sandbox, or of a run, and adds to its "
 	    "policy what it was denied and what endpoints that only audit "
-	    "recorded: by program, host, port, method and path. Nothing is "
+	    "recorded: by program, host, port, method and path, and of MCP "
+	    "and JSON-RPC by method and tool. Nothing is "
 	    "widened but identifiers in paths, of which enough different ones "
 	    "were seen, and a comment marks each. Where only a connection was "
 	    "refused its requests are not known: reading is allowed then, and "

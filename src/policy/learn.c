@@ -19,6 +19,10 @@ struct place {
 	size_t n, cap;
 	struct learn_rule *rules; /* when written */
 	size_t n_rules;
+	/* Operations of that endpoint instead of requests; NULL: requests. */
+	const struct p_endpoint *judge;
+	struct learn_op *ops;
+	size_t n_ops, cap_ops;
 };
 
 struct request {
@@ -43,6 +47,10 @@ static const char *const skip_texts[LEARN_NSKIPS] = {
 	[LEARN_BAD_HOST] = "to what is neither a name nor an address",
 	[LEARN_BAD_REQUEST] = "with a method or path that no rule can name",
 	[LEARN_PROTOCOL] = "to a host whose protocol is not rest",
+	[LEARN_GRAPHQL] = "of GraphQL, whose root fields no record names: "
+			  "'policy why' shows the rule for each",
+	[LEARN_ARGUMENTS] = "of a tool whose arguments a rule restricts: what "
+			    "was sent is in no record",
 	[LEARN_REFUSED] = "refused by deny_rules, which no rule outweighs",
 	[LEARN_TOO_MANY] = "more than can be learned from at once",
 };
@@ -109,6 +117,7 @@ learner_free(struct learner *l)
 	HASH_ITER (hh, l->places, p, next_p) {
 		HASH_DEL(l->places, p);
 		free(p->v);
+		free(p->ops);
 		free(p);
 	}
 	HASH_ITER (hh, l->seen, r, next_r) {
@@ -230,7 +239,7 @@ put_part(struct buf *b, struct view v)
 
 static struct place *
 place_of(struct learner *l, const struct policy_seen *seen,
-    const struct p_endpoint *beside)
+    const struct p_endpoint *beside, const struct p_endpoint *judge)
 {
 	AUTO_BUF struct buf key = BUF_INIT(1 << 16);
 	struct place *p = NULL;
@@ -238,6 +247,8 @@ place_of(struct learner *l, const struct policy_seen *seen,
 	put_part(&key, seen->binary);
 	put_part(&key, seen->host);
 	buf_printf(&key, "%05u", seen->port);
+	if (judge != NULL)
+		put_part(&key, judge->path.v);
 	HASH_FIND(hh, l->places, key.p, key.n, p);
 	if (p != NULL)
 		return p;
@@ -247,6 +258,7 @@ place_of(struct learner *l, const struct policy_seen *seen,
 	p->host = arena_view(&l->arena, seen->host);
 	p->port = seen->port;
 	p->beside = beside;
+	p->judge = judge;
 	HASH_ADD_KEYPTR(hh, l->places, p->key.p, p->key.n, p);
 	return p;
 }
@@ -262,6 +274,8 @@ remember(struct learner *l, const struct policy_seen *seen)
 	put_part(&key, seen->host);
 	put_part(&key, seen->method);
 	put_part(&key, seen->path);
+	put_part(&key, seen->operation);
+	put_part(&key, seen->tool);
 	buf_printf(&key, "%u", seen->port);
 	HASH_FIND(hh, l->seen, key.p, key.n, r);
 	if (r != NULL)
@@ -291,6 +305,35 @@ check(struct policy_seen *seen, struct p_host *host)
 	return LEARN_TAKEN;
 }
 
+/* One call of an endpoint that judges them. */
+static enum learn_skip
+add_op(struct learner *l, const struct policy_seen *seen)
+{
+	const struct p_endpoint *judge;
+	enum learn_skip skip = learn_op_ask(l->snap, seen, &judge);
+	struct policy_seen call = *seen;
+	struct place *p;
+
+	if (skip != LEARN_TAKEN)
+		return skip;
+	if (l->n == LEARN_SEEN_MAX)
+		return LEARN_TOO_MANY;
+	/* The same call over another path of the endpoint is the same rule. */
+	call.path = judge->path.v;
+	if (!remember(l, &call))
+		return LEARN_TAKEN;
+	p = place_of(l, seen, judge, judge);
+	if (p->n_ops == p->cap_ops) {
+		p->cap_ops = p->cap_ops > 0 ? 2 * p->cap_ops : 8;
+		p->ops = mem_realloc(p->ops, p->cap_ops, sizeof(*p->ops));
+	}
+	p->ops[p->n_ops++] = (struct learn_op) {
+		arena_view(&l->arena, seen->operation),
+		arena_view(&l->arena, seen->tool),
+	};
+	return LEARN_TAKEN;
+}
+
 enum learn_skip
 learner_add(struct learner *l, const struct policy_seen *given)
 {
@@ -303,6 +346,8 @@ learner_add(struct learner *l, const struct policy_seen *given)
 
 	if (skip != LEARN_TAKEN)
 		return skip;
+	if (seen.operation.n > 0)
+		return add_op(l, &seen);
 	skip = ask_policy(l, &seen);
 	if (skip != LEARN_TAKEN)
 		return skip;
@@ -313,7 +358,7 @@ learner_add(struct learner *l, const struct policy_seen *given)
 		return LEARN_TOO_MANY;
 	if (!remember(l, &seen))
 		return LEARN_TAKEN;
-	p = place_of(l, &seen, beside);
+	p = place_of(l, &seen, beside, NULL);
 	if (seen.method.n == 0)
 		return LEARN_TAKEN;
 	if (p->n == p->cap) {
@@ -516,12 +561,45 @@ turn_page(struct pages *w, const struct place *p)
 	w->endpoints = 1;
 }
 
+/* As the endpoint that judges them, but for what it allows. */
+static void
+put_judge(struct pages *w, const struct place *p, size_t from, size_t n)
+{
+	struct p_rows rows = p_rows_of(P_endpoint);
+	const struct p_endpoint *e = p->judge;
+
+	turn_page(w, p);
+	put_pair(w->out, "    - host: ", p->host);
+	buf_printf(w->out, "      port: %u\n", p->port);
+	if (e->path.v.n > 0)
+		put_pair(w->out, "      path: ", e->path.v);
+	put_pair(w->out, "      protocol: ", e->protocol.v);
+	for (size_t i = 0; i < rows.n; i++)
+		if (!is_own(rows.v[i].key))
+			p_put_key(w->out, &rows.v[i], e, 6);
+	learn_op_rules(p->ops + from, n, w->out);
+}
+
+static void
+put_calls(struct pages *w, struct place *p)
+{
+	qsort(p->ops, p->n_ops, sizeof(*p->ops), learn_op_order);
+	for (size_t from = 0, n; from < p->n_ops; from += n) {
+		n = MIN(p->n_ops - from, (size_t)PL_RULES_MAX);
+		put_judge(w, p, from, n);
+	}
+}
+
 /* The rules of an endpoint are bounded, too. */
 static void
 put_place(struct pages *w, struct place *p)
 {
 	size_t from = 0, n;
 
+	if (p->judge != NULL) {
+		put_calls(w, p);
+		return;
+	}
 	if (!is_closed(p))
 		p->n_rules = learn_paths(
 		    p->v, p->n, w->l->distinct, &w->l->arena, &p->rules);

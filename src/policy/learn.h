@@ -5,7 +5,8 @@
  * resolves refused names tells them to the outside).  What the current policy
  * allows already is left out.  A segment of a path becomes `*` only when it
  * looks like an identifier and so many different ones were seen; nothing else
- * is widened, and what is, is marked by a comment.
+ * is widened, and what is, is marked by a comment.  Of a call, method and tool
+ * are exact; the other parameters are in no record, and a comment says so.
  */
 #ifndef POLICY_LEARN_H
 #define POLICY_LEARN_H
@@ -17,10 +18,14 @@ enum {
 	LEARN_SEEN_MAX = 8192 /* different requests; more are counted */
 };
 
-/* One request, or (method and path empty) a connection alone. */
+/*
+ * One request, or (method and path empty) a connection alone.  operation: one
+ * that the request carried, as records name it ("tools/call"), and its tool.
+ */
 struct policy_seen {
 	struct view binary, host, method, path;
 	uint16_t port;
+	struct view operation, tool;
 };
 
 /* Why something was not learned. */
@@ -31,6 +36,8 @@ enum learn_skip {
 	LEARN_BAD_HOST,
 	LEARN_BAD_REQUEST, /* a method or path that no rule can name */
 	LEARN_PROTOCOL, /* the host has a protocol without such rules */
+	LEARN_GRAPHQL, /* records do not name root fields */
+	LEARN_ARGUMENTS, /* a rule is about them, but no record has them */
 	LEARN_REFUSED, /* by deny_rules: no rule that is added helps */
 	LEARN_TOO_MANY,
 	LEARN_NSKIPS

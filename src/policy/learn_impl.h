@@ -4,6 +4,7 @@
 
 #include "codec/arena.h"
 #include "policy/learn.h"
+#include "policy/model.h"
 
 /* A request of one program to one place. */
 struct learn_request {
@@ -16,6 +17,21 @@ struct learn_rule {
 	struct view glob;
 	struct view note; /* what was widened; empty: nothing */
 };
+
+/* A call that is to be allowed; tool: empty but for tools/call of MCP. */
+struct learn_op {
+	struct view method, tool;
+};
+
+/*
+ * Whether a rule can be made of it: LEARN_TAKEN with *e, the endpoint whose
+ * protocol it is of, or why not.
+ */
+enum learn_skip learn_op_ask(const struct snapshot *s,
+    const struct policy_seen *seen, const struct p_endpoint **e);
+/* `rules` of an endpoint, for at most PL_RULES_MAX calls, in order. */
+void learn_op_rules(const struct learn_op *v, size_t n, struct buf *out);
+int learn_op_order(const void *a, const void *b);
 
 /*
  * The rules for `n` requests, which are put in order by method and path; *rules

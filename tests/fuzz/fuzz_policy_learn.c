@@ -30,6 +30,14 @@ static const char base[] =
     "      access: read-write\n"
     "      deny_rules: [{method: '*', path: '/v1/admin/**'}]\n"
     "    - {host: shut.test, port: 443, tls: skip}\n"
+    "    - host: tools.test\n"
+    "      port: 443\n"
+    "      path: /mcp/*\n"
+    "      protocol: mcp\n"
+    "      rules: [{allow: {method: tools/call, tool: read}}]\n"
+    "      deny_rules: [{method: tools/call, tool: secret}]\n"
+    "    - {host: calls.test, port: 443, protocol: json-rpc, rules: "
+    "[{allow: {method: a}}]}\n"
     "    binaries: [{path: /usr/bin/git}]\n";
 
 static struct policy *
@@ -42,6 +50,25 @@ load(struct view text)
 		p = NULL;
 	policy_findings_fini(&f);
 	return p;
+}
+
+/* A call of that method and tool, whatever else it says. */
+static bool
+call_passes(const struct snapshot *s, const struct policy_seen *seen)
+{
+	const struct policy_who who = { .exe = seen->binary };
+	const struct policy_request r = { seen->method, seen->path,
+		{ NULL, 0 } };
+	struct policy_param tool = { VIEW("name"), seen->tool };
+	const struct policy_op op = { .kind = POLICY_OP_CALL,
+		.method = seen->operation,
+		.params = &tool,
+		.n_params = seen->tool.n > 0 };
+	struct policy_verdict v;
+	struct policy_reason why;
+
+	policy_decide_op(s, &who, seen->host, seen->port, &r, &op, &v, &why);
+	return v.allow;
 }
 
 static void
@@ -58,6 +85,10 @@ must_allow(struct snapshot *s, const struct policy_seen *seen)
 	assert(c.allow);
 	if (seen->method.n == 0 || c.protocol == POLICY_PROTO_NONE)
 		return;
+	if (seen->operation.n > 0) {
+		assert(call_passes(s, seen));
+		return;
+	}
 	policy_decide_request(s, &who, seen->host, seen->port, &r, &v, &why);
 	assert(v.allow);
 }
@@ -104,7 +135,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		if (audit_record_parse(line, &kept[i], &ev, &e) < 0)
 			continue;
 		*seen = (struct policy_seen) { ev.binary, ev.host, ev.method,
-			ev.path, ev.port };
+			ev.path, ev.port, ev.operation, ev.tool };
 		if (learner_add(l, seen) == LEARN_TAKEN)
 			n_taken++;
 	}

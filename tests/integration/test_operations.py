@@ -4,10 +4,11 @@ Two-sided: the same client, the same server, and one word of the policy between 
 server is read from the test internet's own log.
 """
 import json
+import subprocess
 
 import pytest
 
-from harness import STAGE, network, until, upstream_requests
+from harness import OPENSHELL, STAGE, network, until, upstream_requests
 
 # A client of HTTP and one of WebSocket, as people use them: urllib and websockets, through the proxy.
 CLIENT = r'''
@@ -119,6 +120,24 @@ out["resources"] = call(u, rpc("resources/list"))
     assert done.event("L7_REQUEST", action="deny", tool="delete_note", nearest="test endpoints[0].rules[5]",
                       miss="its tool 'read_note' does not match 'delete_note'"), done
     assert "/etc/passwd" not in str(done.event("L7_REQUEST", tool="write_note"))
+
+
+def test_denied_calls_are_learned_by_method_and_tool(sandbox):
+    box = sandbox(network(mcp({"tool": "read_note"})))
+    script = '''
+u = "https://tools.example.test/json"
+out = [call(u, m)[1] for m in (rpc("resources/list"), tool("delete_note", path="/x"), tool("write_note", path="/etc/passwd"))]
+'''
+    out, done = inside(box, script.replace(', tool("write_note", path="/etc/passwd")', ""))
+    assert all("not permitted by policy" in text for text in out), done
+    learned = subprocess.run([OPENSHELL, "policy", "learn", "--file", box.events, "-p", box.policy],
+                             capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert learned.returncode == 0 and "2 different requests added" in learned.stderr, learned
+    assert "# generalised: any arguments" in learned.stdout, learned
+    box.write_policy(learned.stdout)
+    out, done = inside(box, script)
+    assert "not permitted" not in out[0] and "called delete_note" in out[1], (out, done)
+    assert "not permitted by policy" in out[2] and "called" not in out[2], (out, done)
 
 
 def test_mcp_attacks_do_not_pass(sandbox):

@@ -26,7 +26,8 @@ static struct policy_seen
 seen_of(const struct ask *a)
 {
 	return (struct policy_seen) { view_of(a->exe), view_of(a->host),
-		view_of(a->method), view_of(a->path), a->port };
+		view_of(a->method), view_of(a->path), a->port, VIEW(""),
+		VIEW("") };
 }
 
 static bool
@@ -373,4 +374,117 @@ TEST(learn, floods_are_bounded_and_still_load)
 	if (learner_yaml(l, VIEW(""), &out, &e) < 0)
 		fail_msg("%s", e.text);
 	CHECK_HAS(buf_str(&out), "\n  learned_curl_2:\n");
+}
+
+static const char tools[] =
+    "version: 1\n"
+    "network_policies:\n"
+    "  tools:\n"
+    "    endpoints:\n"
+    "    - host: tools.test\n"
+    "      port: 443\n"
+    "      path: /mcp\n"
+    "      protocol: mcp\n"
+    "      mcp: {max_body_bytes: 1000, strict_tool_names: false}\n"
+    "      rules:\n"
+    "      - allow: {method: initialize}\n"
+    "      - allow: {method: tools/call, tool: read}\n"
+    "      - allow: {method: tools/call, tool: write, "
+    "params: {arguments: {dir: '/tmp/**'}}}\n"
+    "      deny_rules: [{method: tools/call, tool: secret}]\n"
+    "    - {host: calls.test, port: 443, protocol: json-rpc, "
+    "rules: [{allow: {method: a}}]}\n"
+    "    - {host: graph.test, port: 443, protocol: graphql, "
+    "access: read-only}\n"
+    "    binaries: [{path: /usr/bin/curl}]\n";
+
+struct call {
+	const char *host, *path, *operation, *tool;
+	enum learn_skip skip;
+};
+
+static enum learn_skip
+add_call(struct learner *l, const struct call *c)
+{
+	const struct policy_seen seen = { VIEW(CURL), view_of(c->host),
+		VIEW("POST"), view_of(c->path), 443, view_of(c->operation),
+		view_of(c->tool) };
+
+	return learner_add(l, &seen);
+}
+
+static bool
+call_passes(const struct snapshot *s, const struct call *c)
+{
+	struct policy_who who = { .exe = VIEW(CURL) };
+	struct policy_request r = { VIEW("POST"), view_of(c->path),
+		{ NULL, 0 } };
+	struct policy_param p = { VIEW("name"), view_of(c->tool) };
+	struct policy_op op = { .kind = POLICY_OP_CALL,
+		.method = view_of(c->operation),
+		.params = &p,
+		.n_params = p.value.n > 0 };
+	struct policy_verdict v;
+	struct policy_reason why;
+
+	policy_decide_op(s, &who, view_of(c->host), 443, &r, &op, &v, &why);
+	return v.allow;
+}
+
+TEST(learn, a_call_becomes_the_rule_of_its_method_and_tool)
+{
+	static const struct call calls[] = {
+		{ "tools.test", "/mcp", "tools/call", "delete", LEARN_TAKEN },
+		{ "tools.test", "/mcp", "tools/call", "delete", LEARN_TAKEN },
+		{ "tools.test", "/mcp", "tools/call", "create", LEARN_TAKEN },
+		{ "tools.test", "/mcp", "tools/list", "", LEARN_TAKEN },
+		{ "calls.test", "/x", "b", "", LEARN_TAKEN },
+		{ "calls.test", "/y", "b", "", LEARN_TAKEN },
+		{ "tools.test", "/mcp", "tools/call", "read", LEARN_ALLOWED },
+		{ "tools.test", "/mcp", "tools/call", "write",
+		    LEARN_ARGUMENTS },
+		{ "tools.test", "/mcp", "tools/call", "secret", LEARN_REFUSED },
+		{ "tools.test", "/mcp", "tools/call", "a*", LEARN_BAD_REQUEST },
+		{ "tools.test", "/mcp", "tools/call", "", LEARN_BAD_REQUEST },
+		{ "calls.test", "/", "*", "", LEARN_BAD_REQUEST },
+		{ "tools.test", "/other", "tools/list", "", LEARN_PROTOCOL },
+		{ "graph.test", "/", "mutation Drop", "", LEARN_GRAPHQL },
+	};
+	static const struct call beside[] = {
+		{ "tools.test", "/mcp", "tools/call", "deleted", 0 },
+		{ "tools.test", "/mcp", "resources/list", "", 0 },
+		{ "calls.test", "/x", "c", "", 0 },
+	};
+	AUTO_POLICY struct policy *p = must_parse("tools", tools);
+	AUTO_LEARNER struct learner *l = NULL;
+	AUTO_BUF struct buf text = BUF_INIT(POLICY_TEXT_MAX);
+	struct snapshot *s;
+	struct err e;
+
+	CHECK_INT(learner_new(p, LEARN_DISTINCT, false, &l, &e), ==, 0);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+		CHECK_INT(add_call(l, &calls[i]), ==, calls[i].skip);
+	CHECK_INT(learner_count(l), ==, 4);
+	if (learner_yaml(l, VIEW("head"), &text, &e) < 0)
+		fail_msg("%s\n%s", e.text, buf_str(&text));
+	s = must_compile("learned", buf_str(&text));
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+		CHECK(call_passes(s, &calls[i]) ==
+		      (calls[i].skip == LEARN_TAKEN ||
+			  calls[i].skip == LEARN_ALLOWED));
+	for (size_t i = 0; i < ARRAY_LEN(beside); i++)
+		CHECK(!call_passes(s, &beside[i]));
+	CHECK_HAS(buf_str(&text),
+	    "      rules:\n"
+	    "      # generalised: any arguments; those of the calls are in no "
+	    "record\n"
+	    "      - allow:\n"
+	    "          method: tools/call\n"
+	    "          tool: create\n"
+	    "      - allow:\n"
+	    "          method: tools/call\n"
+	    "          tool: delete\n"
+	    "      - allow:\n"
+	    "          method: tools/list\n");
+	snapshot_unref(s);
 }
