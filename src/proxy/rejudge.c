@@ -3,8 +3,9 @@
  *
  * A connection that was judged is judged again under the new snapshot.  What
  * is no longer allowed is cut with RST; before the 200 it gets its 403.  A
- * raw tunnel is also cut when its endpoint must be inspected now, and every
- * connection when its address is not one that may be dialled now.
+ * raw tunnel is also cut when its endpoint must be inspected now, a WebSocket
+ * when its messages must be, and every connection when its address is not one
+ * that may be dialled now.
  */
 #include "proxy/px.h"
 #include "proxy/ws.h"
@@ -66,8 +67,12 @@ rejudge_one(struct px_conn *c)
 	}
 	if (c->step == PX_RAW &&
 	    policy_protocol_is_inspected(c->conn.protocol) &&
-	    !(c->l7 != NULL && c->hx.active)) {
+	    !(c->l7 != NULL && c->hx.active && c->hx.want_websocket)) {
 		cut(c, "the endpoint is inspected now");
+		return;
+	}
+	if (px_ws_passes_unseen(c)) {
+		cut(c, "the messages of the WebSocket are inspected now");
 		return;
 	}
 	if (c->hx.active && c->l7 != NULL && !c->l7->still_allowed(c))

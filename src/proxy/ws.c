@@ -22,15 +22,29 @@ struct px_ws {
 
 /* ---- the handshake ------------------------------------------------------- */
 
+/* Whether policy has a say in the messages of what is asked for. */
 static bool
-inspects(struct px_conn *c)
+judges_messages(struct px_conn *c)
 {
 	struct policy_treatment t;
 
-	return c->hx.inspected && c->hx.want_websocket &&
+	return c->hx.want_websocket &&
 	       px_treat_request(c, c->snap, buf_view(&c->hx.path), &t) &&
 	       (t.protocol == POLICY_PROTO_WEBSOCKET ||
 		   t.protocol == POLICY_PROTO_GRAPHQL);
+}
+
+static bool
+inspects(struct px_conn *c)
+{
+	return c->hx.inspected && judges_messages(c);
+}
+
+bool
+px_ws_passes_unseen(struct px_conn *c)
+{
+	return c->hx.active && !c->hx.held.on && c->ws == NULL &&
+	       judges_messages(c);
 }
 
 static size_t

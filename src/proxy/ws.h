@@ -19,6 +19,11 @@ enum px_next px_ws_late(struct px_conn *c);
 void px_ws_begin(struct px_conn *c);
 /* Policy changed and it may not go on: a close, then the end. */
 void px_ws_withdraw(struct px_conn *c);
+/*
+ * Policy changed: whether it would judge the messages of an upgrade that was
+ * let through, or asked for, as bytes.
+ */
+bool px_ws_passes_unseen(struct px_conn *c);
 void px_ws_end(struct px_conn *c);
 
 #endif

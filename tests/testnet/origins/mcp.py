@@ -7,11 +7,13 @@
     /gzip       as /json, compressed unasked
     /asks       answers a call by asking for input (revision 2026-07-28)
     /odd        a list of tools that no schema allows
+    /live/NAME  GET: a notification each 20 ms, without end
 """
 
 import gzip
 import json
 import threading
+import time
 
 TOOLS = [
     {"name": "read_note", "description": "Reads a note.",
@@ -81,9 +83,18 @@ def _stream(conn, req):
     return True
 
 
+def _live(conn, req):
+    conn.start_chunked(req, "text/event-stream")
+    while True:
+        _event(conn, {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "on"}})
+        time.sleep(0.02)
+
+
 def mcp(world, conn, req):
     if req.method == "GET" and req.path == "/sse":
         return _stream(conn, req)
+    if req.method == "GET" and req.path.startswith("/live/"):
+        return _live(conn, req)
     if req.method == "DELETE":
         return conn.reply(req, 204)
     if req.method != "POST":
