@@ -74,7 +74,7 @@ too_long(struct px_conn *c)
 	return hx_refuse(c, 413, &e);
 }
 
-/* MORE when `data` was kept. */
+/* MORE when `data` was kept; WAIT when the refusal is on its way instead. */
 static enum px_next
 keep(struct px_conn *c, struct view data)
 {
@@ -82,11 +82,11 @@ keep(struct px_conn *c, struct view data)
 	struct err e;
 
 	if (data.n > k->limit - k->body.n)
-		return too_long(c);
+		return too_long(c) == PX_MORE ? PX_WAIT : PX_CLOSE;
 	if (data.n > HX_HELD_ALL - c->px->held) {
 		(void)err_set(&e, ERR_LIMIT,
 		    "too many request bodies are being inspected");
-		return hx_refuse(c, 503, &e);
+		return hx_refuse(c, 503, &e) == PX_MORE ? PX_WAIT : PX_CLOSE;
 	}
 	c->px->held += data.n;
 	k->counted += data.n;
