@@ -12,8 +12,11 @@
 #include "net/resolve.h"
 
 #include <ares.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/random.h"
@@ -96,12 +99,25 @@ lookup_end(struct lookup *l)
 	uv_close((uv_handle_t *)&l->timer, on_lookup_closed);
 }
 
+/* Why this process cannot have a socket now, or 0: the DNS client does not
+ * tell that from a server that nobody reaches. */
+static int
+no_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return errno;
+	(void)close(fd);
+	return 0;
+}
+
 /* NULL, or why there is no answer in l->q: the cause, without the name. */
 static const struct err *
 lookup_error(const struct lookup *l, size_t n, struct err *e)
 {
 	bool none = true, late = false;
-	int worst = ARES_SUCCESS;
+	int worst = ARES_SUCCESS, why = 0;
 
 	if (l->q[0].more || l->q[1].more) {
 		(void)err_set(
@@ -123,6 +139,8 @@ lookup_error(const struct lookup *l, size_t n, struct err *e)
 		    e, ERR_IO, "no answer in %d s", RESOLVE_TIMEOUT_MS / 1000);
 	else if (none)
 		return NULL;
+	else if (worst == ARES_ECONNREFUSED && (why = no_socket()) != 0)
+		(void)err_set(e, ERR_IO, "%s", strerror(why));
 	else
 		(void)err_set(e,
 		    worst == ARES_ENOTFOUND ? ERR_NOT_FOUND : ERR_IO, "%s",

@@ -82,6 +82,19 @@ take(struct px *px, int fd, bool direct)
 	px_run(c);
 }
 
+/* Why nobody can be let in now, or 0; said once, however often it is tried. */
+static void
+starved(struct px *px, int why)
+{
+	if (px->starved == (why != 0))
+		return;
+	px->starved = why != 0;
+	if (px->starved)
+		LOG_WARN("ACCEPT_PAUSED", KV_STR("reason", strerror(why)));
+	else
+		LOG_WARN("ACCEPT_RESUMED");
+}
+
 static void
 on_listener(uv_poll_t *p, int status UNUSED, int events UNUSED)
 {
@@ -101,14 +114,14 @@ on_listener(uv_poll_t *p, int status UNUSED, int events UNUSED)
 		fd = accept4(capture ? px->capture : px->listener, NULL, NULL,
 		    SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
+			starved(px, 0);
 			take(px, fd, capture);
 			continue;
 		}
 		if (errno == EINTR || errno == ECONNABORTED)
 			continue;
 		if (errno != EAGAIN && errno != EWOULDBLOCK) {
-			LOG_WARN(
-			    "ACCEPT_PAUSED", KV_STR("reason", strerror(errno)));
+			starved(px, errno);
 			px_accept_pause(px, true);
 			(void)uv_timer_start(
 			    &px->accept_timer, on_backoff, BACKOFF_MS, 0);
