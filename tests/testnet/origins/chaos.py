@@ -76,6 +76,20 @@ def _unframed(conn, req):
     conn.send(_OK + b"\r\nthe end of the connection ends this body\n")
 
 
+def _goodbye(conn, req):
+    """As /unframed, and TLS says that this is the end."""
+    _unframed(conn, req)
+    conn.sock.unwrap()
+
+
+def _cut_length(conn, req):
+    conn.send(_OK + b"Content-Length: 1000\r\n\r\nhalf")
+
+
+def _cut_chunked(conn, req):
+    conn.send(_OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+
+
 def _upgrade(conn, req):
     """101, then every byte comes back."""
     conn.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
@@ -101,7 +115,8 @@ _ACTS = {
     "/die-mid-body": _die_mid_body, "/never": _never, "/garbage": _garbage,
     "/huge-header": _huge_header, "/half-header": _half_header,
     "/early-close": _early_close, "/1xx-flood": _1xx_flood,
-    "/unframed": _unframed, "/upgrade": _upgrade, "/drip": _drip,
+    "/unframed": _unframed, "/goodbye": _goodbye, "/cut-length": _cut_length,
+    "/cut-chunked": _cut_chunked, "/upgrade": _upgrade, "/drip": _drip,
 }
 
 
