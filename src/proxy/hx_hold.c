@@ -3,7 +3,8 @@
  * goes.  The head is kept as it came, the body decoded; when all is there the
  * holders are asked in turn, and what they leave goes upstream with its length.
  *
- * Bounded: each holder says how much it takes, one sandbox has HX_HELD_ALL.
+ * Bounded: each holder says how much it takes, one sandbox has HX_HELD_ALL,
+ * and what does not come whole in time (assembly.h) is refused.
  */
 #include "proxy/creds.h"
 #include "proxy/hx.h"
@@ -155,8 +156,11 @@ hx_hold(struct px_conn *c, bool *progress)
 		return too_long(c);
 	while (!b->done) {
 		r = hx_take(b, &c->client, &data, &used, &e);
-		if (r == PX_IO_AGAIN)
+		if (r == PX_IO_AGAIN) {
+			c->deadline = assembly_deadline(
+			    &c->hx.held.clock, uv_now(&c->px->loop), *progress);
 			return PX_WAIT;
+		}
 		if (r == PX_IO_FAIL && !c->client.eof && !c->client.failed)
 			return hx_refuse(c, 400, &e); /* a broken chunk */
 		if (r != PX_IO_OK) {
@@ -171,6 +175,7 @@ hx_hold(struct px_conn *c, bool *progress)
 	}
 	/* What is in it may give many records. */
 	if (px_events_full(&c->px->events)) {
+		c->deadline = 0; /* the client has done its part */
 		c->waits_events = c->px->events_waited = true;
 		return PX_WAIT;
 	}

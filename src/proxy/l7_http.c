@@ -209,7 +209,7 @@ l7_http_run(struct px_conn *c)
 			return next;
 		any |= progress;
 	} while (progress);
-	if (any && c->hx.active)
+	if (any && c->hx.active && !c->hx.held.on)
 		px_deadline(c, QUIET_BODY_MS);
 	c->client.reading = !px_in_full(&c->client);
 	c->up.reading = !px_in_full(&c->up);
@@ -223,8 +223,9 @@ late(struct px_conn *c)
 
 	if (c->hx.active && c->hx.held.on) {
 		(void)err_set(&e, ERR_LIMIT,
-		    "the request body did not go on for %d seconds",
-		    QUIET_BODY_MS / 1000);
+		    "a request body that is inspected must go on within %d "
+		    "seconds and be whole within %d",
+		    ASSEMBLY_MORE_S, ASSEMBLY_WHOLE_S);
 		return hx_refuse(c, 408, &e);
 	}
 	if (c->hx.active && !c->hx.started) {

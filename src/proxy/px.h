@@ -21,6 +21,7 @@
 #include "net/dial.h"
 #include "net/resolve.h"
 #include "policy/decide.h"
+#include "proxy/assembly.h"
 #include "proxy/deny.h"
 #include "proxy/dest.h"
 #include "proxy/events.h"
@@ -109,6 +110,7 @@ struct hx_held {
 	bool asterisk; /* the target is * */
 	size_t limit; /* bytes of body it may have as it comes */
 	size_t counted; /* of px->held */
+	struct assembly clock; /* of its coming in */
 	size_t at; /* of body, gone upstream */
 	struct buf head, body;
 };

@@ -16,7 +16,7 @@ struct px_ws {
 	struct ws_deflate client, server; /* agreed on */
 	struct ws_session s;
 	bool begun;
-	uint64_t message_at, progress_at; /* of the text coming in; loop ms */
+	struct assembly clock; /* of the text coming in */
 	size_t counted; /* of px->held */
 };
 
@@ -332,16 +332,11 @@ set_deadline(struct px_conn *c, bool progress)
 	if (c->last_io == 0)
 		c->last_io = now;
 	if (!ws_session_assembling(&ws->s)) {
-		ws->message_at = 0;
+		ws->clock = (struct assembly) { 0 };
 		c->deadline = c->last_io + WS_IDLE_MS;
 		return;
 	}
-	if (ws->message_at == 0)
-		ws->message_at = ws->progress_at = now;
-	if (progress)
-		ws->progress_at = now;
-	c->deadline = MIN(
-	    ws->progress_at + WS_PROGRESS_MS, ws->message_at + WS_MESSAGE_MS);
+	c->deadline = assembly_deadline(&ws->clock, now, progress);
 }
 
 /* The session is over: what is left goes out, then both ends close. */

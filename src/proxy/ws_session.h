@@ -21,8 +21,6 @@ typedef enum ws_verdict ws_judge_fn(
 
 enum {
 	WS_OUT_MAX = WS_TEXT_MAX + (64 << 10),
-	WS_PROGRESS_MS = 30000, /* for more of a message that has begun */
-	WS_MESSAGE_MS = 120000 /* for all of it */
 };
 
 struct ws_session {
