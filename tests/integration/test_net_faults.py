@@ -45,6 +45,27 @@ def comm(pid):
         return ""
 
 
+def numbers(pid, name):
+    with open(f"/proc/{pid}/status") as f:
+        return next([int(n) for n in line.split()[1:]] for line in f if line.startswith(name + ":"))
+
+
+def limit(pid, kind, soft, hard):
+    """prlimit(2) asks for the same ids, which as root are not ours."""
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.getuid() == 0:
+                os.setgroups([])
+                os.setresgid(*numbers(pid, "Gid")[:3])
+                os.setresuid(*numbers(pid, "Uid")[:3])
+            resource.prlimit(pid, kind, (soft, hard))
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def upstreams(host, port):
     """Connections to there that somebody here still holds: established, or ended by the other side alone."""
     address = socket.inet_aton(socket.gethostbyname(host))[::-1].hex().upper() + f":{port:04X}"
@@ -238,8 +259,9 @@ say("again", echo(raw(2003)), echo(kept))
     heard = lambda: json.loads(process.stdout.readline())  # noqa: E731
     assert heard()["name"] == "open"
     net = proxy_of(process)
-    soft, hard = resource.prlimit(net, resource.RLIMIT_NOFILE)
-    resource.prlimit(net, resource.RLIMIT_NOFILE, (0, hard))
+    with open(f"/proc/{net}/limits") as f:
+        soft, hard = next(map(int, line.split()[3:5]) for line in f if line.startswith("Max open files"))
+    limit(net, resource.RLIMIT_NOFILE, 0, hard)
     process.stdin.write(b"\n")
     process.stdin.flush()
     assert heard()["how"] == ["ping"]
@@ -251,14 +273,14 @@ say("again", echo(raw(2003)), echo(kept))
     assert told == [], told
     # One more at a time: enough to take the client in is too little to go on for it.
     for n in range(1, 128):
-        resource.prlimit(net, resource.RLIMIT_NOFILE, (n, hard))
+        limit(net, resource.RLIMIT_NOFILE, n, hard)
         reader.join(0.12)
         if told:
             break
     assert told and told[0]["how"][0] in ("502", "503"), told
     failed = [e for e in box.read_events() if e["kind"] == "UPSTREAM_FAILED"]
     assert len(failed) == 1 and "Too many open files" in failed[0]["reason"], failed
-    resource.prlimit(net, resource.RLIMIT_NOFILE, (soft, hard))
+    limit(net, resource.RLIMIT_NOFILE, soft, hard)
     process.stdin.write(b"\n")
     process.stdin.flush()
     assert heard()["how"] == ["ping", "ping"]
@@ -285,7 +307,7 @@ time.sleep(60)
     net = proxy_of(process)
     with open(f"/proc/{net}/statm") as f:
         size = int(f.read().split()[0]) * os.sysconf("SC_PAGESIZE")
-    resource.prlimit(net, resource.RLIMIT_AS, (size + (8 << 20), size + (8 << 20)))
+    limit(net, resource.RLIMIT_AS, size + (8 << 20), size + (8 << 20))
     process.stdin.write(b"\n")
     process.stdin.flush()
     out, err = process.communicate(timeout=30)
@@ -295,3 +317,67 @@ time.sleep(60)
     until(lambda: leftovers() == [], what="everything gone")
     # The next one is as ever.
     assert box.run("/usr/bin/python3", "-c", PARTS + "print(echo(raw(2003)))").stdout == "ping\n"
+
+
+@pytest.mark.slow
+def test_what_comes_too_slowly_ends_at_its_deadline_and_others_are_served(sandbox):
+    """All at once: what is put together before it is judged, the name server, and what ignores the proxy."""
+    box = sandbox(policy=network(
+        rest("api.github.com"), {"host": "socket.example.test", "port": 443, "protocol": "websocket", "access": "read-write"},
+        {"host": "tools.example.test", "port": 443, "protocol": "mcp", "rules": [{"allow": {"method": "ping"}}]}))
+    told, out = inside(box, r'''
+import threading
+start, deadlines = time.monotonic(), []
+def slow(name, s, *pieces):
+    """Sends them, one each two seconds, then waits for the end."""
+    def run():
+        said = b""
+        try:
+            for piece in pieces:
+                s.sendall(piece)
+                s.settimeout(2)
+                try:
+                    more = s.recv(4096)
+                    said += more
+                    if not more: break
+                except (TimeoutError, ssl.SSLWantReadError): pass
+            s.settimeout(60)
+            while more := s.recv(4096): said += more
+        except OSError: pass
+        told[name] = [time.monotonic() - start, said[:12].decode("latin-1")]
+        s.close()
+    t = threading.Thread(target=run)
+    t.start()
+    deadlines.append(t)
+def direct_to(host, port=443):
+    return socket.create_connection((host, port), 10)
+w = ws("/echo")
+m = secure("tools.example.test")
+body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+start = time.monotonic()
+slow("websocket", w, b"\x01\x85\0\0\0\0hello")
+ask(m, "POST", "tools.example.test", "/json", f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n")
+slow("held", m, body[:5].encode())
+dns = b"\0\x1d" + b"\0\7\1\0\0\1\0\0\0\0\0\0" + b"\3api\6github\3com\0\0\1\0\1"
+slow("dns", direct_to("10.200.0.1", 53), dns[:9])
+slow("dns drip", direct_to("10.200.0.1", 53), *(dns[i:i + 1] for i in range(20)))
+hello = b"\x16\x03\x01\x02\0\1\0\1\xfc\3\3" + b"x" * 40
+slow("captured", direct_to("api.github.com"), hello[:5])
+slow("captured drip", direct_to("api.github.com"), *(hello[i:i + 1] for i in range(20)))
+slow("refused", direct_to("203.0.113.9"), b"G", b"E")
+s = kept("api.github.com", "/zen")
+for t in deadlines: t.join()
+ask(s, "GET", "api.github.com", "/zen")
+told["kept"] = answer(s)
+ask(secure("tools.example.test"), "GET", "tools.example.test", "/json")
+told["dns after"] = lookup("api.github.com")[:7]
+''')
+    print(told)
+    assert told["kept"] == "200" and told["dns after"] == "198.18.", told
+    late = {"websocket": (30, "\x88"), "held": (30, "HTTP/1.1 408"), "dns": (10, ""), "dns drip": (10, ""),
+            "captured": (5, "\x15"), "captured drip": (5, "\x15"), "refused": (0, "")}
+    for name, (at, said) in late.items():
+        assert at - 1 <= told[name][0] <= at + 5 and told[name][1].startswith(said), (name, told)
+    assert out.event("HTTP_REFUSED", host="tools.example.test", action="deny"), out
+    assert len([e for e in out.events if e.get("host") == "api.github.com" and e["action"] == "deny"]) == 2, out
+    assert [e for e in out.event("L7_REQUEST", stage="websocket") if "not whole in time" in e["reason"]], out

@@ -32,6 +32,12 @@ def _question(msg):
             msg[12:at + 5])
 
 
+def _garbled(msg):
+    """Of that query, and nothing that can be read: a name that points at
+    itself, records that are not there."""
+    return msg[:2] + struct.pack("!HHHHH", 0x8580, 1, 9, 9, 9) + msg[12:] + b"\xc0\x0c\xff" * 20
+
+
 class Server:
     def __init__(self, hosts, logfile):
         self._table = {h.name: h for h in hosts}
@@ -42,8 +48,10 @@ class Server:
     def _addresses(self, host, kind):
         """Addresses of that type, or None when the query stays unanswered."""
         answer = host.dns()
-        if answer == "silent":
+        if answer in ("silent", "garbled"):
             return None
+        if answer == "liar":
+            return ["20.0.0.10"] if kind == "A" else []
         if answer == "rebind":
             if kind != "A":
                 return []
@@ -70,7 +78,9 @@ class Server:
         else:
             found = self._addresses(host, kind)
             if found is None:
-                return None
+                return _garbled(msg) if host.answers == "garbled" else None
+            if host.answers == "liar":
+                question = b"\3evil\4test\0" + question[-4:]
         ttl = 0 if host is not None and host.answers == "rebind" else 30
         records = b""
         for a in found:

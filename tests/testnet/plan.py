@@ -34,7 +34,8 @@ class Host:
     cert     how its certificate is made: good, or wrong in one way
     v4, v6   its own addresses, "" where it has none
     answers  what DNS says, when that is more than its own addresses:
-             {"A": [...], "AAAA": [...]}, or "rebind", or "silent"
+             {"A": [...], "AAAA": [...]}, or "rebind", "silent",
+             "garbled", "liar"
     alpn     what it speaks inside TLS, as it prefers it
     """
 
@@ -119,6 +120,10 @@ def scripted():
             alpn=("h2", "http/1.1")),
         row("h2only.example.test", "files", "as files, HTTP/2 alone",
             alpn=("h2",)),
+        row("garbled.example.test", None, "DNS: answers that are none",
+            answers="garbled"),
+        row("liar.example.test", None, "DNS: answers to another question",
+            answers="liar"),
     ]
     for i, h in enumerate(hosts):
         own = h.answers is None or h.answers == "rebind"
@@ -200,7 +205,7 @@ def listing():
         answer = h.dns()
         if answer == "rebind":
             shown = [h.v4, "127.0.0.1"]
-        elif answer == "silent":
+        elif isinstance(answer, str):
             shown = ["-"]
         else:
             shown = [a for kind in ("A", "AAAA") for a in answer.get(kind, [])]
