@@ -125,7 +125,9 @@ release(struct px_conn *c, bool *progress)
 	if (hx_send_head(c, &h, k->asterisk, &e) < 0)
 		return creds_refuse(c, &e);
 	k->on = false;
-	c->hx.req.done = k->body.n == 0;
+	c->hx.req.done = k->body.n == 0; /* what is kept is yet to go */
+	if (c->hx.req.done)
+		hx_hold_end(c);
 	*progress = true;
 	return PX_WAIT;
 }

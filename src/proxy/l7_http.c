@@ -14,6 +14,7 @@
  */
 #include "proxy/creds.h"
 #include "proxy/hx.h"
+#include "proxy/ws.h"
 
 enum { IDLE_MS = 75000, HEAD_MS = 15000, QUIET_BODY_MS = 300000 };
 
@@ -138,6 +139,7 @@ finish(struct px_conn *c, bool *progress)
 	x->active = false;
 	hx_tap_end(c);
 	hx_ops_end(c);
+	px_ws_end(c); /* an upgrade that was not to be */
 	if (!x->client_keeps || !x->upstream_keeps || !x->req.done ||
 	    px_in(&c->up).n > 0) {
 		leave_upstream(c);
@@ -251,6 +253,14 @@ sniff(struct view first)
 	return first.n > 0 && first.p[0] >= 'A' && first.p[0] <= 'Z';
 }
 
+/* Went out, or is open, as an upgrade into which nobody can look, though
+ * requests of the connection are inspected now (WebSockets: rejudge.c). */
+static bool
+upgrade_allowed(const struct px_conn *c)
+{
+	return !c->hx.want_upgrade || c->hx.held.on || c->hx.want_websocket;
+}
+
 /* In the newest snapshot, which rejudge.c has pinned. */
 static bool
 still_allowed(struct px_conn *c)
@@ -261,6 +271,8 @@ still_allowed(struct px_conn *c)
 
 	if (!c->hx.active || !policy_protocol_is_inspected(c->conn.protocol))
 		return true;
+	if (!upgrade_allowed(c))
+		return false;
 	if (!px_judge_request(c, c->snap, &r, &v, &why))
 		return v.enforcement == POLICY_AUDIT;
 	if (v.operations && v.protocol == POLICY_PROTO_GRPC)

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from harness import TESTNET, network, rest, upstream_requests
+from harness import TESTNET, network, rest, until, upstream_requests
 
 INSIDE = r'''
 import json, socket, ssl, sys, time
@@ -341,7 +341,7 @@ def check_denial(raw, policy, layer, error="policy_denied"):
 
 def test_denials_say_what_and_are_recorded_once(sandbox):
     box = sandbox(policy=network(rest("api.github.com"), rest("files.example.test", port=80),
-                                 {"host": "private.example.test", "ports": [80, 443]}))
+                                 {"host": "private*.example.test", "ports": [80, 443]}))
     answers, out = inside(box, """
 s = dial(); s.sendall(b"CONNECT evil.example.test:443 HTTP/1.1\\r\\nHost: evil.example.test:443\\r\\n\\r\\n")
 put("connect", read_all(s))
@@ -748,6 +748,43 @@ ask("unasked", "/", "")
     upgrades = [e for e in out.event("CONNECT_L7", action="allow") if e.get("reason") == "upgrade"]
     assert len(upgrades) == (1 if inspected else 0), out
     assert b"Upgrade: websocket\r\nConnection: Upgrade\r\n" in got[0], got
+
+
+@pytest.mark.parametrize("word, before, after", [
+    ("websocket", plain(), {**plain(), "protocol": "websocket", "access": "read-only"}),
+    ("other", {"host": "closed.example.test", "port": 8080}, plain()),
+], ids=["websocket", "other"])
+def test_an_upgrade_that_nobody_looked_into_ends_when_the_policy_wants_to_look(sandbox, word, before, after):
+    """Attack: opened while a rule of rest, or none, let it pass; what is said behind it was never judged."""
+    def serve(origin, conn):
+        origin.head(conn)
+        conn.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n" % word.encode())
+        while data := conn.recv(100):
+            conn.sendall(data)
+    box = sandbox(policy=network(before))
+
+    def revoked():
+        return [e["reason"] for e in box.read_events() if e["kind"] == "REVOKED"]
+    with Origin(serve):
+        process = box.start("/usr/bin/python3", "-c", INSIDE + f"""
+s = tunnel("closed.example.test:8080")
+s.sendall(get("/", "closed.example.test:8080", extra="Connection: Upgrade\\r\\nUpgrade: {word}\\r\\n"))
+print(read_head(s)[:12].decode(), flush=True)
+sys.stdin.readline()
+s.sendall(b"still")
+print(s.recv(5).decode(), flush=True)
+print(read_all(s).decode(), flush=True)
+""", stdin=subprocess.PIPE)
+        assert process.stdout.readline() == b"HTTP/1.1 101\n"
+        loaded = len([e for e in box.read_events() if e["kind"] == "POLICY"])
+        box.write_policy(network(before, rest("files.example.test")))  # the other side
+        until(lambda: len([e for e in box.read_events() if e["kind"] == "POLICY"]) > loaded)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"still\n" and not revoked()
+        box.write_policy(network(after))
+        assert process.communicate(timeout=60)[0] == b"<RST>\n"
+        assert revoked() == ["the request under way is no longer permitted"]
 
 
 def test_http_without_rules_is_judged_by_nobody_but_recorded(sandbox):
