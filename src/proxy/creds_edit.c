@@ -105,7 +105,13 @@ edit_fields(struct rw *rw, struct creds_edit *ed, struct err *e)
 	return 0;
 }
 
-/* What the answer holds can be looked at only when it is not compressed. */
+/* What the answer holds is looked at, and best as it is. */
+static bool
+asks_packed(const struct h1_head *h)
+{
+	return h1_find(h, VIEW("accept-encoding")) != NULL;
+}
+
 static void
 ask_plain(struct h1_head *h)
 {
@@ -151,15 +157,24 @@ creds_edit(struct px_conn *c, const struct h1_head *h, struct creds_edit *ed,
     struct err *e)
 {
 	const struct policy_treatment *t = creds_terms(c);
+	bool here = creds_here(c);
 
 	*ed = (struct creds_edit) { .on = false };
-	if (creds_here(c) && !method_is_plain(h->method))
+	if (here && !method_is_plain(h->method))
 		return err_set(e, ERR_DENIED,
 		    "%.*s is not used where credentials go: what it does with "
 		    "them is not known",
 		    (int)MIN(h->method.n, (size_t)H1_METHOD_MAX), h->method.p);
-	if (t->signing == POLICY_SIGN_NONE && !marked(c, h))
+	if (t->signing == POLICY_SIGN_NONE && !marked(c, h)) {
+		ed->on = here && asks_packed(h);
+		if (!ed->on)
+			return 0;
+		ed->head = *h;
+		ed->path = buf_view(&c->hx.path);
+		ed->query = buf_view(&c->hx.query);
+		ask_plain(&ed->head);
 		return 0;
+	}
 	ed->on = true;
 	ed->head = *h;
 	rw_out_init(&ed->out, EDIT_MAX);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "inspect/gunzip.h"
 
 enum {
 	LOOKED_MAX = 64 << 20, /* of one body; the rest passes */
@@ -16,6 +17,7 @@ enum {
 
 struct tap {
 	struct px_conn *c;
+	struct gunzip *z; /* NULL: it comes as it is */
 	struct buf held; /* what may be the beginning of one, and what came */
 	uint64_t looked;
 	size_t found;
@@ -67,29 +69,76 @@ mask_head(struct px_conn *c, struct h1_head *h)
 	record(c, count, "head");
 }
 
-static bool
-readable(const struct h1_head *h)
+/*
+ * Attack: a server that compresses unasked, or was made to, shows what nobody
+ * looks for.  What can be decoded goes on decoded; 1, and the field is gone.
+ */
+static int
+take_coding(struct h1_head *h, struct err *e)
 {
-	const struct h1_field *f = h1_find(h, VIEW("content-encoding"));
+	struct view coding = VIEW("");
+	size_t kept = 0, n = 0;
 
-	return f == NULL || view_eq_nocase(f->value, VIEW("identity"));
+	for (size_t i = 0; i < h->n_fields; i++) {
+		const struct h1_field f = h->fields[i];
+
+		if (!view_eq_nocase(f.name, VIEW("content-encoding"))) {
+			h->fields[kept++] = f;
+		} else if (!view_eq_nocase(f.value, VIEW("identity"))) {
+			coding = f.value;
+			n++;
+		}
+	}
+	if (n == 0)
+		return 0;
+	if (n > 1 || !gunzip_reads(coding) || h->status == 206)
+		return err_set(e, ERR_PROTO,
+		    "it is compressed (%.*s%s), although it was asked for as "
+		    "it is, and may show a credential",
+		    (int)MIN(coding.n, 64), coding.p,
+		    h->status == 206 ? ", a part of it" : "");
+	h->n_fields = kept;
+	return 1;
 }
 
 static int
-head(struct px_conn *c, struct h1_head *h, void **state, struct err *e UNUSED)
+head(struct px_conn *c, struct h1_head *h, void **state, struct err *e)
 {
 	struct tap *t;
+	int packed;
 
 	if (c->px->reflect == NULL || (!creds_here(c) && !c->hx.injected))
 		return 0;
 	mask_head(c, h);
-	if (h->status < 200 || c->hx.resp.done || !readable(h))
+	if (h->status < 200 || c->hx.resp.done)
 		return 0;
+	packed = take_coding(h, e);
+	if (packed < 0)
+		return -1;
 	t = NEW(struct tap);
+	t->z = packed > 0 ? gunzip_new() : NULL;
 	t->c = c;
 	t->held = BUF_INIT(HELD_MAX);
 	*state = t;
 	return 1;
+}
+
+/* What came, as it is meant, behind what is held. */
+static int
+take(struct tap *t, struct view in, bool last, struct err *e)
+{
+	size_t before = t->held.n;
+
+	if (t->z == NULL)
+		buf_put(&t->held, in);
+	else if (gunzip_feed(t->z, in, &t->held, e) < 0)
+		return -1;
+	if (t->held.full)
+		return err_set(e, ERR_LIMIT, "the answer is too long");
+	if (last && t->z != NULL && !gunzip_whole(t->z))
+		return err_set(e, ERR_PROTO, "the compressed body is cut off");
+	t->looked += t->held.n - before;
+	return 0;
 }
 
 static int
@@ -98,17 +147,14 @@ body(void *state, struct view in, bool last, struct buf *out, struct err *e)
 	struct tap *t = state;
 	size_t safe = 0;
 
+	if (take(t, in, last, e) < 0)
+		return -1;
 	/* Another table: what was held by the old one goes on by the new. */
 	if (t->blind || t->c->px->reflect == NULL) {
 		buf_put(out, buf_view(&t->held));
 		rw_out_wipe(&t->held);
-		buf_put(out, in);
 		return 0;
 	}
-	buf_put(&t->held, in);
-	if (t->held.full)
-		return err_set(e, ERR_LIMIT, "the answer is too long");
-	t->looked += in.n;
 	t->blind = t->looked > LOOKED_MAX;
 	if (t->held.n == 0)
 		return 0;
@@ -126,6 +172,7 @@ end(void *state)
 
 	if (t->found > 0)
 		record(t->c, t->found, "body");
+	gunzip_free(t->z);
 	rw_out_fini(&t->held);
 	free(t);
 }

@@ -170,6 +170,25 @@ def test_basic_is_masked_too(box):
     assert base64.b64encode(TOKEN.encode()).decode()[:40] not in out.stdout and "****" in out.stdout, out
 
 
+def test_a_server_that_compresses_unasked_does_not_hide_it(box):
+    """Attack: A49 by way of a coding that nobody looks into."""
+    for how in ("--compressed", "-i"):
+        out = box.run("curl", "-sS", how, "-H", f"Authorization: Bearer {MARK}", f"{API}/mirror/gzip")
+        assert out.code == 0 and f"Bearer {'*' * len(TOKEN)}" in out.stdout and not seen_secret(out), out
+        assert len(out.event("CREDENTIAL", action="deny", stage="reflection")) == 1, out
+    assert "content-encoding" not in out.stdout.lower()
+    out = box.run("curl", "-sS", "-H", f"Authorization: Bearer {MARK}", f"{API}/mirror/br")
+    assert json.loads(out.stdout)["error"] == "upstream_failed", out
+    assert "compressed (br)" in out.event("UPSTREAM_FAILED", action="deny")[0]["reason"], out
+    # Also what has none in it is asked for as it is: it may tell of another that had one.
+    n = len(sent("api.github.com"))
+    assert box.run("curl", "-sSf", "--compressed", f"{API}/zen").code == 0
+    assert field(sent("api.github.com", n)[0], "accept-encoding") == ["identity"]
+    n = len(sent("files.example.test"))
+    assert box.run("curl", "-sSf", "--compressed", "https://files.example.test/echo").code == 0
+    assert "gzip" in field(sent("files.example.test", n)[0], "accept-encoding")[0]
+
+
 def test_an_answer_without_it_is_left_as_it_is(box):
     out = box.run("curl", "-sS", f"{API}/mirror?{'x' * 5000}")
     assert json.loads(out.stdout)["target"] == f"/mirror?{'x' * 5000}"

@@ -1,6 +1,8 @@
 """api.github.com, and github.com's git over HTTPS."""
 
 import base64
+import gzip
+import json
 import os
 import re
 import subprocess
@@ -15,8 +17,16 @@ TOKEN = "ghp_testnet0123456789abcdefghijklmnop"
 
 
 def mirror(conn, req):
-    """Shows what it was sent, as error pages and debug endpoints do."""
+    """Shows what it was sent, as error pages and debug endpoints do.
+
+    /mirror/gzip and /mirror/br say it compressed, whatever was asked for.
+    """
     told = req.get("authorization") or "none"
+    coding = req.path.rpartition("/")[2]
+    if coding in ("gzip", "br"):  # nobody gets to read the second
+        body = gzip.compress(json.dumps({"headers": req.headers}).encode())
+        return conn.reply(req, 200, body, "application/json",
+                          [("Content-Encoding", coding)])
     return conn.reply_json(req, 200, {
         "method": req.method, "target": req.target, "headers": req.headers,
         "body": req.body.decode("latin-1")},
