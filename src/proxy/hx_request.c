@@ -112,6 +112,23 @@ hx_treatment(struct px_conn *c)
 	return &x->treatment;
 }
 
+/* As a server that hands fields on as variables has them (CGI, WSGI): case
+ * and the kind of dash are lost. */
+static bool
+same_variable(struct view a, struct view b)
+{
+	if (a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++) {
+		struct view x = view_slice(a, i, i + 1);
+
+		if (x.p[0] == '_' ? b.p[i] != '-'
+				  : !view_eq_nocase(x, view_slice(b, i, i + 1)))
+			return false;
+	}
+	return true;
+}
+
 const char *
 hx_override(const struct h1_head *h)
 {
@@ -125,7 +142,7 @@ hx_override(const struct h1_head *h)
 		if (name.n < 13 || (name.p[0] | 0x20) != 'x')
 			continue;
 		for (size_t j = 0; j < ARRAY_LEN(names); j++)
-			if (view_eq_nocase(name, view_of(names[j])))
+			if (same_variable(name, view_of(names[j])))
 				return names[j];
 	}
 	return NULL;

@@ -92,7 +92,8 @@ def test_no_program_of_roots_group_is_left_behind(sandbox):
 
 
 OVERRIDES = ["X-HTTP-Method-Override: DELETE", "x-http-method: DELETE", "X-Method-Override: PUT",
-             "X-Original-URL: /status/200", "X-Rewrite-Url: /status/200"]
+             "X_HTTP_Method_Override: DELETE", "x-http_method: DELETE", "X-Original-URL: /status/200",
+             "X-Rewrite-Url: /status/200"]
 
 
 def ask(box, extra, forward=False):
