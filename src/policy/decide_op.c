@@ -33,11 +33,19 @@ any_glob(const struct glob *const *g, size_t n, struct view v)
 	return false;
 }
 
+/* Attack: a name in another case, which no deny rule is about and which many
+ * decoders take for the same; so a refusal does, a permission does not. */
 static bool
-op_has(const struct policy_op *op, struct view name)
+is_named(const struct policy_param *p, struct view name, bool deny)
+{
+	return deny ? view_eq_nocase(p->name, name) : view_eq(p->name, name);
+}
+
+static bool
+op_has(const struct policy_op *op, struct view name, bool deny)
 {
 	for (size_t i = 0; i < op->n_params; i++)
-		if (view_eq(op->params[i].name, name))
+		if (is_named(&op->params[i], name, deny))
 			return true;
 	return false;
 }
@@ -46,14 +54,14 @@ op_has(const struct policy_op *op, struct view name)
 static bool
 param_matches(const struct c_query *q, const struct policy_op *op, bool deny)
 {
-	bool seen = op->some_call && !op_has(op, q->name);
+	bool seen = op->some_call && !op_has(op, q->name, deny);
 
 	if (seen)
 		return !deny;
 	for (size_t i = 0; i < op->n_params; i++) {
 		bool yes;
 
-		if (!view_eq(op->params[i].name, q->name))
+		if (!is_named(&op->params[i], q->name, deny))
 			continue;
 		yes = any_glob(q->globs, q->n, op->params[i].value);
 		if (yes == deny)
@@ -171,7 +179,7 @@ look_calls(struct op_search *s)
 	bool named = false;
 
 	for (size_t i = 0; i < op->n_params; i++) {
-		if (!view_eq(op->params[i].name, VIEW("name")))
+		if (!is_named(&op->params[i], VIEW("name"), s->deny))
 			continue;
 		look_all(s, op->method, op->params[i].value);
 		if (!s->deny) /* it must match every value, so the first */

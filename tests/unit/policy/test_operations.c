@@ -175,6 +175,18 @@ TEST(operations, mcp_arguments)
 			PARAM("arguments.path", "/work/.git/config"),
 			PARAM("arguments.mode", "text")),
 		    NULL, false, "blocked by deny rule" },
+		/* in any case of its letters, which is no way to be allowed */
+		{ ARGS,
+		    CALL("tools/call", 4, PARAM("name", "read"),
+			PARAM("arguments.path", "/work/a"),
+			PARAM("arguments.mode", "r"),
+			PARAM("arguments.Path", "/work/.git/config")),
+		    NULL, false, "blocked by deny rule" },
+		{ ARGS,
+		    CALL("tools/call", 3, PARAM("name", "read"),
+			PARAM("arguments.Path", "/work/a"),
+			PARAM("arguments.mode", "r")),
+		    NULL, false, "not permitted" },
 	};
 
 	check_ops(v, ARRAY_LEN(v));
