@@ -35,10 +35,23 @@ is_own(const struct addr *a, uint16_t port, const struct dest_rules *rules)
 	return false;
 }
 
-/* What no list opens; `listed`: only that, else all that is internal. */
+/* Every address is an internal one: such is the answer of a network that the
+ * name belongs to.  One with public ones besides is nobody's (Attack: A17). */
+static bool
+all_internal(const struct addr *v, size_t n)
+{
+	const char *range;
+
+	for (size_t i = 0; i < n; i++)
+		if (addr_class(&v[i], &range) == ADDR_PUBLIC)
+			return false;
+	return true;
+}
+
+/* What nothing opens; `trusted`: only that, else all that is internal. */
 static int
 check_class(struct view host, const struct addr *given, uint16_t port,
-    bool listed, const struct dest_rules *rules, struct err *e)
+    bool trusted, const struct dest_rules *rules, struct err *e)
 {
 	struct addr a = addr_unmap(*given);
 	char text[ADDR_TEXT_MAX];
@@ -46,7 +59,7 @@ check_class(struct view host, const struct addr *given, uint16_t port,
 	enum addr_class class = addr_class(given, &range);
 
 	(void)addr_format(given, text);
-	if (!listed && class != ADDR_PUBLIC)
+	if (!trusted && class != ADDR_PUBLIC)
 		return err_set(e, ERR_DENIED,
 		    "%.*s resolves to internal address %s, connection "
 		    "rejected (%s)",
@@ -84,8 +97,8 @@ dest_check(struct view host, uint16_t port, const struct policy_conn *conn,
     const struct addr *v, size_t n, const struct dest_rules *rules,
     struct err *e)
 {
-	struct addr literal;
-	bool listed = conn->n_nets > 0;
+	bool trusted =
+	    conn->n_nets > 0 || (conn->exact_host && all_internal(v, n));
 
 	if (n == 0)
 		return err_set(e, ERR_DENIED,
@@ -96,10 +109,8 @@ dest_check(struct view host, uint16_t port, const struct policy_conn *conn,
 		    "port %u is a blocked control-plane port, connection "
 		    "rejected",
 		    port);
-	if (!listed && conn->exact_host && addr_parse(host, &literal))
-		listed = true;
 	for (size_t i = 0; i < n; i++)
-		if (check_class(host, &v[i], port, listed, rules, e) < 0)
+		if (check_class(host, &v[i], port, trusted, rules, e) < 0)
 			return -1;
 	for (size_t i = 0; i < n; i++)
 		if (check_lists(host, &v[i], conn, e) < 0)

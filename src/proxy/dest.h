@@ -28,10 +28,10 @@ struct dest_rules {
 
 /*
  * `host` is what the client asked for, `conn` the verdict over it, `v` the
- * whole answer of the resolver.  Two modes (spec 3.6): without any allowed_ips
- * list, internal addresses are refused; with lists, every address must be in
- * every list, and always-blocked addresses stay refused.  An IP literal is its
- * own list only when the endpoint's host is exactly that literal.
+ * whole answer of the resolver.  With allowed_ips lists every address must be
+ * in every list (spec 3.6).  Without, internal addresses are refused, but for a
+ * host that a person wrote exactly, a name or an address, when all are such
+ * (8.9).  Always-blocked addresses stay refused in any case.
  *
  * 0, or -1 with ERR_DENIED and the reason, which names addresses and is for
  * the record only, never for the sandbox.

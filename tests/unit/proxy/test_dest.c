@@ -177,8 +177,24 @@ TEST(dest, a_literal_is_its_own_list_only_when_declared)
 	CHECK_INT(check(to, 443, NULL, true, &to, 1).r, ==, 0);
 	CHECK_INT(check(to, 443, NULL, false, &to, 1).r, ==, -1);
 	CHECK_INT(check(lo, 443, NULL, true, &lo, 1).r, ==, -1);
-	/* An exact name is no literal. */
-	CHECK_INT(check("h.example", 443, NULL, true, &to, 1).r, ==, -1);
+}
+
+TEST(dest, an_exact_name_may_be_one_of_the_inside)
+{
+	static const char *const inside[] = { "10.0.0.1", "fd12::1" };
+	static const char *const mixed[] = { "10.0.0.1", "8.8.8.8" };
+	static const char *const meta[] = { "10.0.0.1", "169.254.169.254" };
+	static const char *const ours[] = { "10.0.0.1", "127.0.0.1" };
+
+	CHECK_INT(check("h.example", 443, NULL, true, inside, 2).r, ==, 0);
+	CHECK_INT(check("h.example", 443, NULL, false, inside, 2).r, ==, -1);
+	CHECK_INT(check("h.example", 443, NULL, true, mixed, 2).r, ==, -1);
+	CHECK_INT(check("h.example", 443, NULL, true, meta, 2).r, ==, -1);
+	CHECK_INT(check("h.example", 443, NULL, true, ours, 2).r, ==, -1);
+	CHECK_INT(check("h.example", 6443, NULL, true, inside, 2).r, ==, -1);
+	/* A list says what it may be, and that alone. */
+	CHECK_INT(
+	    check("h.example", 443, "8.0.0.0/8", true, inside, 2).r, ==, -1);
 }
 
 TEST(dest, the_proxy_itself_is_never_a_destination)
