@@ -166,6 +166,16 @@ body(void *state, struct view in, bool last, struct buf *out, struct err *e)
 }
 
 static void
+trailers(void *state, char *p, size_t n)
+{
+	struct tap *t = state;
+	size_t safe;
+
+	if (t->c->px->reflect != NULL)
+		t->found += reflect_mask(t->c->px->reflect, p, n, true, &safe);
+}
+
+static void
 end(void *state)
 {
 	struct tap *t = state;
@@ -177,4 +187,4 @@ end(void *state)
 	free(t);
 }
 
-const struct hx_tap tap_creds = { head, body, end };
+const struct hx_tap tap_creds = { head, body, trailers, end };

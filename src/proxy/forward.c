@@ -29,6 +29,7 @@ px_forward_start(struct px_conn *c, const struct h1_head *h, size_t head_n)
 		(void)err_set(&e, ERR_INVALID, "Use CONNECT for HTTPS URLs");
 		return px_refuse_head(c, 400, "forward", &e);
 	}
+	px_name_synthetic(c); /* as in a CONNECT */
 	if (hx_target(c, rest, &e) < 0)
 		return px_refuse_head(c, hx_target_status(&e), "forward", &e);
 	c->hx.override = hx_override(h);

@@ -156,6 +156,8 @@ struct hx_tap {
 	 */
 	int (*body)(void *state, struct view in, bool last, struct buf *out,
 	    struct err *e);
+	/* Lines of trailers, which may be changed where they are; or NULL. */
+	void (*trailers)(void *state, char *p, size_t n);
 	void (*end)(void *state);
 };
 

@@ -71,6 +71,15 @@ pass(struct hx_tapped *t, struct view in, bool last, struct err *e)
 	return 0;
 }
 
+/* All is there; what comes behind the body is looked at, too. */
+static void
+pass_trailers(struct hx_tapped *t, struct buf *lines)
+{
+	for (size_t i = 0; i < t->n && lines->n > 0; i++)
+		if (t->tap[i]->trailers != NULL)
+			t->tap[i]->trailers(t->state[i], lines->p, lines->n);
+}
+
 /* What the taps let go, to the client.  False when it takes no more now. */
 static bool
 drain(struct px_conn *c, bool *progress)
@@ -131,6 +140,8 @@ hx_tap_move(struct px_conn *c, bool *progress, struct err *e)
 		t->last = b->done;
 		if (pass(t, data, t->last, e) < 0)
 			return PX_IO_FAIL;
+		if (t->last)
+			pass_trailers(t, &b->trailers);
 		px_eat(&c->up, used);
 		*progress = true;
 	}

@@ -363,4 +363,4 @@ body(void *state, struct view in, bool last, struct buf *out, struct err *e)
 				"MCP: a request of the server was denied");
 }
 
-const struct hx_tap tap_mcp = { head, body, end };
+const struct hx_tap tap_mcp = { head, body, NULL, end };

@@ -152,7 +152,7 @@ head(struct px_conn *c, struct h1_head *h, void **state, struct err *e)
 	return ws_extensions_agreed(extensions, &ws->client, &ws->server, e);
 }
 
-const struct hx_tap tap_ws = { head, NULL, NULL };
+const struct hx_tap tap_ws = { head, NULL, NULL, NULL };
 
 /* ---- messages ------------------------------------------------------------ */
 

@@ -189,6 +189,13 @@ def test_a_server_that_compresses_unasked_does_not_hide_it(box):
     assert "gzip" in field(sent("files.example.test", n)[0], "accept-encoding")[0]
 
 
+def test_trailers_are_masked_too(box):
+    out = box.run("curl", "-sS", "-i", "--http2", "-H", f"Authorization: Bearer {MARK}", f"{API}/mirror/trailers")
+    assert out.stdout.startswith("HTTP/2 200") and "body\n" in out.stdout and not seen_secret(out), out
+    assert f"x-after: Bearer {'*' * len(TOKEN)}" in out.stdout, out
+    assert len(out.event("CREDENTIAL", action="deny", stage="reflection")) == 1, out
+
+
 def test_an_answer_without_it_is_left_as_it_is(box):
     out = box.run("curl", "-sS", f"{API}/mirror?{'x' * 5000}")
     assert json.loads(out.stdout)["target"] == f"/mirror?{'x' * 5000}"

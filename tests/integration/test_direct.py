@@ -224,7 +224,7 @@ def test_an_unreachable_destination_is_a_reset_with_a_record(sandbox):
 
 def test_a_tunnel_to_a_synthetic_address_is_one_to_its_name(sandbox):
     """Some programs look the name up themselves and then ask the proxy for the address."""
-    box = sandbox(policy=network(rest("api.github.com"), rest("files.example.test")))
+    box = sandbox(policy=network(rest("api.github.com", ports=[80, 443]), rest("files.example.test")))
     answers, out = inside(box, r"""
 where = socket.gethostbyname("api.github.com")
 for name, sni in (("right", "api.github.com"), ("wrong", "files.example.test")):
@@ -236,11 +236,17 @@ for name, sni in (("right", "api.github.com"), ("wrong", "files.example.test")):
         t.sendall(b"GET /zen HTTP/1.1\r\nHost: api.github.com\r\nConnection: close\r\n\r\n"); put(name, end(t))
     except (OSError, ssl.SSLError) as e:
         put(name, str(e))
+for address in (where, "198.18.3.77"):
+    s = dial("10.200.0.1", 3128)
+    s.sendall(f"GET http://{address}/zen HTTP/1.1\r\nHost: {address}\r\n\r\n".encode()); put(address, end(s))
 s = dial("10.200.0.1", 3128); s.sendall(b"CONNECT 198.18.3.77:443 HTTP/1.1\r\nHost: 198.18.3.77:443\r\n\r\n"); put("never", end(s))
 """)
     assert answers["right"][0].startswith("HTTP/1.1 200"), answers
     assert "unrecognized" in answers["wrong"][0].lower(), answers
     assert answers["never"][0].startswith("HTTP/1.1 403"), answers
+    asked = [a[0].split("\r\n")[0] for name, a in answers.items() if name.startswith("198.")]
+    assert asked == ["HTTP/1.1 200 OK", "HTTP/1.1 403 Forbidden"], answers
+    assert out.event("FORWARD_L7", action="allow", host="api.github.com"), out
     assert out.event("L7_REQUEST", action="allow", host="api.github.com"), out
 
 

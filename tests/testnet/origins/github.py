@@ -19,7 +19,8 @@ TOKEN = "ghp_testnet0123456789abcdefghijklmnop"
 def mirror(conn, req):
     """Shows what it was sent, as error pages and debug endpoints do.
 
-    /mirror/gzip and /mirror/br say it compressed, whatever was asked for.
+    /mirror/gzip and /mirror/br say it compressed, whatever was asked for,
+    /mirror/trailers behind its body.
     """
     told = req.get("authorization") or "none"
     coding = req.path.rpartition("/")[2]
@@ -27,6 +28,11 @@ def mirror(conn, req):
         body = gzip.compress(json.dumps({"headers": req.headers}).encode())
         return conn.reply(req, 200, body, "application/json",
                           [("Content-Encoding", coding)])
+    if coding == "trailers":
+        conn.start_chunked(req, "text/plain", [("Trailer", "X-After")])
+        conn.chunk(b"body\n")
+        conn.end_chunked([("X-After", told)])
+        return True
     return conn.reply_json(req, 200, {
         "method": req.method, "target": req.target, "headers": req.headers,
         "body": req.body.decode("latin-1")},
