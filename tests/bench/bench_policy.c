@@ -1,5 +1,6 @@
 /*
- * bench_policy: what one decision costs, in CPU time.  A line of JSON each:
+ * bench_policy [SHAPE]: what one decision costs, in CPU time; of all shapes,
+ * or of one.  A line of JSON each:
  *
  *	{"shape":S,"kind":K,"decisions":N,"rules":R,"ns_per_decision":X}
  *
@@ -300,13 +301,20 @@ measure(enum shape shape, unsigned rules)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	static const unsigned sizes[] = { 10, 1000, 10000 };
+	bool known = argc < 2;
 
-	for (unsigned shape = 0; shape < SHAPES; shape++)
+	for (unsigned shape = 0; shape < SHAPES; shape++) {
+		if (argc > 1 && strcmp(argv[1], shapes[shape].name) != 0)
+			continue;
+		known = true;
 		for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
 			if (shape != SHAPE_PATHS || sizes[i] <= 1000)
 				measure((enum shape)shape, sizes[i]);
-	return 0;
+	}
+	if (!known)
+		fprintf(stderr, "bench_policy: no shape %s\n", argv[1]);
+	return known ? 0 : 2;
 }

@@ -1,5 +1,6 @@
 """Driving tests/bench/load: orders down its stdin, JSON lines back."""
 
+import contextlib
 import json
 import os
 import select
@@ -85,6 +86,20 @@ class Client:
                         f"requests, {out['errors']} errors, first: "
                         f"{out['first_error']}")
         return out
+
+    @contextlib.contextmanager
+    def held(self, conns, path):
+        """Connections that have had some answers each and wait."""
+        self._send(f"keep {conns} 500 {path}")
+        self.line(20)
+        self._send("go")
+        out = self.line(20)
+        if out["errors"]:
+            raise Error(f"{self._name}: {conns} connections: "
+                        + out["first_error"])
+        yield
+        self._send("end")
+        self.line(15)
 
     def watch(self, rounds, path):
         self._send(f"watch {rounds} {path}")

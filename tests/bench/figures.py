@@ -102,15 +102,18 @@ SECTIONS = [
         Figure("supervisors.push.p50", "policy set --wait, p50", "ms"),
     ]),
     ("Inspected request on a keep-alive connection",
-     ["direct", "nginx", "squid", "mitmproxy"], [
+     ["direct", "nginx", "haproxy", "squid", "mitmproxy"], [
         Figure("request.cpu.32", "proxy CPU, 32 connections, 1 policy", "us",
-               _most(50), "upstream 407, fastest rival 30"),
+               _most(25), "upstream 407, fastest rival 30"),
         Figure("request.cpu.32.100", "proxy CPU, 32 connections, 100 policies",
-               "us", _most(50)),
+               "us", _most(25)),
         Figure("request.cpu.32.1000",
-               "proxy CPU, 32 connections, 1,000 policies", "us", _most(50),
+               "proxy CPU, 32 connections, 1,000 policies", "us", _most(25),
                "upstream 9,900"),
-        Figure("request.cpu.1", "proxy CPU, 1 connection", "us"),
+        Figure("request.more.1000", "1,000 policies more than 1", "us",
+               _most(1), "", 2),
+        Figure("request.cpu.1", "proxy CPU, 1 connection", "us",
+               _most(55), "upstream 419, fastest rival 54"),
         Figure("request.cpu.32.h2",
                "proxy CPU, HTTP/2 on both legs, 32 streams", "us", _most(25)),
         Figure("request.cpu.1.h2",
@@ -127,20 +130,28 @@ SECTIONS = [
                "us", None, "", 0),
         Figure("request.rps.1", "requests/s, 1 connection", "1/s", None,
                "", 0),
-        Figure("request.p50.1", "latency p50, 1 connection", "us", None,
-               "upstream +390"),
+        Figure("request.p50.1", "latency p50, 1 connection", "us"),
+        Figure("request.added.1", "latency p50 added, 1 connection", "us",
+               _most(60), "upstream 390"),
         Figure("request.p99.1", "latency p99, 1 connection", "us"),
     ]),
     ("New inspected connection, its first request included",
-     ["nginx", "squid", "mitmproxy"], [
+     ["nginx", "haproxy", "squid", "mitmproxy"], [
         Figure("connection.full", "proxy CPU, full handshake", "us",
-               _most(600), "upstream 4,300, fastest rival 755", 0),
+               _most(400), "upstream 4,300, fastest rival 755", 0),
         Figure("connection.resumed", "proxy CPU, client resumes", "us",
-               _most(600), "", 0),
+               _most(150), "", 0),
     ]),
-    ("Bulk through interception", ["nginx", "squid", "mitmproxy"], [
-        Figure("bulk", "per CPU second of the proxy", "MB", None,
-               "upstream 940", 0),
+    ("Bulk through interception", ["nginx", "haproxy", "squid", "mitmproxy"], [
+        Figure("bulk", "per CPU second of the proxy", "MB", _least(1200),
+               "upstream 940, fastest rival 1,040", 0),
+    ]),
+    ("Memory of the proxy process",
+     ["nginx", "haproxy", "squid", "mitmproxy"], [
+        Figure("held.rest", "at rest (PSS)", "KiB", _most(3072),
+               "upstream 28 MB, fastest rival 11 MB", 0),
+        Figure("held.each", "an idle inspected connection", "KiB", _most(40),
+               "upstream 174"),
     ]),
     ("Decision over one request, connection's included", [], [
         Figure("decision.policies.10", "10 policies of a rule, own hosts",
@@ -182,6 +193,12 @@ SECTIONS = [
 ]
 
 OPENSHELL = "openshell"
+
+
+def decisions():
+    """The shapes of policy that decisions are measured over."""
+    return sorted({f.key.split(".")[1] for f in rows()
+                   if f.key.startswith("decision.")})
 
 
 def rows():

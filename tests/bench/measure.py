@@ -9,7 +9,7 @@ import time
 
 from . import gateway, peers, procs
 from .client import Error
-from .figures import OPENSHELL
+from .figures import OPENSHELL, decisions
 
 
 class Plan:
@@ -22,6 +22,7 @@ class Plan:
         self.start_rounds = 20
         self.idle = 30 if quick else 100
         self.edits = 8 if quick else 20
+        self.held = 400	# connections that wait; some peers take no more
 
 
 class Results:
@@ -49,7 +50,8 @@ class Results:
         self.say(what)
         try:
             return fn(*args)
-        except (Error, OSError) as e:
+        except (Error, OSError, ValueError, KeyError,
+                subprocess.SubprocessError) as e:
             self.failed.append(f"{what}: {e}")
             self.say(f"{what}: {e}")
             return None
@@ -153,7 +155,7 @@ def _holders(program, pid):
                       if procs.name(p) != "instant"]}
 
 
-class _Held:
+class _Box:
     def __init__(self, argv, cwd):
         self._p = subprocess.Popen(argv, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE,
@@ -169,7 +171,7 @@ class _Held:
 
 
 def _hold(world, wrap):
-    return _Held([*wrap, world.tool("instant"), "--hold"], world.path("work"))
+    return _Box([*wrap, world.tool("instant"), "--hold"], world.path("work"))
 
 
 def proxied(world, plan, programs, out):
@@ -182,6 +184,7 @@ def proxied(world, plan, programs, out):
     # name, how it is made, what is added to the key of its figures
     makers = [("direct", lambda: peers.Direct(world), ""),
               ("nginx", lambda: peers.Nginx(world), ""),
+              ("haproxy", lambda: peers.Haproxy(world), ""),
               ("squid", lambda: peers.Squid(world), ""),
               ("mitmproxy", lambda: peers.Mitmproxy(world), ""),
               *((OPENSHELL, lambda n=n: peers.Openshell(world, n),
@@ -209,7 +212,7 @@ def proxied(world, plan, programs, out):
                            "that should have been resumed were")
             _cpu(note, "connection." + key, name, r, r["requests"])
         r = peer.measure("bulk", 1, plan.span, "/big", apart)
-        spent = sum(r["cpu_ns"].values())
+        spent = r["cpu_ns"].get("net") or sum(r["cpu_ns"].values())
         note("bulk", name, r["bytes"] / 1e6 / (spent / 1e9))
 
     try:
@@ -228,6 +231,10 @@ def proxied(world, plan, programs, out):
                     running.remove(entry)
                     peer.close()
         for peer, name, suffix in running:
+            if name != "direct" and not suffix:
+                out.attempt(f"idle connections {name}", _held, peer, name,
+                            plan, out)
+        for peer, name, suffix in running:
             if name == OPENSHELL and not suffix:
                 out.attempt("policy edits", _edits, peer, plan, out)
     finally:
@@ -237,18 +244,49 @@ def proxied(world, plan, programs, out):
     for (key, name), values in samples.items():
         value = statistics.median(values)
         if "/" in name:
-            out.split.setdefault(key, {})[name.partition("/")[2]] = value
+            out.also.setdefault(key, {})[name.partition("/")[2]] = value
         else:
             out.put(key, name, value)
+    _compare(out)
 
 
 def _cpu(note, key, name, r, count):
+    """CPU of the proxy; of ours the one process that is it, the others beside."""
     if not r["cpu_ns"]:
         return
-    note(key, name, sum(r["cpu_ns"].values()) / count / 1000)
+    every = sum(r["cpu_ns"].values())
+    note(key, name, r["cpu_ns"].get("net", every) / count / 1000)
     if name == OPENSHELL:
-        for role, spent in r["cpu_ns"].items():
-            note(key, f"{name}/{role}", spent / count / 1000)
+        for role, spent in [*r["cpu_ns"].items(), ("all", every)]:
+            if role != "net":
+                note(key, f"{name}/{role}", spent / count / 1000)
+
+
+def _compare(out):
+    """What a proxy adds to no proxy, and a thousand policies to one."""
+    p50 = out.values.get("request.p50.1", {})
+    for name, value in p50.items():
+        if name != "direct" and "direct" in p50:
+            out.put("request.added.1", name, value - p50["direct"])
+    one, many = (out.values.get(k, {}).get(OPENSHELL)
+                 for k in ("request.cpu.32", "request.cpu.32.1000"))
+    if one and many:
+        out.put("request.more.1000", OPENSHELL, many - one)
+
+
+def _held(peer, name, plan, out):
+    """Memory of the proxy before and with connections that wait."""
+    def pss():
+        pids = peer.roles()
+        return sum(procs.memory(p)[0] for p in pids.get("net")
+                   or [p for some in pids.values() for p in some])
+
+    peer.measure("keep", 1, 100, "/small", peer.everywhere())
+    before = pss()
+    with peer.client("keep").held(plan.held, "/small"):
+        grown = pss() - before
+    out.put("held.rest", name, before / 1024)
+    out.put("held.each", name, grown / 1024 / plan.held)
 
 
 def _edits(peer, plan, out):
@@ -277,11 +315,12 @@ def _edits(peer, plan, out):
 
 def decision(world, plan, programs, out):
     if OPENSHELL in programs:
-        out.attempt("decision", _decision, world, out)
+        for shape in decisions():
+            out.attempt(f"decision {shape}", _decision, world, shape, out)
 
 
-def _decision(world, out):
-    run = subprocess.run([world.tool("bench_policy")], timeout=180,
+def _decision(world, shape, out):
+    run = subprocess.run([world.tool("bench_policy"), shape], timeout=120,
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, check=False)
     if run.returncode != 0:
@@ -296,16 +335,18 @@ def _decision(world, out):
             out.also.setdefault(key, {})[row["kind"]] = us
 
 
-def everything(world, plan, programs, quiet=False):
+PARTS = {"start": start, "idle": idle, "gateway": gateway.everything,
+         "decision": decision, "proxied": proxied}
+
+
+def everything(world, plan, programs, parts, quiet=False):
     def say(text):
         if not quiet:
             sys.stderr.write(f"bench: {text}\n")
 
     out = Results(say)
     os.mkdir(world.path("work"), 0o755)
-    start(world, plan, programs, out)
-    idle(world, plan, programs, out)
-    gateway.everything(world, plan, programs, out)
-    decision(world, plan, programs, out)
-    proxied(world, plan, programs, out)
+    for name in PARTS:
+        if name in parts:
+            out.attempt(name, PARTS[name], world, plan, programs, out)
     return out

@@ -201,6 +201,11 @@ class Peer:
             procs.pin(pids, cpus[1])
         return self.client(mode).measure(mode, conns, ms, path, self.roles)
 
+    @staticmethod
+    def everywhere():
+        every = os.sched_getaffinity(0)
+        return every, every
+
     def close(self):
         for c in self.clients.values():
             c.close()
@@ -231,6 +236,59 @@ class Nginx(Peer):
 
     def client(self, mode):
         port = 18444 if mode in ("fresh", "resumed") else 18443
+        if port not in self.clients:
+            self.clients[port] = self._load(
+                "--ca", self.world.ca, "--connect", f"127.0.0.1:{port}")
+        return self.clients[port]
+
+
+# TLS on both legs, upstream connections shared by requests, each of them
+# logged: to its standard output, which is a file.
+_HAPROXY = """\
+global
+	nbthread 1
+	maxconn 4096
+	log stdout format raw local0
+defaults
+	mode http
+	log global
+	option httplog
+	timeout connect 5s
+	timeout client 600s
+	timeout server 600s
+	timeout http-keep-alive 600s
+frontend pooled
+	bind 127.0.0.1:18543 ssl crt {pem} alpn http/1.1 ssl-min-ver TLSv1.2
+	default_backend pool
+frontend fresh
+	bind 127.0.0.1:18544 ssl crt {pem} alpn http/1.1 ssl-min-ver TLSv1.2
+	default_backend each
+backend pool
+	http-reuse always
+	server origin {addr}:443 ssl verify required ca-file {ca} sni str({host}) verifyhost {host} alpn http/1.1
+backend each
+	http-reuse never
+	server origin {addr}:443 ssl verify required ca-file {ca} sni str({host}) verifyhost {host} alpn http/1.1
+"""
+
+
+class Haproxy(Peer):
+    name = "haproxy"
+
+    def __init__(self, world):
+        super().__init__(world)
+        pem = ""
+        for part in (world.crt, world.key):
+            with open(part) as f:
+                pem += f.read()
+        conf = world.write("haproxy.conf", _HAPROXY.format(
+            pem=world.write("haproxy.pem", pem), addr=world.addr,
+            ca=world.ca, host=HOST))
+        self.server = Server(world, "haproxy", ["haproxy", "-db", "-f", conf],
+                             ("127.0.0.1", 18543))
+
+    def client(self, mode):
+        port = 18544 if mode in ("fresh", "resumed") else 18543
         if port not in self.clients:
             self.clients[port] = self._load(
                 "--ca", self.world.ca, "--connect", f"127.0.0.1:{port}")
