@@ -369,7 +369,7 @@ text_of(
 void
 audit_event_json(const struct audit_event *ev, struct buf *out)
 {
-	char line[AUDIT_JSON_MAX], *at = line;
+	char line[AUDIT_JSON_MAX] UNINIT, *at = line;
 	bool cut = false;
 
 	*at++ = '{';

@@ -14,13 +14,11 @@ ascii_lower(unsigned char c)
 }
 
 bool
-view_eq_nocase(struct view a, struct view b)
+view_eq_nocase_n(const char *a, const char *b, size_t n)
 {
-	if (a.n != b.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++)
-		if (ascii_lower((unsigned char)a.p[i]) !=
-		    ascii_lower((unsigned char)b.p[i]))
+	for (size_t i = 0; i < n; i++)
+		if (a[i] != b[i] && ascii_lower((unsigned char)a[i]) !=
+					ascii_lower((unsigned char)b[i]))
 			return false;
 	return true;
 }

@@ -35,8 +35,14 @@ view_eq(struct view a, struct view b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/* Both of n bytes. */
+bool view_eq_nocase_n(const char *a, const char *b, size_t n);
 /* ASCII letters compare equal in either case; no locale. */
-bool view_eq_nocase(struct view a, struct view b);
+static inline bool
+view_eq_nocase(struct view a, struct view b)
+{
+	return a.n == b.n && view_eq_nocase_n(a.p, b.p, a.n);
+}
 bool view_starts(struct view v, struct view prefix);
 bool view_ends(struct view v, struct view suffix);
 /* memcmp order; a prefix sorts before the longer one. */

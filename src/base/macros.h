@@ -10,6 +10,19 @@
 #define UNUSED __attribute__((unused))
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 
+/*
+ * Large locals whose bytes are all written before they are read: the build
+ * zeroes every variable, which would cost more than what is done with these.
+ */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define UNINIT __attribute__((uninitialized))
+#endif
+#endif
+#ifndef UNINIT
+#define UNINIT
+#endif
+
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 /* <sys/param.h>, which <uv.h> includes, has its own. */
 #undef MIN

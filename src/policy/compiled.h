@@ -256,19 +256,6 @@ c_has(const uint64_t *set, size_t i)
 
 /* --- decide.c ----------------------------------------------------------- */
 
-/*
- * Large locals whose bytes are all written before they are read: the build
- * zeroes every variable, which would cost more than the decision.
- */
-#if defined(__has_attribute)
-#if __has_attribute(uninitialized)
-#define UNINIT __attribute__((uninitialized))
-#endif
-#endif
-#ifndef UNINIT
-#define UNINIT
-#endif
-
 struct c_found {
 	const struct c_key *keys[C_KEYS_MAX];
 	size_t n;

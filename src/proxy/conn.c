@@ -270,6 +270,7 @@ px_conn_stream(struct px_conn *parent)
 	c->conn = parent->conn;
 	memcpy(c->policy, parent->policy, sizeof(c->policy));
 	memcpy(c->rule, parent->rule, sizeof(c->rule));
+	c->place = parent->place;
 	c->chosen = parent->chosen;
 	c->tls = parent->tls;
 	c->spoke = true;

@@ -103,15 +103,42 @@ px_read_head(struct px_conn *c)
 	return dispatch(c, view_slice(px_in(&c->client), 0, (size_t)n));
 }
 
+/* Request after request falls to the same rule: it is written out once. */
+static void
+set_place(struct px_conn *c, struct px_place at)
+{
+	if (c->rule[0] != '\0' && c->place.endpoint == at.endpoint &&
+	    c->place.rule == at.rule &&
+	    c->place.by_deny_rule == at.by_deny_rule)
+		return;
+	c->place = at;
+	if (at.rule == POLICY_NO_RULE)
+		(void)snprintf(
+		    c->rule, sizeof(c->rule), "endpoints[%u]", at.endpoint);
+	else
+		(void)snprintf(c->rule, sizeof(c->rule), "endpoints[%u].%s[%u]",
+		    at.endpoint, at.by_deny_rule ? "deny_rules" : "rules",
+		    at.rule);
+}
+
+static void
+set_key(struct px_conn *c, const char *key)
+{
+	size_t n = strnlen(key, sizeof(c->policy) - 1);
+
+	memcpy(c->policy, key, n);
+	c->policy[n] = '\0';
+}
+
 void
 px_set_policy(struct px_conn *c, const char *key, unsigned endpoint)
 {
-	c->rule[0] = '\0';
-	(void)snprintf(
-	    c->policy, sizeof(c->policy), "%s", key != NULL ? key : "");
+	set_key(c, key != NULL ? key : "");
 	if (key != NULL)
-		(void)snprintf(
-		    c->rule, sizeof(c->rule), "endpoints[%u]", endpoint);
+		set_place(
+		    c, (struct px_place) { endpoint, POLICY_NO_RULE, false });
+	else
+		c->rule[0] = '\0';
 }
 
 void
@@ -119,11 +146,9 @@ px_set_verdict(struct px_conn *c, const struct policy_verdict *v)
 {
 	if (v->policy == NULL)
 		return;
-	px_set_policy(c, v->policy, v->endpoint);
-	if (v->rule != POLICY_NO_RULE)
-		(void)snprintf(c->rule, sizeof(c->rule), "endpoints[%u].%s[%u]",
-		    v->endpoint, v->by_deny_rule ? "deny_rules" : "rules",
-		    v->rule);
+	set_key(c, v->policy);
+	set_place(c, (struct px_place) { v->endpoint, v->rule,
+			 v->rule != POLICY_NO_RULE && v->by_deny_rule });
 }
 
 /*

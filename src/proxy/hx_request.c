@@ -2,6 +2,7 @@
  * hx_request: a request between its parsed head and the bytes that go out:
  * what it is about, whether it may, and how it is written.
  */
+#include "base/mem.h"
 #include "http/grpc.h"
 #include "proxy/hx.h"
 #include "proxy/ops.h"
@@ -189,8 +190,8 @@ hx_judge(struct px_conn *c)
 	bool forward = c->mode == PX_MODE_FORWARD, audit;
 	struct policy_request r = hx_under_way(c);
 	struct policy_verdict v;
-	struct policy_reason why;
-	struct err e;
+	struct policy_reason why UNINIT;
+	struct err e UNINIT;
 
 	px_pin(c);
 	why.text[0] = '\0';
@@ -373,35 +374,37 @@ hx_put_authority(const struct px_conn *c, struct buf *out)
 		buf_printf(out, ":%u", c->dst.port);
 }
 
-int
-hx_send_head(
-    struct px_conn *c, const struct h1_head *h, bool asterisk, struct err *e)
+/* The request-target as it goes out, and behind it the host; its length. */
+static size_t
+put_parts(struct px_conn *c, const struct creds_edit *ed, bool asterisk,
+    struct buf *parts)
 {
-	struct buf *out = &c->px->scratch;
-	AUTO_RW_OUT struct buf parts =
-	    BUF_INIT(TARGET_PATH_MAX * 3 + TARGET_MAX + HOST_MAX + 64 +
-		     RW_VALUE_MAX * 3);
-	struct h1_field via = { VIEW("Via"), VIEW("1.1 openshell-sandbox") };
-	struct h1_write w = { .upgrade = c->hx.want_upgrade };
-	CLEANUP(creds_edit_fini) struct creds_edit ed = { .on = false };
 	size_t cut;
 
-	if (creds_edit(c, h, &ed, e) < 0)
-		return -1;
-	if (ed.on)
-		h = &ed.head;
 	if (asterisk) {
-		buf_putc(&parts, '*');
+		buf_putc(parts, '*');
 	} else {
-		buf_put(&parts, ed.on ? ed.path : buf_view(&c->hx.path));
+		buf_put(parts, ed->on ? ed->path : buf_view(&c->hx.path));
 		if (c->hx.has_query)
-			buf_putc(&parts, '?');
-		buf_put(&parts, ed.on ? ed.query : buf_view(&c->hx.query));
+			buf_putc(parts, '?');
+		buf_put(parts, ed->on ? ed->query : buf_view(&c->hx.query));
 	}
-	cut = parts.n;
-	hx_put_authority(c, &parts);
-	w.target = view_slice(buf_view(&parts), 0, cut);
-	w.host = view_slice(buf_view(&parts), cut, parts.n);
+	cut = parts->n;
+	hx_put_authority(c, parts);
+	return cut;
+}
+
+static int
+write_head(struct px_conn *c, const struct h1_head *h,
+    const struct creds_edit *ed, bool asterisk, struct err *e)
+{
+	struct buf *out = &c->px->scratch, *parts = &c->px->parts;
+	struct h1_field via = { VIEW("Via"), VIEW("1.1 openshell-sandbox") };
+	struct h1_write w = { .upgrade = c->hx.want_upgrade };
+	size_t cut = put_parts(c, ed, asterisk, parts);
+
+	w.target = view_slice(buf_view(parts), 0, cut);
+	w.host = view_slice(buf_view(parts), cut, parts->n);
 	if (c->mode == PX_MODE_FORWARD) {
 		w.close = true;
 		if (h1_find(h, VIEW("via")) == NULL) {
@@ -409,7 +412,6 @@ hx_send_head(
 			w.n_extra = 1;
 		}
 	}
-	buf_reset(out);
 	if (h1_write_request(h, &w, out, e) < 0)
 		return -1;
 	if (out->n > px_out_room(&c->up))
@@ -417,9 +419,43 @@ hx_send_head(
 	px_put(&c->up, buf_view(out));
 	if (c->reused && hx_repeatable(h))
 		buf_put(&c->hx.replay, buf_view(out));
-	if (ed.on)
-		rw_out_wipe(out);
 	return 0;
+}
+
+/* Room from the start, so that no copy of a secret stays where it grew. */
+static void
+secret_begin(struct buf *b)
+{
+	(void)buf_reserve(b, b->max);
+}
+
+static void
+secret_end(struct buf *b)
+{
+	mem_wipe(b->p, b->n);
+	buf_reset(b);
+}
+
+int
+hx_send_head(
+    struct px_conn *c, const struct h1_head *h, bool asterisk, struct err *e)
+{
+	struct buf *out = &c->px->scratch, *parts = &c->px->parts;
+	CLEANUP(creds_edit_fini) struct creds_edit ed = { .on = false };
+	int rc;
+
+	if (creds_edit(c, h, &ed, e) < 0)
+		return -1;
+	buf_reset(out);
+	buf_reset(parts);
+	if (!ed.on)
+		return write_head(c, h, &ed, asterisk, e);
+	secret_begin(out);
+	secret_begin(parts);
+	rc = write_head(c, &ed.head, &ed, asterisk, e);
+	secret_end(out);
+	secret_end(parts);
+	return rc;
 }
 
 void
@@ -450,9 +486,11 @@ hx_begin(struct px_conn *c, const struct h1_head *h)
 {
 	struct hx *x = &c->hx;
 	const struct h1_field *up = h1_find(h, VIEW("upgrade"));
+	size_t n;
 
-	(void)snprintf(x->method, sizeof(x->method), "%.*s", (int)h->method.n,
-	    h->method.p);
+	n = MIN(h->method.n, sizeof(x->method) - 1);
+	memcpy(x->method, h->method.p, n);
+	x->method[n] = '\0';
 	x->active = true;
 	x->override = hx_override(h);
 	x->grpc = grpc_is(h);

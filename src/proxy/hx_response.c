@@ -100,9 +100,9 @@ static enum px_next
 on_response(struct px_conn *c, struct view bytes, bool *progress)
 {
 	struct hx *x = &c->hx;
-	struct h1_head h;
+	struct h1_head h UNINIT;
 	struct h1_write w = { 0 };
-	struct err e;
+	struct err e UNINIT;
 	int tapped;
 
 	/* Once only, as taps look at it: room for it as we write it. */
@@ -154,7 +154,7 @@ on_response(struct px_conn *c, struct view bytes, bool *progress)
 enum px_next
 hx_response_head(struct px_conn *c, bool *progress)
 {
-	struct err e;
+	struct err e UNINIT;
 	ssize_t n = px_in(&c->up).n == 0
 			? 0
 			: h1_head_end(px_in(&c->up), H1_RESPONSE_HEAD_MAX,
@@ -189,7 +189,7 @@ hx_response_body(struct px_conn *c, bool *progress)
 {
 	struct hx *x = &c->hx;
 	enum px_io_result r;
-	struct err e;
+	struct err e UNINIT;
 
 	r = x->tapped.n > 0 ? hx_tap_move(c, progress, &e)
 			    : hx_move_body(&x->resp, &c->up, &c->client,

@@ -33,9 +33,9 @@ leave_upstream(struct px_conn *c)
 static enum px_next
 on_head(struct px_conn *c, struct view bytes, bool *progress)
 {
-	struct h1_head h;
+	struct h1_head h UNINIT;
 	struct h1_refusal refusal = { 400 };
-	struct err e;
+	struct err e UNINIT;
 	unsigned status;
 	bool asterisk;
 	enum px_next next;
@@ -61,7 +61,7 @@ on_head(struct px_conn *c, struct view bytes, bool *progress)
 static enum px_next
 idle(struct px_conn *c, bool *progress)
 {
-	struct err e;
+	struct err e UNINIT;
 	enum px_io_result r = px_fill(&c->up, &e);
 	ssize_t n;
 
@@ -109,7 +109,7 @@ static enum px_next
 request_body(struct px_conn *c, bool *progress)
 {
 	struct hx *x = &c->hx;
-	struct err e;
+	struct err e UNINIT;
 
 	switch (hx_move_body(&x->req, &c->client, &c->up,
 	    x->req.framing == H1_BODY_CHUNKED, progress, &e)) {
@@ -155,7 +155,7 @@ static enum px_next
 turn(struct px_conn *c, bool *progress)
 {
 	struct hx *x = &c->hx;
-	struct err e;
+	struct err e UNINIT;
 	enum px_next next;
 
 	(void)px_flush(&c->up, &e);

@@ -25,7 +25,14 @@
 #include "proxy/synth.h"
 #include "proxy/told.h"
 
-enum { REASON_MAX = 900 };
+enum {
+	REASON_MAX = 900,
+	ANCESTORS_MAX = 8192,
+	/* A path whose bytes are all escaped, a query, a credential in each
+	 * part, the host. */
+	PARTS_MAX =
+	    TARGET_PATH_MAX * 3 + TARGET_MAX + RW_VALUE_MAX * 3 + HOST_MAX + 64
+};
 
 /* ---- from ctl ---------------------------------------------------------- */
 
@@ -474,6 +481,8 @@ release(struct px *px)
 		snapshot_unref(px->snap);
 	px_events_fini(&px->events);
 	buf_fini(&px->scratch);
+	buf_fini(&px->parts);
+	buf_fini(&px->ancestors);
 	rw_out_fini(&px->masked);
 	creds_drop(px);
 	synth_free(px->synth);
@@ -498,6 +507,8 @@ net_main(int sock)
 	px->received = NEW(union net_msg);
 	px->tasks_end = &px->tasks;
 	px->scratch = BUF_INIT(H1_RESPONSE_HEAD_MAX + 8192);
+	px->parts = BUF_INIT(PARTS_MAX);
+	px->ancestors = BUF_INIT(ANCESTORS_MAX);
 	if (uv_loop_init(&px->loop) < 0)
 		return 1;
 	if (begin(px, &e) < 0) {

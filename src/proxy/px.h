@@ -95,6 +95,12 @@ struct l7_proto {
 	bool (*still_allowed)(struct px_conn *c);
 };
 
+/* A place in a policy: which endpoint of it, which rule of that. */
+struct px_place {
+	unsigned endpoint, rule; /* POLICY_NO_RULE: the endpoint itself */
+	bool by_deny_rule;
+};
+
 /* The request under way in a tunnel or a forwarded one (hx.h). */
 enum hx_resp { HX_RESP_HEAD, HX_RESP_BODY, HX_RESP_DONE };
 struct hx_body {
@@ -225,6 +231,7 @@ struct px_conn {
 	struct policy_conn conn;
 	char policy[128]; /* key; outlives the snapshot */
 	char rule[48]; /* place in it: "endpoints[0].rules[1]" */
+	struct px_place place; /* the same in numbers; of no use when empty */
 	uint64_t event_id; /* of the last record; for the answer about it */
 
 	/* On the way there. */
@@ -292,7 +299,10 @@ struct px {
 	struct reflect *reflect; /* NULL: nothing to look for */
 	uint32_t creds_change; /* grows with each of their changes */
 	struct buf masked; /* fields of an answer, masked */
-	struct buf scratch; /* for writing one head; empty between uses */
+	/* For one use each, so that none of them allocates for a request. */
+	struct buf scratch; /* one head that is written */
+	struct buf parts; /* the request-target and the host of that head */
+	struct buf ancestors; /* of one record */
 	char servers[NET_SERVERS_MAX]; /* to ask for names */
 	struct resolver *resolver; /* NULL: not needed yet, or resolver_err */
 	struct err resolver_err;

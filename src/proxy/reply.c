@@ -63,12 +63,14 @@ direct_to(const struct px_conn *c, char out[ADDR_TEXT_MAX + 16])
 
 /* Who asked and where to. */
 static void
-put_connection(struct px_conn *c, struct audit_event *ev, struct buf *ancestors)
+put_connection(struct px_conn *c, struct audit_event *ev)
 {
 	const struct px_owner *o = asker(c);
+	struct buf *ancestors = &c->px->ancestors;
 
 	ev->binary = px_binary(c);
 	if (o != NULL) {
+		buf_reset(ancestors);
 		px_put_ancestors(o, ancestors);
 		ev->ancestors = buf_view(ancestors);
 		ev->pid = o->pid;
@@ -121,7 +123,6 @@ explain(struct px_conn *c, struct audit_event *ev, const struct policy_op *op,
 static void
 record(struct px_conn *c, struct audit_event *ev, const struct policy_op *op)
 {
-	AUTO_BUF struct buf ancestors = BUF_INIT(8192);
 	AUTO_BUF struct buf reason = BUF_INIT(POLICY_REASON_MAX * 2);
 	AUTO_BUF struct buf hint = BUF_INIT(SUGGESTION_MAX);
 	char text[ADDR_TEXT_MAX + 16];
@@ -130,7 +131,7 @@ record(struct px_conn *c, struct audit_event *ev, const struct policy_op *op)
 		return;
 	put_one_line(&reason, ev->reason);
 	ev->reason = buf_view(&reason);
-	put_connection(c, ev, &ancestors);
+	put_connection(c, ev);
 	explain(c, ev, op, &hint);
 	if (c->direct)
 		ev->detail = direct_to(c, text);

@@ -141,6 +141,23 @@ on_sni(SSL *ssl, int *alert, void *arg UNUSED)
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+/*
+ * The leaf, for a handshake that shows it: a resumed one does not, and is
+ * spared what OpenSSL checks of a certificate.
+ */
+static int
+on_certificate(SSL *ssl, void *arg)
+{
+	const struct tls_server *t = arg;
+	const struct tls_peer *peer = SSL_get_app_data(ssl);
+	struct err unused;
+	X509 *leaf = mint_leaf(t->mint, view_of(peer->host), &unused);
+
+	return leaf != NULL && SSL_use_certificate(ssl, leaf) == 1 &&
+	       SSL_use_PrivateKey(ssl, mint_key(t->mint)) == 1 &&
+	       SSL_add1_chain_cert(ssl, mint_issuer(t->mint)) == 1;
+}
+
 int
 tls_server_new(struct mint *mint, struct tls_server **out, struct err *e)
 {
@@ -160,6 +177,7 @@ tls_server_new(struct mint *mint, struct tls_server **out, struct err *e)
 	t = NEW(struct tls_server);
 	t->ctx = ctx;
 	t->mint = mint;
+	SSL_CTX_set_cert_cb(ctx, on_certificate, t);
 	*out = t;
 	return 0;
 }
@@ -187,17 +205,10 @@ bind_tickets(SSL *ssl, const char *host)
 SSL *
 tls_server_ssl(struct tls_server *t, struct tls_peer *peer, struct err *e)
 {
-	X509 *leaf = mint_leaf(t->mint, view_of(peer->host), e);
-	SSL *ssl;
+	SSL *ssl = SSL_new(t->ctx);
 
-	if (leaf == NULL)
-		return NULL;
-	ssl = SSL_new(t->ctx);
 	if (ssl == NULL || SSL_set_app_data(ssl, peer) != 1 ||
-	    !bind_tickets(ssl, peer->host) ||
-	    SSL_use_certificate(ssl, leaf) != 1 ||
-	    SSL_use_PrivateKey(ssl, mint_key(t->mint)) != 1 ||
-	    SSL_add1_chain_cert(ssl, mint_issuer(t->mint)) != 1) {
+	    !bind_tickets(ssl, peer->host)) {
 		SSL_free(ssl);
 		(void)tls_err(e, ERR_INTERNAL, "TLS to the client");
 		return NULL;
