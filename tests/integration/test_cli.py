@@ -493,8 +493,8 @@ def test_what_needs_ssh_is_refused_by_name(no_gateway, words, said):
 
 @pytest.mark.parametrize("option, said", [
     (["--gpu"], ["GPUs are not available", "--gpu"]), (["--from", "base"], ["images are not available", "--from"]),
-    (["--provider", "claude"], ["provider 'claude' not found", "leave it out"])])
-def test_what_the_driver_has_not_is_refused_by_name(shared, option, said):
+    (["--provider", "claude"], ["missing required provider 'claude'", "openshell provider create"])])
+def test_what_is_not_there_is_refused_by_name(shared, option, said):
     out = shared.cli("sandbox", "create", "--name", "demo", *option, "--", "true")
     assert out.code == 1 and all(s in out.stderr for s in said) and shared.phase("demo") == "gone", out
 
