@@ -110,7 +110,8 @@ struct ws_event {
 /*
  * Bytes consumed, up to the end of the next event.  `out` gets what is to be
  * sent on for it, should it be allowed: the caller drops that if not.  -1 and
- * then for good: *code is what to close with.
+ * then for good: *code is what to close with, and of the payload that was
+ * refused nothing is in `out`.
  */
 MUST_USE ssize_t ws_rx_feed(struct ws_rx *rx, struct view in, struct buf *out,
     struct ws_event *ev, unsigned *code, struct err *e);

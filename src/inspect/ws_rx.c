@@ -308,8 +308,11 @@ feed_data(
 	piece = view_slice(buf_view(to), from, to->n);
 	if (rx->frame.masked && in.n > 0)
 		ws_mask(to->p + from, in.n, rx->frame.mask, rx->done);
-	if (on_data(rx, piece) < 0)
+	if (on_data(rx, piece) < 0) {
+		/* Nor does it go on, which it would without its mask. */
+		to->n = from;
 		return -1;
+	}
 	if (!rx->assemble && rx->frame.masked && in.n > 0)
 		ws_mask(to->p + from, in.n, rx->mask, rx->done);
 	if (!rx->assemble)

@@ -260,6 +260,22 @@ TEST(ws, refuses_a_bomb_and_what_does_not_inflate)
 	}
 }
 
+/* Of a binary message, whose head has gone on by then. */
+TEST(ws, passes_nothing_of_a_payload_that_it_refuses)
+{
+	const struct view head = VIEW("\xc2\x03");
+	struct run r;
+
+	for (size_t step = 1; step <= 5; step += 4) {
+		run_init(&r, false, true, &deflated);
+		CHECK_INT(
+		    run_feed(&r, VIEW("\xc2\x03\xff\xff\xff"), step), ==, -1);
+		CHECK_INT(r.code, ==, WS_CLOSE_PROTOCOL);
+		CHECK(view_eq(buf_view(&r.out), head));
+		run_fini(&r);
+	}
+}
+
 /* ---- the handshake ------------------------------------------------------ */
 
 TEST(ws, answers_a_key)
