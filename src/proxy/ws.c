@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "proxy/creds.h"
 #include "proxy/hx.h"
 #include "proxy/ops.h"
 #include "proxy/ws_session.h"
@@ -17,6 +18,7 @@ struct px_ws {
 	struct ws_session s;
 	bool begun;
 	struct assembly clock; /* of the text coming in */
+	bool fills; /* placeholders in text; nothing is compressed then */
 	size_t counted; /* of px->held */
 };
 
@@ -31,7 +33,7 @@ judges_messages(struct px_conn *c)
 	return c->hx.want_websocket &&
 	       px_treat_request(c, c->snap, buf_view(&c->hx.path), &t) &&
 	       (t.protocol == POLICY_PROTO_WEBSOCKET ||
-		   t.protocol == POLICY_PROTO_GRAPHQL);
+		   t.protocol == POLICY_PROTO_GRAPHQL || t.rewrite_websocket);
 }
 
 static bool
@@ -111,9 +113,10 @@ whole(struct px_conn *c, struct h1_head *h, struct buf *body)
 	px_ws_end(c);
 	c->ws = ws = NEW(struct px_ws);
 	ws->offer = BUF_INIT(EXTENSIONS_MAX);
+	ws->fills = creds_terms(c)->rewrite_websocket;
 	key = h1_find(h, VIEW("sec-websocket-key"));
 	ws_accept(key->value, ws->accept);
-	for (size_t i = 0; i < h->n_fields; i++)
+	for (size_t i = 0; i < h->n_fields && !ws->fills; i++)
 		if (view_eq_nocase(
 			h->fields[i].name, VIEW("sec-websocket-extensions")))
 			ws_extensions_offer(h->fields[i].value, &ws->offer);
@@ -218,13 +221,88 @@ judge_graphql(
 	return true;
 }
 
+/* ---- credentials ----------------------------------------------------------
+ */
+
+static void
+record_credential(struct px_conn *c, enum audit_action action,
+    const char *stage, const char *why)
+{
+	px_event_request(c, AUDIT_CREDENTIAL, action, stage,
+	    VIEW("WEBSOCKET_TEXT"), buf_view(&c->hx.path),
+	    buf_view(&c->hx.query), view_of(why), VIEW(""));
+}
+
+/* Placeholders of an allowed message.  false: it is not sent. */
+static bool
+fill(struct px_conn *c, struct view text, struct buf *anew, struct buf *reason)
+{
+	enum { GROWTH = 64 << 10 };
+	struct rw rw = { .resolve = creds_resolve, .ctx = c };
+	char why[sizeof(c->hx.used) + 16];
+	struct err e;
+
+	if (!ph_marked(text) && view_find(text, '\\') < 0)
+		return true;
+	c->hx.used[0] = '\0';
+	rw_out_init(anew, text.n + GROWTH);
+	if (rw_message(&rw, text, anew, &e) < 0) {
+		rw_out_wipe(anew);
+		record_credential(c, AUDIT_DENY, "credentials", e.text);
+		buf_puts(reason, e.text);
+		return false;
+	}
+	if (rw.used == 0)
+		return true;
+	(void)snprintf(why, sizeof(why), "filled in: %s", c->hx.used);
+	record_credential(c, AUDIT_ALLOW, "credentials", why);
+	return true;
+}
+
+/* A server that shows what it was sent: the value goes no further. */
+static bool
+mask(void *arg, struct view text, struct buf *anew)
+{
+	struct px_conn *c = arg;
+	AUTO_BUF struct buf why = BUF_INIT(160);
+	size_t n, safe;
+
+	if (c->px->reflect == NULL || text.n == 0 ||
+	    !reflect_has(c->px->reflect, text))
+		return false;
+	rw_out_init(anew, text.n);
+	buf_put(anew, text);
+	n = reflect_mask(c->px->reflect, anew->p, anew->n, true, &safe);
+	buf_printf(&why,
+	    "a message of the server showed a credential: masked, %zu time%s",
+	    n, n == 1 ? "" : "s");
+	record_credential(c, AUDIT_DENY, "reflection", buf_str(&why));
+	return true;
+}
+
+/* ---- the verdict ----------------------------------------------------------
+ */
+
+/* What is in the message is judged, where the protocol says so. */
+static bool
+judge_text(struct px_conn *c, const struct policy_treatment *t,
+    struct view text, struct buf *reason)
+{
+	const struct policy_op op = { .kind = POLICY_OP_TEXT };
+
+	if (t->protocol == POLICY_PROTO_REST)
+		return true;
+	if (t->graphql_messages || t->protocol == POLICY_PROTO_GRAPHQL)
+		return judge_graphql(
+		    c, text, t->enforcement == POLICY_AUDIT, reason);
+	return judge_op(c, &op, VIEW(""), reason);
+}
+
 static enum ws_verdict
-judge(void *arg, struct view text, struct buf *reason)
+judge(void *arg, struct view text, struct buf *anew, struct buf *reason)
 {
 	struct px_conn *c = arg;
 	struct policy_treatment t;
-	struct policy_op op = { .kind = POLICY_OP_TEXT };
-	bool allow;
 
 	if (px_events_full(&c->px->events)) {
 		c->waits_events = c->px->events_waited = true;
@@ -235,11 +313,12 @@ judge(void *arg, struct view text, struct buf *reason)
 		buf_puts(reason, "no longer permitted by policy");
 		return WS_DENY;
 	}
-	allow =
-	    t.graphql_messages || t.protocol == POLICY_PROTO_GRAPHQL
-		? judge_graphql(c, text, t.enforcement == POLICY_AUDIT, reason)
-		: judge_op(c, &op, VIEW(""), reason);
-	return allow ? WS_ALLOW : WS_DENY;
+	if (!judge_text(c, &t, text, reason))
+		return WS_DENY;
+	/* Whoever upgraded before the policy said so has to do it again. */
+	if (c->ws->fills && t.rewrite_websocket && !fill(c, text, anew, reason))
+		return WS_DENY;
+	return WS_ALLOW;
 }
 
 /* ---- the step ------------------------------------------------------------ */
@@ -249,7 +328,8 @@ px_ws_begin(struct px_conn *c)
 {
 	struct px_ws *ws = c->ws;
 
-	ws_session_init(&ws->s, &ws->client, &ws->server, judge, c);
+	ws_session_init(&ws->s, &ws->client, &ws->server, judge,
+	    ws->fills ? mask : NULL, c);
 	ws->begun = true;
 	c->last_io = 0;
 	px_go(c, PX_WS);
@@ -314,7 +394,8 @@ static void
 count_held(struct px_conn *c)
 {
 	struct px_ws *ws = c->ws;
-	size_t now = ws_rx_held(ws->s.from_client) + ws->s.message.n;
+	size_t now = ws_rx_held(ws->s.from_client) +
+		     ws_rx_held(ws->s.from_server) + ws->s.message.n;
 
 	c->px->held = c->px->held - ws->counted + now;
 	ws->counted = now;

@@ -1,15 +1,22 @@
 #include "proxy/ws_session.h"
 
+#include <assert.h>
+
+#include "secrets/rewrite.h"
+
 enum { ROOM_MIN = 32 << 10, PIECE_MAX = 16 << 10 };
 
 void
 ws_session_init(struct ws_session *s, const struct ws_deflate *client,
-    const struct ws_deflate *server, ws_judge_fn *judge, void *arg)
+    const struct ws_deflate *server, ws_judge_fn *judge, ws_mask_fn *mask,
+    void *arg)
 {
+	assert(mask == NULL || (!client->on && !server->on));
 	*s = (struct ws_session) { .judge = judge,
+		.mask = mask,
 		.arg = arg,
 		.from_client = ws_rx_new(true, true, client),
-		.from_server = ws_rx_new(false, false, server),
+		.from_server = ws_rx_new(false, mask != NULL, server),
 		.to_client = BUF_INIT(WS_OUT_MAX),
 		.to_server = BUF_INIT(WS_OUT_MAX),
 		.message = BUF_INIT(WS_OUT_MAX) };
@@ -57,11 +64,17 @@ static void
 settle(struct ws_session *s)
 {
 	AUTO_BUF struct buf reason = BUF_INIT(2048);
+	AUTO_RW_OUT struct buf anew = BUF_INIT(0);
 
-	switch (s->judge(s->arg, s->text, &reason)) {
+	switch (s->judge(s->arg, s->text, &anew, &reason)) {
 	case WS_ALLOW:
 		s->waiting = false;
-		buf_put(&s->to_server, buf_view(&s->message));
+		/* Masked where it lies, so that no copy of it stays plain. */
+		if (anew.n > 0)
+			ws_put(&s->to_server, true, true, false, WS_TEXT,
+			    buf_view(&anew));
+		else
+			buf_put(&s->to_server, buf_view(&s->message));
 		buf_fini(&s->message);
 		if (s->to_server.full)
 			ws_session_end(
@@ -119,6 +132,19 @@ ws_session_client(struct ws_session *s, struct view in)
 	return used;
 }
 
+/* A text message of the server stands in to_client from `at` on. */
+static void
+mask(struct ws_session *s, struct view text, size_t at)
+{
+	AUTO_RW_OUT struct buf anew = BUF_INIT(0);
+
+	if (!s->mask(s->arg, text, &anew))
+		return;
+	explicit_bzero(s->to_client.p + at, s->to_client.n - at);
+	s->to_client.n = at;
+	ws_put(&s->to_client, false, true, false, WS_TEXT, buf_view(&anew));
+}
+
 size_t
 ws_session_server(struct ws_session *s, struct view in)
 {
@@ -128,6 +154,7 @@ ws_session_server(struct ws_session *s, struct view in)
 		struct ws_event ev;
 		struct err e;
 		unsigned code;
+		size_t at = s->to_client.n;
 		ssize_t n = ws_rx_feed(s->from_server,
 		    view_slice(in, used, MIN(in.n, used + PIECE_MAX)),
 		    &s->to_client, &ev, &code, &e);
@@ -137,6 +164,8 @@ ws_session_server(struct ws_session *s, struct view in)
 			break;
 		}
 		used += (size_t)n;
+		if (ev.kind == WS_EV_TEXT)
+			mask(s, ev.payload, at);
 	}
 	return used;
 }

@@ -14,10 +14,13 @@ enum ws_verdict { WS_ALLOW, WS_DENY, WS_LATER };
 
 /*
  * The verdict over one text message; `reason` is for the client.  LATER: ask
- * again with the same message when ws_session_go_on is called.
+ * again with the same message when ws_session_go_on is called.  `anew` is what
+ * goes on in its place, when something is put there; it is wiped after that.
  */
 typedef enum ws_verdict ws_judge_fn(
-    void *arg, struct view text, struct buf *reason);
+    void *arg, struct view text, struct buf *anew, struct buf *reason);
+/* true: `text` of the server goes to the client as `anew` has it. */
+typedef bool ws_mask_fn(void *arg, struct view text, struct buf *anew);
 
 enum {
 	WS_OUT_MAX = WS_TEXT_MAX + (64 << 10),
@@ -26,6 +29,7 @@ enum {
 struct ws_session {
 	struct ws_rx *from_client, *from_server;
 	ws_judge_fn *judge;
+	ws_mask_fn *mask;
 	void *arg;
 	/* What is to be sent; the carrier drops from the front. */
 	struct buf to_client, to_server;
@@ -37,8 +41,14 @@ struct ws_session {
 	char reason[WS_CONTROL_MAX];
 };
 
+/*
+ * mask: NULL, or what looks at the text of the server, too.  Then neither side
+ * may compress: a message that is written anew is not the one that later ones
+ * refer to.
+ */
 void ws_session_init(struct ws_session *s, const struct ws_deflate *client,
-    const struct ws_deflate *server, ws_judge_fn *judge, void *arg);
+    const struct ws_deflate *server, ws_judge_fn *judge, ws_mask_fn *mask,
+    void *arg);
 void ws_session_fini(struct ws_session *s);
 
 /* Bytes taken; fewer than there are when what came out must be sent first. */

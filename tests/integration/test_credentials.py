@@ -10,6 +10,7 @@ import time
 import pytest
 
 from harness import MODE, alive, network, rest, tree, upstream_requests
+from test_operations import inside
 
 TOKEN = "ghp_testnet0123456789abcdefghijklmnop"
 SECOND = "ghp_rotated9876543210zyxwvutsrqponmlk"
@@ -584,3 +585,88 @@ def test_what_cannot_be_signed_is_not_sent(sandbox):
     box.options = []
     out = box.run("curl", "-sS", f"https://{BUCKET}/a")
     assert json.loads(out.stdout)["error"] == "credential_unresolved" and sent(BUCKET, n) == [], out
+
+
+# --- in the messages of WebSockets --------------------------------------------
+
+
+SOCKET = {"host": "socket.example.test", "port": 443, "protocol": "websocket", "access": "read-write",
+          "websocket_credential_rewrite": True, "credential_binding": {"provider": "github"}}
+
+
+def socket_box(sandbox, **more):
+    made = sandbox(network({**SOCKET, **more}), options=["--provider", "github"])
+    plain = made.run
+    made.run = lambda *command, **options: plain(*command, env={"GITHUB_TOKEN": TOKEN}, **options)
+    return made
+
+
+def told(box, path, *messages, scheme="wss", **options):
+    """What the server says to each, after the line about the handshake."""
+    out, done = inside(box, f"out = asyncio.run(ws('{scheme}://socket.example.test{path}', *{list(messages)!r}, **{options!r}))")
+    return out, done
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("protocol", [{}, {"protocol": "rest", "access": "full"}])
+def test_text_of_a_websocket_gets_the_value(sandbox, protocol):
+    box = socket_box(sandbox, **protocol)
+    out, done = told(box, "/digest", json.dumps({"auth": MARK, "n": 1}), f"auth {MARK}", "no name")
+    # No compression is agreed on, though the client offers it.
+    assert out == [["open", False, None], digest(json.dumps({"auth": TOKEN, "n": 1})), digest(f"auth {TOKEN}"),
+                   digest("no name")], (out, done)
+    used = done.event("CREDENTIAL", action="allow", method="WEBSOCKET_TEXT", reason="filled in: GITHUB_TOKEN of github")
+    assert len(used) == 2 and not seen_secret(done), done
+
+
+def test_a_server_that_sends_the_value_back_is_masked(sandbox):
+    box = socket_box(sandbox)
+    out, done = told(box, "/echo", f"auth {MARK}", "plain")
+    assert out[1:] == ["auth " + "*" * len(TOKEN), "plain"], (out, done)
+    assert done.event("CREDENTIAL", action="deny", stage="reflection") and not seen_secret(done), done
+
+
+@pytest.mark.parametrize("text", ["openshell:resolve:env:NOBODY", '{"a": "openshell:resolve:env:NOBODY"}',
+                                  '{"a": "\\u006fpenshell:resolve:env:NOBODY"}', "openshell:resolve:env:"])
+def test_text_that_cannot_be_filled_in_closes_with_1008(sandbox, text):
+    out, done = told(socket_box(sandbox), "/digest", "before", text, "after")
+    assert out[1] == digest("before") and out[2][0] == 1008 and len(out) == 3, (out, done)
+    assert done.event("CREDENTIAL", action="deny", method="WEBSOCKET_TEXT"), done
+    assert "NOBODY" not in out[2][1]
+
+
+def test_text_is_filled_in_over_tls_and_where_bound_and_after_the_policy_only(sandbox):
+    clear = socket_box(sandbox, port=80)
+    done = clear.run("/usr/bin/python3", "-c", CLEAR % MARK, timeout=45)
+    out = json.loads(done.stdout)
+    assert out[0] == 1008 and "TLS" in out[1], (out, done)
+    unbound, done = told(socket_box(sandbox, credential_binding={"provider": "other"}), "/digest", MARK)
+    assert unbound[1][0] == 1008 and done.event("CREDENTIAL", action="deny"), (unbound, done)
+    denied, done = told(socket_box(sandbox, access="read-only"), "/digest", MARK)
+    assert denied[1][0] == 1008 and "not permitted by policy" in denied[1][1], (denied, done)
+    assert not done.event("CREDENTIAL"), done
+    # Without the key it is text like any other.
+    off, done = told(socket_box(sandbox, websocket_credential_rewrite=False), "/digest", MARK)
+    assert off[1] == digest(MARK) and not done.event("CREDENTIAL"), (off, done)
+
+
+CLEAR = r"""
+import asyncio, json, socket, websockets
+async def main():
+    s = socket.create_connection(("10.200.0.1", 3128), 30)
+    s.sendall(b"CONNECT socket.example.test:80 HTTP/1.1\r\nHost: socket.example.test:80\r\n\r\n")
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += s.recv(1)
+    assert b" 200 " in head, head
+    try:
+        async with websockets.connect("ws://socket.example.test/digest", sock=s, open_timeout=30) as w:
+            await w.send(%r)
+            return ["sent", await asyncio.wait_for(w.recv(), 30)]
+    except websockets.ConnectionClosed as e:
+        return [e.rcvd.code, e.rcvd.reason]
+print(json.dumps(asyncio.run(main())))
+"""

@@ -115,5 +115,5 @@ def websocket(world, conn, req):
     if req.path == "/masked":
         conn.send(b"\x81\x81\0\0\0\0x")
     for opcode, data in s.messages():
-        s.send(opcode, data)
+        s.send(opcode, hashlib.sha256(data).hexdigest().encode() if req.path == "/digest" else data)
     return False

@@ -1,4 +1,5 @@
 #include "proxy/ws_session.h"
+#include "secrets/rewrite.h"
 #include "test.h"
 
 static const struct ws_deflate plain;
@@ -9,7 +10,7 @@ struct owner {
 };
 
 static enum ws_verdict
-judge(void *arg, struct view text, struct buf *reason)
+judge(void *arg, struct view text, struct buf *anew, struct buf *reason)
 {
 	struct owner *o = arg;
 
@@ -18,6 +19,10 @@ judge(void *arg, struct view text, struct buf *reason)
 		buf_puts(reason, "not that");
 		return WS_DENY;
 	}
+	if (view_eq(text, VIEW("name"))) {
+		rw_out_init(anew, 100);
+		buf_puts(anew, "value");
+	}
 	return o->verdict;
 }
 
@@ -25,7 +30,7 @@ static void
 start(struct ws_session *s, struct owner *o)
 {
 	*o = (struct owner) { .verdict = WS_ALLOW };
-	ws_session_init(s, &plain, &plain, judge, o);
+	ws_session_init(s, &plain, &plain, judge, NULL, o);
 }
 
 /* Everything of it taken. */
@@ -177,4 +182,73 @@ TEST(ws_session, takes_no_more_than_can_be_sent)
 	CHECK_INT(ws_session_server(&s, buf_view(&b)), <, b.n);
 	CHECK_INT(s.to_client.n, <, 64 << 10);
 	ws_session_fini(&s);
+}
+
+/* Of the first frame in it. */
+static struct view
+payload(struct buf *b)
+{
+	struct ws_frame f;
+	struct err e;
+	ssize_t n = ws_frame_parse(buf_view(b), &f, &e);
+
+	CHECK(n > 0 && f.fin && !f.rsv1 && f.opcode == WS_TEXT);
+	CHECK_INT(b->n, ==, (size_t)n + f.n);
+	if (f.masked)
+		ws_mask(b->p + n, (size_t)f.n, f.mask, 0);
+	return view_slice(buf_view(b), (size_t)n, b->n);
+}
+
+static bool
+hide(void *arg UNUSED, struct view text, struct buf *anew)
+{
+	if (!view_eq(text, VIEW("value")))
+		return false;
+	rw_out_init(anew, 100);
+	buf_puts(anew, "*****");
+	return true;
+}
+
+TEST(ws_session, what_is_put_in_the_place_of_a_message_goes_on)
+{
+	struct ws_session s;
+	struct owner o;
+
+	start(&s, &o);
+	say_text(&s, "name");
+	CHECK(memmem(s.to_server.p, s.to_server.n, "value", 5) == NULL);
+	CHECK_VIEW(payload(&s.to_server), "value");
+	ws_session_fini(&s);
+}
+
+/* Bytewise, in fragments; what is beside it goes on as it was. */
+TEST(ws_session, text_of_the_server_is_masked_when_somebody_looks)
+{
+	static const struct {
+		const char *text, *heard;
+	} rows[] = { { "value", "*****" }, { "other", "other" } };
+
+	for (unsigned looks = 0; looks < 2; looks++)
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+			AUTO_BUF struct buf b = BUF_INIT(100);
+			struct owner o = { .verdict = WS_ALLOW };
+			struct view v = view_of(rows[i].text);
+			struct ws_session s;
+
+			ws_session_init(
+			    &s, &plain, &plain, judge, looks ? hide : NULL, &o);
+			ws_put(&b, false, false, false, WS_TEXT,
+			    view_slice(v, 0, 2));
+			ws_put(&b, false, true, false, WS_CONTINUATION,
+			    view_slice(v, 2, v.n));
+			for (size_t k = 0; k < b.n; k++)
+				say(&s, false,
+				    view_slice(buf_view(&b), k, k + 1));
+			if (looks)
+				CHECK_VIEW(payload(&s.to_client),
+				    rows[i].heard);
+			else
+				CHECK(s.to_client.n > 0 && o.asked == 0);
+			ws_session_fini(&s);
+		}
 }
