@@ -245,8 +245,8 @@ TEST(ws_session, text_of_the_server_is_masked_when_somebody_looks)
 				say(&s, false,
 				    view_slice(buf_view(&b), k, k + 1));
 			if (looks)
-				CHECK_VIEW(payload(&s.to_client),
-				    rows[i].heard);
+				CHECK_VIEW(
+				    payload(&s.to_client), rows[i].heard);
 			else
 				CHECK(s.to_client.n > 0 && o.asked == 0);
 			ws_session_fini(&s);
