@@ -23,8 +23,9 @@ static const struct cli_opt opts[] = {
 		    "https and http give the port 443 and 80; without scheme "
 		    "and PORT any port counts. PATH is a glob over canonical "
 		    "paths, as in a policy; without it any path counts. "
-		    "OPERATION: 'mcp METHOD [TOOL]', 'json-rpc METHOD' or "
-		    "'graphql TYPE [FIELD]', each a glob but TYPE." },
+		    "OPERATION: 'mcp METHOD [TOOL]', 'json-rpc METHOD', "
+		    "'graphql TYPE [FIELD]' or 'grpc SERVICE [METHOD]', each "
+		    "a glob but TYPE." },
 	{ .name = "program",
 	    .kind = OPT_LIST,
 	    OPT(programs),

@@ -8,6 +8,8 @@ show_operation(struct buf *out, const struct extent_request *q)
 
 	if (q->carries != EXTENT_OPERATION_IN)
 		return;
+	if (op->kind == POLICY_OP_GRPC)
+		return; /* the path says it */
 	buf_puts(out, " (");
 	buf_put_escaped(
 	    out, op->kind == POLICY_OP_GRAPHQL ? op->type : op->method);
@@ -81,6 +83,10 @@ emit_operation(struct emit_val *at, const struct extent_request *q)
 		return;
 	}
 	emit_str(o, "method", op->method);
+	if (op->kind == POLICY_OP_GRPC) {
+		emit_str(o, "service", op->service);
+		return;
+	}
 	list = emit_list(o, "params");
 	for (size_t i = 0; i < op->n_params; i++) {
 		struct emit_val *p = emit_object(list, NULL);

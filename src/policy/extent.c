@@ -155,6 +155,7 @@ keep_op(struct arena *a, const struct policy_op *op)
 	struct view *fields = ARENA_ARRAY(a, op->n_fields + 1, struct view);
 	struct policy_op out = { .kind = op->kind,
 		.method = arena_view(a, op->method),
+		.service = arena_view(a, op->service),
 		.type = arena_view(a, op->type),
 		.name = arena_view(a, op->name),
 		.params = params,

@@ -78,6 +78,7 @@ struct extent_cause {
  *	mcp METHOD [TOOL]	the same; TOOL: a glob over params.name
  *	graphql TYPE [FIELD]	TYPE: query, mutation, subscription or *;
  *				FIELD: a glob that some root field matches
+ *	grpc SERVICE [METHOD]	globs ("**": any); TARGET has no path then
  */
 struct extent_never;
 

@@ -22,6 +22,7 @@
 extern const struct automaton_rules extent_names; /* RFC 1123 host names */
 extern const struct automaton_rules extent_paths; /* canonical, or "*" */
 extern const struct automaton_rules extent_slashes; /* with "%2F" */
+extern const struct automaton_rules extent_segments; /* of a path, without */
 extern const struct automaton_rules extent_programs; /* as the kernel writes */
 extern const struct automaton_rules extent_values; /* UTF-8 without NUL */
 extern const struct automaton_rules extent_strings; /* UTF-8 */
@@ -157,7 +158,8 @@ struct x_run {
 	struct glob **globs; /* NULL where lang is of a word */
 	size_t n_langs, cap_langs;
 	struct automaton *names, *paths, *slashes, *exes, *values;
-	struct automaton *strings, *calls, *tools, *graphql, *graphql_or_none;
+	struct automaton *segments, *strings, *calls, *tools, *graphql,
+	    *graphql_or_none;
 	bool stop; /* enough was found */
 	/* Takes a hit, or sets *e.  May set `stop`. */
 	int (*hit)(struct x_run *r, const struct x_hit *h, struct err *e);

@@ -78,6 +78,7 @@ x_init(struct x_run *r)
 	r->slashes = automaton_of_rules(&extent_slashes);
 	r->exes = automaton_of_rules(&extent_programs);
 	r->values = automaton_of_rules(&extent_values);
+	r->segments = automaton_of_rules(&extent_segments);
 	r->strings = automaton_of_rules(&extent_strings);
 	r->calls = automaton_of_rules(&extent_calls);
 	r->tools = automaton_of_rules(&extent_tools);
@@ -99,6 +100,7 @@ x_fini(struct x_run *r)
 	automaton_free(r->slashes);
 	automaton_free(r->exes);
 	automaton_free(r->values);
+	automaton_free(r->segments);
 	automaton_free(r->strings);
 	automaton_free(r->calls);
 	automaton_free(r->tools);

@@ -184,11 +184,13 @@ static const struct form {
 	struct view word;
 	enum policy_op_kind kind;
 	const char *carriers;
-	bool second; /* takes a tool or a field */
+	bool second; /* takes a tool, a field or a method */
+	char delim;
 } forms[] = {
-	{ { "json-rpc", 8 }, POLICY_OP_CALL, "POST", false },
-	{ { "mcp", 3 }, POLICY_OP_CALL, "POST", true },
-	{ { "graphql", 7 }, POLICY_OP_GRAPHQL, "POST,GET", true },
+	{ { "json-rpc", 8 }, POLICY_OP_CALL, "POST", false, '/' },
+	{ { "mcp", 3 }, POLICY_OP_CALL, "POST", true, '/' },
+	{ { "graphql", 7 }, POLICY_OP_GRAPHQL, "POST,GET", true, '.' },
+	{ { "grpc", 4 }, POLICY_OP_GRPC, "POST", true, '.' },
 };
 
 static const struct form *
@@ -203,12 +205,14 @@ form_of(struct view word)
 /* A pattern of an operation; "*" and "**" are any. */
 static int
 read_pattern(struct reader *r, const struct automaton_rules *words,
-    size_t longest, const char *what, struct view v, struct glob **g,
-    struct automaton **a)
+    size_t longest, char delim, const char *what, struct view v,
+    struct glob **g, struct automaton **a)
 {
-	if (view_eq(v, VIEW("*")) || view_eq(v, VIEW("**")))
+	/* A service has dots, which only "**" may stand for. */
+	if ((view_eq(v, VIEW("*")) && words != &extent_segments) ||
+	    view_eq(v, VIEW("**")))
 		return 0;
-	if (read_glob(r, v, '/', g, a) < 0)
+	if (read_glob(r, v, delim, g, a) < 0)
 		return -1;
 	return check_possible(words, *a, longest, what, v, r->e);
 }
@@ -234,6 +238,7 @@ read_operation(struct reader *r, const struct form *form, struct view v,
     struct view *target)
 {
 	bool graphql = form->kind == POLICY_OP_GRAPHQL;
+	bool grpc = form->kind == POLICY_OP_GRPC;
 	struct view rest, word = view_cut(view_trim(v), ' ', &rest);
 
 	r->n->op = true;
@@ -246,9 +251,10 @@ read_operation(struct reader *r, const struct form *form, struct view v,
 	if (read_methods(r, view_of(form->carriers)) < 0)
 		return -1;
 	if (graphql ? read_type(r, word) < 0
-		    : read_pattern(r, &extent_calls, EXTENT_CALL_MAX,
-			  "no method can match", word, &r->n->call_glob,
-			  &r->n->call) < 0)
+		    : read_pattern(r, grpc ? &extent_segments : &extent_calls,
+			  EXTENT_CALL_MAX, form->delim,
+			  grpc ? "no service can match" : "no method can match",
+			  word, &r->n->call_glob, &r->n->call) < 0)
 		return -1;
 	*target = view_trim(rest);
 	word = view_cut(*target, ' ', &rest);
@@ -257,10 +263,15 @@ read_operation(struct reader *r, const struct form *form, struct view v,
 	if (!form->second)
 		return invalid(r, "json-rpc takes a method and a target", v);
 	*target = view_trim(rest);
-	return read_pattern(r, graphql ? &extent_graphql : &extent_strings,
-	    EXTENT_VALUE_MAX,
-	    graphql ? "no field can match" : "no tool can match", word,
-	    &r->n->tool_glob, &r->n->tool);
+	return read_pattern(r,
+	    graphql ? &extent_graphql
+	    : grpc  ? &extent_segments
+		    : &extent_strings,
+	    EXTENT_VALUE_MAX, form->delim,
+	    graphql ? "no field can match"
+	    : grpc  ? "no method can match"
+		    : "no tool can match",
+	    word, &r->n->tool_glob, &r->n->tool);
 }
 
 /* Of a tool, the method must be able to be the one that calls it. */
@@ -304,6 +315,9 @@ read_all(struct reader *r, struct view text)
 	if (read_authority(r, view_slice(target, 0, (size_t)slash)) < 0)
 		return -1;
 	target = view_slice(target, (size_t)slash, target.n);
+	if (r->n->op && r->n->kind == POLICY_OP_GRPC)
+		return invalid(r,
+		    "the path of a gRPC call is its service and method", text);
 	if (read_glob(r, target, '/', &r->n->path_glob, &r->n->paths) < 0)
 		return -1;
 	return check_possible(&extent_paths, r->n->paths, EXTENT_PATH_MAX,

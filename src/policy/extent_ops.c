@@ -88,9 +88,15 @@ add_rule(struct ops *o, const struct x_entry *entry, size_t place, bool deny,
 		.rule = (uint32_t)place,
 		.deny = deny,
 		.scope = x_scope(entry->e) };
-	if (p_protocol(entry->e) != POLICY_PROTO_GRAPHQL)
+	if (p_protocol(entry->e) == POLICY_PROTO_GRAPHQL)
+		add_graphql(o, r, a);
+	else if (p_protocol(entry->e) != POLICY_PROTO_GRPC)
 		return add_call(o, r, a);
-	add_graphql(o, r, a);
+	else {
+		r->kind = POLICY_OP_GRPC;
+		r->service = a->service.v;
+		r->first = a->rpc.v;
+	}
 	return 0;
 }
 
@@ -107,7 +113,8 @@ add_endpoint(struct ops *o, const struct x_entry *entry)
 			.kind = POLICY_OP_CALL,
 			.scope = x_scope(e) };
 	for (size_t k = 0; words != NULL && words[k] != NULL; k++) {
-		struct p_allow a = { .operation_type.v = view_of(words[k]) };
+		struct p_allow a = { .operation_type.v = view_of(words[k]),
+			.service.v = view_of(words[k]) };
 
 		if (add_rule(o, entry, k, false, &a) < 0)
 			return -1;
@@ -267,12 +274,20 @@ try_nothing(struct ops *o)
 	return ops_hit(o, NULL, o->shut ? o->shut_dim : EXTENT_OPERATION, NULL);
 }
 
+static enum policy_op_kind
+kind_of(enum policy_protocol p)
+{
+	if (p == POLICY_PROTO_GRAPHQL)
+		return POLICY_OP_GRAPHQL;
+	return p == POLICY_PROTO_GRPC ? POLICY_OP_GRPC : POLICY_OP_CALL;
+}
+
 static int
 try_carrier(struct ops *o)
 {
 	const struct extent_never *never = o->r->never;
 	bool graphql = o->t[X_MINE].protocol == POLICY_PROTO_GRAPHQL;
-	enum policy_op_kind kind = graphql ? POLICY_OP_GRAPHQL : POLICY_OP_CALL;
+	enum policy_op_kind kind = kind_of(o->t[X_MINE].protocol);
 	int rc = look_there(o);
 
 	if (rc <= 0)
@@ -283,8 +298,7 @@ try_carrier(struct ops *o)
 	    (!graphql && !view_eq(o->method, VIEW("POST"))))
 		return 0;
 	/* Operations of another kind than the path's are refused. */
-	if (!o->shut &&
-	    graphql != (o->t[X_OTHER].protocol == POLICY_PROTO_GRAPHQL)) {
+	if (!o->shut && kind_of(o->t[X_OTHER].protocol) != kind) {
 		o->shut = true;
 		o->shut_dim = EXTENT_OPERATION;
 	}
@@ -293,8 +307,8 @@ try_carrier(struct ops *o)
 
 /* --- paths --------------------------------------------------------------- */
 
-static bool
-is_asked(const struct extent_never *never, struct view method)
+bool
+ops_is_asked(const struct extent_never *never, struct view method)
 {
 	if (never == NULL || never->n_methods == 0)
 		return true;
@@ -329,6 +343,7 @@ on_path(void *ctx, struct view word, const uint64_t *in)
 	treat(o);
 	if (policy_protocol_judged(o->t[X_MINE].protocol) !=
 		POLICY_BY_OPERATION ||
+	    o->t[X_MINE].protocol == POLICY_PROTO_GRPC ||
 	    o->t[X_MINE].enforcement == POLICY_AUDIT ||
 	    (extent_has_slash(word) && !o->t[X_MINE].allow_encoded_slash))
 		return false;
@@ -343,7 +358,8 @@ on_path(void *ctx, struct view word, const uint64_t *in)
 	for (size_t i = 0; i < ARRAY_LEN(carriers) && o->rc == 0 && !o->r->stop;
 	     i++) {
 		o->method = view_of(carriers[i]);
-		if (is_asked(o->r->never, o->method) && ask(o, X_MINE).allow)
+		if (ops_is_asked(o->r->never, o->method) &&
+		    ask(o, X_MINE).allow)
 			o->rc = try_carrier(o);
 	}
 	return o->rc < 0 || o->r->stop;
@@ -496,6 +512,8 @@ x_operations(struct x_run *r, const struct x_cell *c, enum x_other other)
 		rc = collect(&o);
 	if (rc == 0 && o.n > 0)
 		rc = scan_paths(&o);
+	if (rc == 0 && !r->stop)
+		rc = ops_find_grpc(&o);
 	arena_fini(&o.tmp);
 	return rc;
 }

@@ -11,8 +11,9 @@ struct ops_rule {
 	bool deny;
 	bool known; /* none: allow_all_known_mcp_methods of the entry */
 	enum policy_op_kind kind;
+	struct view service; /* GRPC; there only "**" is any */
 	struct view type; /* GRAPHQL; empty: all */
-	struct view first; /* CALL: of the method, GRAPHQL: of the name */
+	struct view first; /* of the method; GRAPHQL: of the name */
 	const struct p_matcher *tool; /* CALL: of params.name; NULL: none */
 	bool names_tool; /* and is about tools/call */
 	const struct p_query *all; /* parameters, or fields; NULL: any */
@@ -43,9 +44,13 @@ struct ops {
 /* What mine lets pass on this path and the other one does not. */
 int ops_find_calls(struct ops *o) MUST_USE;
 int ops_find_graphql(struct ops *o) MUST_USE;
+/* Of all paths, since a path of gRPC is the operation. */
+int ops_find_grpc(struct ops *o) MUST_USE;
 /* A find, unless it is known; `rule` NULL: there is none. */
 int ops_hit(struct ops *o, const struct ops_rule *rule, enum extent_dim dim,
     const struct policy_op *op) MUST_USE;
+/* The question, if any, is about requests with that method. */
+bool ops_is_asked(const struct extent_never *never, struct view method);
 bool ops_is_told(
     const struct ops *o, const struct ops_rule *rule, enum extent_dim dim);
 

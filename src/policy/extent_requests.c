@@ -481,11 +481,10 @@ check_protocols(const struct x_run *r, const struct x_cell *c)
 		const struct x_entry *at = c->at.v[i];
 		enum policy_protocol p = p_protocol(at->e);
 
-		if (p == POLICY_PROTO_WEBSOCKET || p == POLICY_PROTO_GRPC)
+		if (p == POLICY_PROTO_WEBSOCKET)
 			return err_set(r->e, ERR_INVALID,
 			    "%s.endpoints[%u] has protocol %s: what its "
-			    "operations and messages may do cannot be "
-			    "answered yet",
+			    "messages may say cannot be answered yet",
 			    p_show(p_policies(r->side[at->side].p)[at->policy]
 				       .m.key.v)
 				.text,

@@ -186,6 +186,28 @@ path_class(unsigned char b)
 const struct automaton_rules extent_paths = { path_step, path_accepts,
 	path_class };
 
+/* --- one segment of those, without an encoded slash -------------------- */
+
+static uint32_t
+segment_step(uint32_t state, unsigned char b)
+{
+	uint32_t next =
+	    b == '/'
+		? 0
+		: path_step(state == P_START ? (uint32_t)P_SLASH : state, b);
+
+	return next == P_PART ? 0 : next;
+}
+
+static bool
+segment_accepts(uint32_t state)
+{
+	return state == P_SEGMENT;
+}
+
+const struct automaton_rules extent_segments = { segment_step, segment_accepts,
+	path_class };
+
 /* --- paths with an encoded slash, among those ------------------------- */
 
 static uint32_t
