@@ -202,6 +202,11 @@ bool x_has_method(const struct x_rule *r, struct view method) MUST_USE;
  */
 bool x_is_covered(
     const struct x_rules *all, const struct x_rule *mine) MUST_USE;
+/*
+ * Each endpoint of one side has one of the same words on the other: both treat
+ * every request and message of the cell alike.
+ */
+bool x_says_the_same(const struct x_cell *c) MUST_USE;
 /* The paths it is about, as the engine has it; empty: all, "*" too. */
 struct view x_scope(const struct p_endpoint *e) MUST_USE;
 /* Requests to it are judged; what no rule allows is only recorded. */

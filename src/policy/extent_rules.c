@@ -190,3 +190,44 @@ x_is_covered(const struct x_rules *all, const struct x_rule *mine)
 	}
 	return yes;
 }
+
+/* All that an endpoint says of requests, in canonical words. */
+static void
+put_words(const struct p_endpoint *e, struct buf *out)
+{
+	struct p_rows rows = p_rows_of(P_endpoint);
+
+	for (size_t i = 0; i < rows.n; i++)
+		if (!view_eq(rows.v[i].key, VIEW("host")) &&
+		    !view_eq(rows.v[i].key, VIEW("port")) &&
+		    !view_eq(rows.v[i].key, VIEW("ports")))
+			p_put_key(out, &rows.v[i], e, 0);
+}
+
+/* The other side has an endpoint that says the same. */
+static bool
+has_twin(const struct x_cell *c, const struct x_entry *at)
+{
+	AUTO_BUF struct buf words = BUF_INIT(POLICY_TEXT_MAX);
+	bool found = false;
+
+	put_words(at->e, &words);
+	for (size_t i = 0; i < c->at.n && !found && !words.full; i++) {
+		AUTO_BUF struct buf other = BUF_INIT(POLICY_TEXT_MAX);
+
+		if (c->at.v[i]->side == at->side)
+			continue;
+		put_words(c->at.v[i]->e, &other);
+		found = view_eq(buf_view(&words), buf_view(&other));
+	}
+	return found;
+}
+
+bool
+x_says_the_same(const struct x_cell *c)
+{
+	for (size_t i = 0; i < c->at.n; i++)
+		if (!has_twin(c, c->at.v[i]))
+			return false;
+	return true;
+}

@@ -501,3 +501,30 @@ TEST(extent, gives_up_rather_than_guess)
 	CHECK_INT(e.code, ==, ERR_LIMIT);
 	CHECK_HAS(e.text, "not known");
 }
+
+/* What messages may say is not compared; but what is the same is the same. */
+TEST(extent, websockets_that_stay_do_not_keep_the_rest_from_an_answer)
+{
+	static const char head[] =
+	    "version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
+	    "    - {host: ws.test, port: 1, protocol: websocket, access: ";
+	static const char tail[] = "}\n    binaries: [{path: /x}]\n";
+	static const char rest[] =
+	    "}\n    - {host: a.test, port: 1, protocol: rest, access: "
+	    "read-only";
+	AUTO_BUF struct buf a = BUF_INIT(4096), b = BUF_INIT(4096),
+			    c = BUF_INIT(4096);
+	AUTO_POLICY struct policy *p = NULL, *q = NULL;
+	AUTO_EXTENT_DIFF struct extent_diff d = { 0 };
+	struct err e;
+
+	buf_printf(&a, "%sread-write%s", head, tail);
+	buf_printf(&b, "%sread-write%s%s", head, rest, tail);
+	buf_printf(&c, "%sread-only%s", head, tail);
+	CHECK_STR(differences(buf_str(&a), buf_str(&b)),
+	    "widens host p.1.0 GET a.test:1/ by /x\n");
+	p = must_parse("a", buf_str(&a));
+	q = must_parse("c", buf_str(&c));
+	CHECK_INT(extent_compare(p, q, &d, &e), ==, -1);
+	CHECK_HAS(e.text, "p.endpoints[0] has protocol websocket");
+}
