@@ -296,3 +296,19 @@ sys.stdin.read()
     assert "inspected now" in revoked["reason"], revoked
     process.stdin.close()
     assert process.wait(20) == 0
+
+
+def test_a_stream_of_http2_ends_and_its_neighbour_on_the_connection_goes_on(sandbox):
+    """RST_STREAM for what is withdrawn; the connection goes only when nothing of it is permitted."""
+    slow = "https://h2.example.test/slow?ms=4000"
+    both, one = ([ruled("h2.example.test", *pairs)] for pairs in ((("GET", "/slow"), ("POST", "/slow")), (("POST", "/slow"),)))
+    box = sandbox(policy=network(*both))
+    say = ["-sS", "-o", "/dev/null", "-w", "%{method} %{num_connects} %{exitcode}\n"]
+    process = box.start("curl", "-Z", "--http2", *say, slow, "--next", "-X", "POST", *say, slow)
+    until(lambda: len([e for e in box.read_events() if e["kind"] == "L7_REQUEST"]) == 2, 10, "two streams")
+    box.write_policy(network(*one))
+    out, err = process.communicate(timeout=30)
+    told = sorted(line.split() for line in out.decode().splitlines())
+    assert [t[0::2] for t in told] == [["GET", "92"], ["POST", "0"]], (out, err)
+    assert sorted(t[1] for t in told) == ["0", "1"], out  # on one connection
+    assert len([e for e in box.read_events() if e["kind"] == "REVOKED"]) == 1, box.read_events()

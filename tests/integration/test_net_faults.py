@@ -278,8 +278,8 @@ say("again", echo(raw(2003)), echo(kept))
         if told:
             break
     assert told and told[0]["how"][0] in ("502", "503"), told
-    failed = [e for e in box.read_events() if e["kind"] == "UPSTREAM_FAILED"]
-    assert len(failed) == 1 and "Too many open files" in failed[0]["reason"], failed
+    failed = until(lambda: [e for e in box.read_events() if e["kind"] == "UPSTREAM_FAILED"], what="the record")
+    assert len(failed) == 1 and "Too many open files" in failed[0]["reason"], (told, box.read_events())
     limit(net, resource.RLIMIT_NOFILE, soft, hard)
     process.stdin.write(b"\n")
     process.stdin.flush()
