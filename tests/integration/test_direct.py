@@ -224,7 +224,7 @@ def test_an_unreachable_destination_is_a_reset_with_a_record(sandbox):
 
 def test_a_tunnel_to_a_synthetic_address_is_one_to_its_name(sandbox):
     """Some programs look the name up themselves and then ask the proxy for the address."""
-    box = sandbox(policy=network(rest("api.github.com", ports=[80, 443]), rest("files.example.test")))
+    box = sandbox(policy=network(rest("api.github.com"), rest("api.github.com", port=80), rest("files.example.test")))
     answers, out = inside(box, r"""
 where = socket.gethostbyname("api.github.com")
 for name, sni in (("right", "api.github.com"), ("wrong", "files.example.test")):

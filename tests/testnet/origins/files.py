@@ -78,7 +78,7 @@ def files(world, conn, req):
     if path == "/trailers":
         conn.start_chunked(req, "text/plain", [("Trailer", "X-After")])
         conn.chunk(b"body\n")
-        conn.end_chunked([("X-After", "the body")])
+        conn.end_chunked([("X-After", req.get("x-key") or "the body")])
         return True
     if path == "/sse":
         return _sse(conn, req)
