@@ -504,7 +504,7 @@ hx_begin(struct px_conn *c, const struct h1_head *h)
 	    h->upgrade && h->framing == H1_BODY_NONE &&
 	    c->mode == PX_MODE_CONNECT &&
 	    (x->want_websocket || c->conn.protocol == POLICY_PROTO_NONE);
-	x->sent_continue = x->started = x->injected = false;
+	x->sent_continue = x->started = x->injected = x->unframed = false;
 	x->body_hash[0] = x->used[0] = '\0';
 	x->interim = 0;
 	x->resp_state = HX_RESP_HEAD;

@@ -29,7 +29,7 @@ hx_cut(struct px_conn *c)
 
 	if (px_flush(&c->client, &e) != PX_IO_OK)
 		LOG_DEBUG("CUT", KV_STR("reason", e.text));
-	px_close(c, !c->tls && c->hx.resp.framing == H1_BODY_UNTIL_CLOSE);
+	px_close(c, !c->tls && c->hx.unframed);
 }
 
 /* The upstream broke off or talks nonsense. */
@@ -145,6 +145,7 @@ on_response(struct px_conn *c, struct view bytes, bool *progress)
 	px_eat(&c->up, bytes.n);
 	x->started = true;
 	x->rechunk = h.framing == H1_BODY_CHUNKED && !w.bare;
+	x->unframed = h.framing == H1_BODY_UNTIL_CLOSE || w.bare;
 	if (w.close)
 		x->client_keeps = false;
 	x->resp_state = x->resp.done ? HX_RESP_DONE : HX_RESP_BODY;

@@ -141,6 +141,7 @@ struct hx {
 	bool started; /* response bytes went to the client */
 	bool head_begun; /* part of the next head is there */
 	bool rechunk; /* the response goes on in chunks */
+	bool unframed; /* the end of the connection is its end */
 	unsigned interim;
 	enum hx_resp resp_state;
 	struct hx_body req, resp;

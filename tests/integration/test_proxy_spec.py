@@ -675,6 +675,23 @@ s = tunnel(T); s.sendall(get("/", T)); put("a", read_all(s))
     assert answers["a"] == ["HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello world"], answers
 
 
+def test_half_an_answer_does_not_look_whole_to_a_client_of_http_1_0(sandbox):
+    """It cannot read chunks, so only a reset tells it that the last one is missing."""
+    def serve(origin, conn):
+        head = origin.head(conn)
+        conn.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        if b"/whole" in head:
+            conn.sendall(b"0\r\n\r\n")
+    answers, out, _ = exchange(sandbox, serve, """
+for name in ("whole", "half"):
+    s = tunnel(T); s.sendall(f"GET /{name} HTTP/1.0\\r\\nHost: {T}\\r\\n\\r\\n".encode())
+    put(name, read_head(s), read_all(s))
+""")
+    assert answers["whole"][1] == "hello", (answers, out)
+    assert answers["half"][1].endswith("<RST>"), (answers, out)
+    assert len(out.event("UPSTREAM_FAILED", action="deny", stage="response")) == 1, out
+
+
 def test_close_and_excess_of_the_upstream(sandbox):
     def serve(origin, conn):
         conn.sendall({b"/close": b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
