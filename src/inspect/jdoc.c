@@ -536,7 +536,7 @@ one_spelling(const struct jdoc_node *number, struct arena *a)
 	char text[64];
 	int n;
 
-	if (v == floor(v) && fabs(v) <= 9007199254740992.0)
+	if (fabs(v) <= 9007199254740992.0 && v == (double)(int64_t)v)
 		n = snprintf(text, sizeof(text), "%.0f", v + 0.0);
 	else if (jdoc_is_integer(number))
 		return as_written; /* an integer that only bignums hold */

@@ -60,8 +60,9 @@ static const char *const steps[] = {
 	" REFERENCES objects (id) ON DELETE CASCADE,"
 	" seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;",
 	/* 3: how often the settings of a scope changed (gateway-api 4.8) */
-	"CREATE TABLE settings_revisions ("
-	" scope TEXT NOT NULL PRIMARY KEY, revision INTEGER NOT NULL) STRICT;",
+	("CREATE TABLE settings_revisions ("
+	 " scope TEXT NOT NULL PRIMARY KEY, revision INTEGER NOT NULL) "
+	 "STRICT;"),
 };
 
 /* "openshell" says who made the file, for file(1) and for us. */
