@@ -230,7 +230,7 @@ session_drop(struct session *s)
 static int
 on_session(SSL *ssl, SSL_SESSION *session)
 {
-	const struct tls_peer *peer = SSL_get_app_data(ssl);
+	struct tls_peer *peer = SSL_get_app_data(ssl);
 	struct session *any, *own = NULL, *at;
 	struct tls_client *t = peer->client;
 	size_t n_own = 0;
@@ -254,6 +254,7 @@ on_session(SSL *ssl, SSL_SESSION *session)
 	at->tick = ++t->tick;
 	at->port = peer->port;
 	memcpy(at->host, peer->host, sizeof(at->host));
+	peer->ticket_came = true;
 	return 1; /* the reference is ours now */
 }
 

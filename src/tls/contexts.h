@@ -14,6 +14,7 @@ struct tls_peer {
 	uint16_t port;
 	unsigned alpn; /* STREAM_ALPN_* to choose from, or to offer */
 	bool sni_differs; /* the client's SNI named another host */
+	bool ticket_came; /* and left a buffer behind: stream.c */
 };
 
 /* An SSL ready for its BIO; `peer` must outlive it. */

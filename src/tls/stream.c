@@ -383,10 +383,22 @@ plain_read(struct stream *s, void *p, size_t n, struct err *e)
 	return got;
 }
 
+/*
+ * A ticket makes OpenSSL set up the buffer to write from, 16 KiB, which it
+ * gives back only after the next write: of a connection that waits, never.
+ */
+static void
+give_back(struct stream *s)
+{
+	if (s->peer.ticket_came && SSL_free_buffers(s->ssl) == 1)
+		s->peer.ticket_came = false;
+}
+
 ssize_t
 stream_read(struct stream *s, void *p, size_t n, struct err *e)
 {
 	size_t got = 0;
+	ssize_t out;
 	int rc;
 
 	if (s->ssl == NULL)
@@ -396,9 +408,10 @@ stream_read(struct stream *s, void *p, size_t n, struct err *e)
 	ERR_clear_error();
 	rc = SSL_read_ex(s->ssl, p, n, &got);
 	s->dry = rc != 1;
-	if (rc == 1)
-		return (ssize_t)got;
-	return ssl_outcome(s, rc, e);
+	out = rc == 1 ? (ssize_t)got : ssl_outcome(s, rc, e);
+	if (!s->failed)
+		give_back(s);
+	return out;
 }
 
 static ssize_t

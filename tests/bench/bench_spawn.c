@@ -81,8 +81,9 @@ once(struct sbx_plan *plan, uint64_t *ready, uint64_t *first, uint64_t *whole)
 	*ready = clock_mono_ns() - begin;
 	fd_close(&ev.diag);
 	fd_close(&ev.proc);
-	fd_close(&ev.listen_proxy);
-	fd_close(&ev.listen_capture);
+	for (size_t i = 0; i < ARRAY_LEN(ev.sockets); i++)
+		fd_close(&ev.sockets[i]);
+	fd_close(&ev.packets);
 	if (spawn_exec(s, &x, stdio, &e) < 0)
 		return false;
 	fd_close(&ends[1]);

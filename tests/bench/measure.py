@@ -222,6 +222,8 @@ def proxied(world, plan, programs, out):
                 peer = out.attempt(f"start {name}{suffix}", make)
                 if peer:
                     running.append((peer, name, suffix))
+                if peer and name != "direct" and not suffix:
+                    out.attempt(f"memory of {name}", _rest, peer, name, out)
         for i in range(plan.rounds):
             for entry in list(running):
                 peer, name, suffix = entry
@@ -274,19 +276,24 @@ def _compare(out):
         out.put("request.more.1000", OPENSHELL, many - one)
 
 
-def _held(peer, name, plan, out):
-    """Memory of the proxy before and with connections that wait."""
-    def pss():
-        pids = peer.roles()
-        return sum(procs.memory(p)[0] for p in pids.get("net")
-                   or [p for some in pids.values() for p in some])
+def _pss(peer):
+    """Of the process that is the proxy, in KiB."""
+    pids = peer.roles()
+    return sum(procs.memory(p)[0] for p in pids.get("net")
+               or [p for some in pids.values() for p in some]) / 1024
 
+
+def _rest(peer, name, out):
+    """One connection was there, and some requests."""
     peer.measure("keep", 1, 100, "/small", peer.everywhere())
-    before = pss()
+    out.put("held.rest", name, _pss(peer))
+
+
+def _held(peer, name, plan, out):
+    peer.measure("keep", 1, 100, "/small", peer.everywhere())
+    before = _pss(peer)
     with peer.client("keep").held(plan.held, "/small"):
-        grown = pss() - before
-    out.put("held.rest", name, before / 1024)
-    out.put("held.each", name, grown / 1024 / plan.held)
+        out.put("held.each", name, (_pss(peer) - before) / plan.held)
 
 
 def _edits(peer, plan, out):

@@ -104,6 +104,7 @@ on_message(void *ctx, const ProtobufCMessage *m)
 		o->w->last_push_ns = uv_hrtime();
 		acknowledge(o, d->policy);
 		return;
+	case OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD_CREDENTIALS:
 	case OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD_OPEN:
 	case OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD_STOP:
 	case OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD__NOT_SET:
