@@ -4,6 +4,7 @@
  * Exactly one request, its body by its framing, one response, and the end:
  * nothing that follows on the client's connection goes anywhere.
  */
+#include "http/grpc.h"
 #include "proxy/creds.h"
 #include "proxy/hx.h"
 #include "proxy/px.h"
@@ -30,9 +31,10 @@ px_forward_start(struct px_conn *c, const struct h1_head *h, size_t head_n)
 		return px_refuse_head(c, 400, "forward", &e);
 	}
 	px_name_synthetic(c); /* as in a CONNECT */
-	if (hx_target(c, rest, &e) < 0)
+	if (!hx_asterisk(c, h, rest) && hx_target(c, rest, &e) < 0)
 		return px_refuse_head(c, hx_target_status(&e), "forward", &e);
 	c->hx.override = hx_override(h);
+	c->hx.grpc = grpc_is(h);
 	c->forward_n = head_n;
 	px_go(c, PX_IDENTIFY);
 	return PX_MORE;
@@ -72,7 +74,8 @@ px_forward_send(struct px_conn *c)
 	    view_of(c->hx.method), buf_view(&c->hx.path),
 	    buf_view(&c->hx.query), VIEW(""), VIEW(""));
 	hx_begin(c, &h);
-	if (hx_send(c, &h, head.n, false, &e) < 0)
+	if (hx_send(c, &h, head.n, view_eq(buf_view(&c->hx.path), VIEW("*")),
+		&e) < 0)
 		return creds_refuse(c, &e);
 	return PX_MORE;
 }

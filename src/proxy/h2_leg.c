@@ -108,6 +108,26 @@ on_invalid_header(nghttp2_session *s UNUSED, const nghttp2_frame *f UNUSED,
 	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
+/* A message that nghttp2 itself resets the stream for. */
+static int
+on_invalid_frame(
+    nghttp2_session *s UNUSED, const nghttp2_frame *f, int why, void *arg)
+{
+	struct h2_leg *leg = arg;
+	char text[128];
+
+	if (f->hd.type != NGHTTP2_HEADERS)
+		return 0;
+	leg->in_block = false;
+	if (!leg->role->server)
+		return 0;
+	(void)snprintf(
+	    text, sizeof(text), "HTTP/2: %s", nghttp2_strerror(why));
+	px_event(leg->conn, AUDIT_HTTP_REFUSED, AUDIT_DENY, "parse",
+	    view_of(text), VIEW(""));
+	return 0;
+}
+
 static void
 on_trailers(struct h2_leg *leg, struct h2_stream *st)
 {
@@ -207,6 +227,8 @@ callbacks(void)
 	nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
 	nghttp2_session_callbacks_set_on_invalid_header_callback(
 	    cb, on_invalid_header);
+	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(
+	    cb, on_invalid_frame);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
 	nghttp2_session_callbacks_set_on_stream_close_callback(

@@ -24,6 +24,11 @@ void hx_begin(struct px_conn *c, const struct h1_head *h);
 const char *hx_override(const struct h1_head *h);
 /* Keeps the canonical path and the query of `raw`, an origin-form target. */
 int hx_target(struct px_conn *c, struct view raw, struct err *e) MUST_USE;
+/*
+ * Whether it asks about the server, not a path: *, or OPTIONS of a URI that has
+ * none (RFC 9112 section 3.2.4); then that is kept.
+ */
+bool hx_asterisk(struct px_conn *c, const struct h1_head *h, struct view rest);
 /* The status that refuses it, when hx_target did: 400 or 414. */
 unsigned hx_target_status(const struct err *e);
 /*

@@ -324,6 +324,21 @@ check_authority(struct px_conn *c, const struct h1_head *h, struct view *rest,
 	return 0;
 }
 
+bool
+hx_asterisk(struct px_conn *c, const struct h1_head *h, struct view rest)
+{
+	bool bare = view_eq(h->method, VIEW("OPTIONS")) &&
+		    view_eq(rest, VIEW("/")) &&
+		    h->target.p[h->target.n - 1] != '/';
+
+	if (!bare && !view_eq(rest, VIEW("*")))
+		return false;
+	put_path(c, VIEW("*"));
+	buf_reset(&c->hx.query);
+	c->hx.has_query = false;
+	return true;
+}
+
 int
 hx_check(struct px_conn *c, const struct h1_head *h, bool *asterisk,
     unsigned *status, struct err *e)
@@ -344,16 +359,11 @@ hx_check(struct px_conn *c, const struct h1_head *h, bool *asterisk,
 	if (check_authority(c, h, &rest, status, e) < 0)
 		return -1;
 	*status = 400;
-	*asterisk = view_eq(rest, VIEW("*"));
-	if (*asterisk) {
-		if (!view_eq(h->method, VIEW("OPTIONS")))
-			return err_set(
-			    e, ERR_INVALID, "target * needs OPTIONS");
-		put_path(c, VIEW("*"));
-		buf_reset(&c->hx.query);
-		c->hx.has_query = false;
-		return 0;
-	}
+	*asterisk = hx_asterisk(c, h, rest);
+	if (*asterisk)
+		return view_eq(h->method, VIEW("OPTIONS"))
+			   ? 0
+			   : err_set(e, ERR_INVALID, "target * needs OPTIONS");
 	if (hx_target(c, rest, e) == 0)
 		return 0;
 	*status = hx_target_status(e);

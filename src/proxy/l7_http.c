@@ -86,6 +86,9 @@ idle(struct px_conn *c, bool *progress)
 	}
 	if (!c->hx.head_begun) {
 		c->hx.head_begun = true;
+		/* Of the CONNECT, or the request before. */
+		c->hx.method[0] = '\0';
+		buf_reset(&c->hx.path);
 		px_deadline(c, HEAD_MS);
 	}
 	n = h1_head_end(

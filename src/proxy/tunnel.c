@@ -173,6 +173,9 @@ px_sniff(struct px_conn *c)
 	if (px_in(&c->client).n == 0) /* silent */
 		return inspected(c) ? PX_CLOSE : start_raw(c);
 	kind = sniff_classify(px_in(&c->client));
+	/* Whatever its method: rules are what it is judged by. */
+	if (kind == SNIFF_BINARY && inspected(c))
+		kind = sniff_request_line(px_in(&c->client));
 	if (kind == SNIFF_TLS)
 		return read_hello(c, late);
 	if (kind == SNIFF_HTTP) {

@@ -72,6 +72,36 @@ sniff_classify(struct view first)
 	return may ? SNIFF_MORE : SNIFF_BINARY;
 }
 
+/* Letters and '-': a banner such as SSH's has digits and dots. */
+static size_t
+method_length(struct view v)
+{
+	size_t n = 0;
+
+	while (n < v.n &&
+	       (v.p[n] == '-' || ((v.p[n] | 0x20) >= 'a' &&
+				     (v.p[n] | 0x20) <= 'z')))
+		n++;
+	return n;
+}
+
+enum sniff_kind
+sniff_request_line(struct view first)
+{
+	static const char version[] = " HTTP/1.";
+	size_t n = method_length(first);
+	struct view rest, line;
+
+	if (n > SNIFF_MAX || (n < first.n && (n == 0 || first.p[n] != ' ')))
+		return SNIFF_BINARY;
+	if (memchr(first.p, '\n', first.n) == NULL)
+		return first.n < SNIFF_LINE_MAX ? SNIFF_MORE : SNIFF_BINARY;
+	line = view_cut(first, '\n', &rest);
+	return memmem(line.p, line.n, version, sizeof(version) - 1) != NULL
+		   ? SNIFF_HTTP
+		   : SNIFF_BINARY;
+}
+
 /* server_name, RFC 6066 section 3 */
 static int
 parse_sni(struct rd ext, struct client_hello *out, struct err *e)

@@ -29,6 +29,13 @@ enum { SNIFF_MAX = 24 };
  * time is up, a caller takes SNIFF_MORE as SNIFF_BINARY.
  */
 enum sniff_kind sniff_classify(struct view first);
+/*
+ * The same of a client that may speak nothing but HTTP: any method, by the
+ * whole first line.  SNIFF_HTTP, SNIFF_MORE (at most SNIFF_LINE_MAX bytes), or
+ * SNIFF_BINARY.
+ */
+enum sniff_kind sniff_request_line(struct view first);
+enum { SNIFF_LINE_MAX = 8192 + 64 };
 
 enum {
 	HELLO_MAX = 16384, /* handshake message, however many records */

@@ -45,6 +45,30 @@ TEST(sniff, classifies)
 }
 
 /* A prefix says either "more" or what the whole says. */
+TEST(sniff, any_method_is_told_by_its_line)
+{
+	static const struct {
+		const char *text;
+		enum sniff_kind kind;
+	} rows[] = {
+		{ "PROPFIND /a HTTP/1.1\r\n", SNIFF_HTTP },
+		{ "get / HTTP/1.0\n", SNIFF_HTTP },
+		{ "M-SEARCH * HTTP/1.1\r\nHost: a", SNIFF_HTTP },
+		{ "PROPF", SNIFF_MORE },
+		{ "PROPFIND /a HTTP/1.1", SNIFF_MORE },
+		{ "", SNIFF_MORE },
+		{ "EHLO a\r\n", SNIFF_BINARY },
+		{ "SSH-2.0-a b\r\n", SNIFF_BINARY },
+		{ "\x16\x03", SNIFF_BINARY },
+		{ " HTTP/1.1\n", SNIFF_BINARY },
+		{ "AAAAAAAAAAAAAAAAAAAAAAAAA /", SNIFF_BINARY },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK_INT(sniff_request_line(view_of(rows[i].text)), ==,
+		    rows[i].kind);
+}
+
 TEST(sniff, does_not_depend_on_splitting)
 {
 	static const char *const all[] = { "GET / HTTP/1.1", "PATCH /x",
