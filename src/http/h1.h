@@ -75,6 +75,8 @@ int h1_parse_response(struct view head, struct view method, struct h1_head *out,
 
 /* First field of that name (ASCII case ignored), or NULL. */
 const struct h1_field *h1_find(const struct h1_head *h, struct view name);
+/* A request, or the answer to one, to upgrade to WebSocket (RFC 6455). */
+bool h1_is_websocket(const struct h1_head *h);
 /* Whether the comma-separated list of all fields `name` holds `item`. */
 bool h1_list_has(const struct h1_head *h, struct view name, struct view item);
 

@@ -144,6 +144,15 @@ h1_find(const struct h1_head *h, struct view name)
 }
 
 bool
+h1_is_websocket(const struct h1_head *h)
+{
+	const struct h1_field *up = h1_find(h, VIEW("upgrade"));
+
+	return h->upgrade && up != NULL &&
+	       view_eq_nocase(up->value, VIEW("websocket"));
+}
+
+bool
 h1_list_has(const struct h1_head *h, struct view name, struct view item)
 {
 	for (size_t i = 0; i < h->n_fields; i++) {

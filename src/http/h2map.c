@@ -103,7 +103,7 @@ parse_length(struct view v, bool *has, uint64_t *length, struct err *e)
 
 /* The pseudo-header fields of a list, which come first. */
 struct pseudo {
-	struct view method, scheme, authority, path, status;
+	struct view method, scheme, authority, path, status, protocol;
 	size_t n; /* of them */
 };
 
@@ -119,6 +119,7 @@ take_pseudo(const struct h2_list *l, struct pseudo *p, struct err *e)
 		{ VIEW(":authority"), &p->authority },
 		{ VIEW(":path"), &p->path },
 		{ VIEW(":status"), &p->status },
+		{ VIEW(":protocol"), &p->protocol },
 	};
 
 	*p = (struct pseudo) { 0 };
@@ -217,7 +218,7 @@ check_request_line(const struct pseudo *p, struct view scheme, struct err *e)
 	if (p->status.p != NULL || p->method.n == 0 ||
 	    !h1_all(p->method, CH_TOKEN))
 		return err_set(e, ERR_PROTO, "malformed :method");
-	if (view_eq_nocase(p->method, VIEW("CONNECT")))
+	if (p->protocol.p == NULL && view_eq_nocase(p->method, VIEW("CONNECT")))
 		return err_set(e, ERR_DENIED, "CONNECT inside a tunnel");
 	if (!view_eq(p->scheme, scheme))
 		return err_set(
@@ -226,6 +227,31 @@ check_request_line(const struct pseudo *p, struct view scheme, struct err *e)
 	    (p->path.p[0] != '/' && !view_eq(p->path, VIEW("*"))))
 		return err_set(e, ERR_PROTO, "malformed :path");
 	return 0;
+}
+
+/* What any request has; its fields are appended. */
+static int
+take_request(const struct h2_list *l, struct view scheme, struct pseudo *p,
+    struct seen *s, struct view *host, struct buf *fields, struct err *e)
+{
+	if (take_pseudo(l, p, e) < 0 || check_request_line(p, scheme, e) < 0 ||
+	    put_fields(l, p->n, true, fields, s, e) < 0)
+		return -1;
+	*host = p->authority.p != NULL ? p->authority : s->host;
+	if (host->n == 0 || !h1_all(*host, CH_TARGET))
+		return err_set(e, ERR_PROTO, "no usable :authority");
+	/* Attack: one is judged and the other served. */
+	if (s->has_host && !view_eq_nocase(*host, s->host))
+		return err_set(e, ERR_PROTO, "host differs from :authority");
+	return 0;
+}
+
+static int
+whole(const struct buf *out, const struct buf *fields, struct err *e)
+{
+	return out->full || fields->full
+		   ? err_set(e, ERR_LIMIT, "the head is too long")
+		   : 0;
 }
 
 int
@@ -237,16 +263,10 @@ h2_request_head(const struct h2_list *l, struct view scheme, bool end,
 	struct seen s;
 	struct view host;
 
-	if (take_pseudo(l, &p, e) < 0 ||
-	    check_request_line(&p, scheme, e) < 0 ||
-	    put_fields(l, p.n, true, &fields, &s, e) < 0)
+	if (take_request(l, scheme, &p, &s, &host, &fields, e) < 0)
 		return -1;
-	host = p.authority.p != NULL ? p.authority : s.host;
-	if (host.n == 0 || !h1_all(host, CH_TARGET))
-		return err_set(e, ERR_PROTO, "no usable :authority");
-	/* Attack: one is judged and the other served. */
-	if (s.has_host && !view_eq_nocase(host, s.host))
-		return err_set(e, ERR_PROTO, "host differs from :authority");
+	if (p.protocol.p != NULL)
+		return err_set(e, ERR_PROTO, "an unexpected :protocol");
 	if (end && s.has_length && s.length > 0)
 		return err_set(
 		    e, ERR_PROTO, "content-length without such a body");
@@ -262,9 +282,96 @@ h2_request_head(const struct h2_list *l, struct view scheme, bool end,
 	else if (!end)
 		buf_put(out, VIEW("transfer-encoding: chunked\r\n"));
 	buf_put(out, VIEW("\r\n"));
-	return out->full || fields.full
-		   ? err_set(e, ERR_LIMIT, "the head is too long")
-		   : 0;
+	return whole(out, &fields, e);
+}
+
+/* ---- WebSocket, RFC 8441 ----------------------------------------------- */
+
+static const struct view upgrade_lines =
+    VIEW("upgrade: websocket\r\nconnection: upgrade\r\n");
+
+/* Sec-WebSocket-Key and -Accept are of HTTP/1.1's handshake alone. */
+static bool
+of_handshake(struct view name)
+{
+	return view_eq_nocase(name, VIEW("sec-websocket-key")) ||
+	       view_eq_nocase(name, VIEW("sec-websocket-accept"));
+}
+
+static int
+check_websocket(const struct h2_list *l, const struct pseudo *p,
+    const struct seen *s, bool end, struct err *e)
+{
+	if (end || s->has_length)
+		return err_set(e, ERR_PROTO,
+		    "an extended CONNECT or its answer that ends or has a "
+		    "length");
+	for (size_t i = p->n; i < l->n; i++)
+		if (of_handshake(field_at(l, i).name))
+			return err_set(e, ERR_PROTO,
+			    "field %.*s has no place in HTTP/2",
+			    (int)l->v[i].name_n, field_at(l, i).name.p);
+	return 0;
+}
+
+bool
+h2_is_extended_connect(const struct h2_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (view_eq(field_at(l, i).name, VIEW(":protocol")))
+			return true;
+	return false;
+}
+
+int
+h2_websocket_head(const struct h2_list *l, struct view scheme, bool end,
+    struct view key, struct buf *out, struct err *e)
+{
+	AUTO_BUF struct buf fields = BUF_INIT(out->max);
+	struct pseudo p;
+	struct seen s;
+	struct view host;
+
+	if (take_request(l, scheme, &p, &s, &host, &fields, e) < 0 ||
+	    check_websocket(l, &p, &s, end, e) < 0)
+		return -1;
+	if (!view_eq(p.method, VIEW("CONNECT")) ||
+	    !view_eq(p.protocol, VIEW("websocket")))
+		return err_set(e, ERR_DENIED,
+		    "an extended CONNECT to something other than websocket");
+	buf_put(out, VIEW("GET "));
+	buf_put(out, p.path);
+	buf_put(out, VIEW(" HTTP/1.1\r\n"));
+	put_line(out, VIEW("host"), host);
+	buf_put(out, upgrade_lines);
+	put_line(out, VIEW("sec-websocket-key"), key);
+	buf_put(out, buf_view(&fields));
+	buf_put(out, VIEW("\r\n"));
+	return whole(out, &fields, e);
+}
+
+int
+h2_websocket_answer(const struct h2_list *l, bool end, struct view accept,
+    bool *agreed, struct buf *out, struct err *e)
+{
+	AUTO_BUF struct buf fields = BUF_INIT(out->max);
+	struct pseudo p;
+	struct seen s;
+
+	if (take_pseudo(l, &p, e) < 0)
+		return -1;
+	*agreed = p.n == 1 && p.status.n == 3 && p.status.p[0] == '2';
+	if (!*agreed)
+		return 0;
+	if (put_fields(l, p.n, false, &fields, &s, e) < 0 ||
+	    check_websocket(l, &p, &s, end, e) < 0)
+		return -1;
+	buf_put(out, VIEW("HTTP/1.1 101 Switching Protocols\r\n"));
+	buf_put(out, upgrade_lines);
+	put_line(out, VIEW("sec-websocket-accept"), accept);
+	buf_put(out, buf_view(&fields));
+	buf_put(out, VIEW("\r\n"));
+	return whole(out, &fields, e);
 }
 
 int
@@ -303,9 +410,7 @@ h2_response_head(const struct h2_list *l, struct view method, bool end,
 	else if (*framing == H1_BODY_CHUNKED)
 		buf_put(out, VIEW("transfer-encoding: chunked\r\n"));
 	buf_put(out, VIEW("\r\n"));
-	return out->full || fields.full
-		   ? err_set(e, ERR_LIMIT, "the head is too long")
-		   : 0;
+	return whole(out, &fields, e);
 }
 
 int
@@ -352,7 +457,8 @@ put_list(const struct h1_head *h, bool trailers, struct h1_field *v, size_t n,
 		const struct h1_field *f = &h->fields[i];
 		struct view name = f->name;
 
-		if (of_connection(name) || view_eq_nocase(name, VIEW("te")) ||
+		if (of_connection(name) || of_handshake(name) ||
+		    view_eq_nocase(name, VIEW("te")) ||
 		    (h->is_request && view_eq_nocase(name, VIEW("host"))))
 			continue;
 		if (trailers && !h1_trailer_may(name))
@@ -384,12 +490,16 @@ h2_from_request(const struct h1_head *h, struct view scheme, struct h1_field *v,
 {
 	size_t n = 0;
 
-	if (h->upgrade)
+	if (h->upgrade && !h1_is_websocket(h))
 		return err_set(
 		    e, ERR_PROTO, "HTTP/2 has no upgrade to another protocol");
 	if (make_room(h, names, e) < 0)
 		return -1;
-	v[n++] = (struct h1_field) { VIEW(":method"), h->method };
+	v[n++] = (struct h1_field) { VIEW(":method"),
+		h->upgrade ? VIEW("CONNECT") : h->method };
+	if (h->upgrade)
+		v[n++] =
+		    (struct h1_field) { VIEW(":protocol"), VIEW("websocket") };
 	v[n++] = (struct h1_field) { VIEW(":scheme"), scheme };
 	v[n++] = (struct h1_field) { VIEW(":authority"), h->host };
 	v[n++] = (struct h1_field) { VIEW(":path"), h->target };

@@ -43,7 +43,9 @@ int h2_upstream_start(struct px_conn *c, struct err *e) MUST_USE;
 /* Opens `end` as exchanges, one after the other, on `up`.  False: it takes no
  * more. */
 bool h2_upstream_open(struct h2_leg *up, struct px_end *end);
-/* It takes no new exchanges; *why, when it is not NULL, in words. */
+/* It said that it speaks WebSocket (RFC 8441). */
+bool h2_upstream_takes_websocket(const struct h2_leg *up);
+/* It takes no new exchanges. */
 bool h2_upstream_is_over(const struct h2_leg *up);
 
 /* ---- h2_leg.c ---------------------------------------------------------- */

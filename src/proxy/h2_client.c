@@ -3,6 +3,8 @@
  * its own (px_conn_stream) that the pipeline runs like any other: it is judged,
  * recorded and cut on its own, and the others do not notice.
  */
+#include "base/random.h"
+#include "codec/base64.h"
 #include "proxy/h2_impl.h"
 #include "proxy/hx.h"
 
@@ -19,9 +21,10 @@ refused(struct h2_leg *leg, struct h2_stream *st, uint32_t code,
 
 /* The upstream's side of a new exchange, and where it begins. */
 static void
-begin(struct px_conn *parent, struct px_conn *c)
+begin(struct px_conn *parent, struct px_conn *c, bool websocket)
 {
-	if (parent->h2_up != NULL) {
+	if (parent->h2_up != NULL &&
+	    !(websocket && !h2_upstream_takes_websocket(parent->h2_up))) {
 		/* Checked before: it takes more. */
 		(void)h2_upstream_open(parent->h2_up, &c->up);
 		px_go(c, PX_L7);
@@ -51,6 +54,23 @@ go_away(struct h2_leg *leg)
 	    NULL, 0);
 }
 
+/* The list as text to be read. */
+static int
+read_head(struct h2_leg *leg, struct h2_stream *st, bool end, struct err *e)
+{
+	AUTO_BUF struct buf key = BUF_INIT(32);
+	char nonce[16];
+
+	st->websocket = h2_is_extended_connect(&leg->list);
+	if (!st->websocket)
+		return h2_request_head(&leg->list, h2_scheme(leg), end,
+		    &st->in_chunked, &st->text, e);
+	random_bytes(nonce, sizeof(nonce));
+	base64_encode((struct view) { nonce, sizeof(nonce) }, &key);
+	return h2_websocket_head(
+	    &leg->list, h2_scheme(leg), end, buf_view(&key), &st->text, e);
+}
+
 static void
 on_head(struct h2_leg *leg, struct h2_stream *st, bool end)
 {
@@ -65,8 +85,7 @@ on_head(struct h2_leg *leg, struct h2_stream *st, bool end)
 		refused(leg, st, NGHTTP2_PROTOCOL_ERROR, &e);
 		return;
 	}
-	if (h2_request_head(&leg->list, h2_scheme(leg), end, &st->in_chunked,
-		&st->text, &e) < 0) {
+	if (read_head(leg, st, end, &e) < 0) {
 		refused(leg, st, NGHTTP2_PROTOCOL_ERROR, &e);
 		return;
 	}
@@ -81,7 +100,7 @@ on_head(struct h2_leg *leg, struct h2_stream *st, bool end)
 		return;
 	}
 	h2_stream_attach(st, &c->client);
-	begin(parent, c);
+	begin(parent, c, st->websocket);
 }
 
 static int

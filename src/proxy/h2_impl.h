@@ -6,6 +6,7 @@
 
 #include "http/h2_guard.h"
 #include "http/h2map.h"
+#include "inspect/ws.h"
 #include "proxy/h2.h"
 
 enum {
@@ -74,6 +75,8 @@ struct h2_stream {
 	bool broken; /* no more comes than what is there */
 	uint32_t code; /* why */
 	bool too_long;
+	bool websocket; /* an extended CONNECT: bytes follow the heads */
+	char accept[WS_ACCEPT_SIZE]; /* upstream: what it would answer */
 
 	/* Written. */
 	enum h2_out state;
@@ -113,6 +116,8 @@ void h2_stream_attach(struct h2_stream *st, struct px_end *end);
 /* The owner runs again. */
 void h2_stream_wake(struct h2_stream *st);
 void h2_stream_data(struct h2_stream *st, struct view v);
+/* No more is to be sent of what has no end of its own. */
+void h2_stream_finish(struct h2_stream *st);
 /* It is over: nothing more comes, `code` says why. */
 void h2_stream_over(struct h2_stream *st, uint32_t code);
 nghttp2_data_provider h2_stream_provider(struct h2_stream *st);

@@ -121,8 +121,7 @@ on_invalid_frame(
 	leg->in_block = false;
 	if (!leg->role->server)
 		return 0;
-	(void)snprintf(
-	    text, sizeof(text), "HTTP/2: %s", nghttp2_strerror(why));
+	(void)snprintf(text, sizeof(text), "HTTP/2: %s", nghttp2_strerror(why));
 	px_event(leg->conn, AUDIT_HTTP_REFUSED, AUDIT_DENY, "parse",
 	    view_of(text), VIEW(""));
 	return 0;
@@ -249,9 +248,14 @@ greet(struct h2_leg *leg, struct err *e)
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, H2_LIST_MAX },
 		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
 	};
-	int rc = nghttp2_submit_settings(
-	    leg->s, NGHTTP2_FLAG_NONE, iv, ARRAY_LEN(iv) - leg->role->server);
+	int rc;
 
+	if (leg->role->server) /* which never pushes, and takes WebSockets */
+		iv[ARRAY_LEN(iv) - 1] = (nghttp2_settings_entry) {
+			NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1
+		};
+	rc = nghttp2_submit_settings(
+	    leg->s, NGHTTP2_FLAG_NONE, iv, ARRAY_LEN(iv));
 	if (rc == 0)
 		rc = nghttp2_session_set_local_window_size(
 		    leg->s, NGHTTP2_FLAG_NONE, 0, H2_WINDOW);

@@ -163,7 +163,7 @@ port_read(void *port, char *p, size_t n, struct err *e)
 		buf_put(&st->text, VIEW("\r\n"));
 		return read_text(st, p, n);
 	}
-	if (st->in_end && st->leg->role->server)
+	if (st->in_end && (st->leg->role->server || st->websocket))
 		return 0;
 	if (st->in_end) /* the next exchange may come */
 		return st->leg->over ? 0 : again(e);
@@ -337,6 +337,31 @@ is_interim(const struct h1_head *h)
 	return !h->is_request && h->status < 200;
 }
 
+/*
+ * A handshake of WebSocket: what follows is bytes, to the end of the stream.
+ * 2xx is what says so in HTTP/2 (RFC 8441 section 5), so that of a server which
+ * did not switch cannot stand.
+ */
+static void
+write_handshake(struct h2_stream *st, struct h1_head *h)
+{
+	if (!st->leg->role->server) {
+		const struct h1_field *key =
+		    h1_find(h, VIEW("sec-websocket-key"));
+
+		st->websocket = h1_is_websocket(h);
+		if (!st->websocket)
+			return;
+		ws_accept(key != NULL ? key->value : VIEW(""), st->accept);
+		h->framing = H1_BODY_UNTIL_CLOSE;
+	} else if (st->websocket && h->status == 101) {
+		h->status = 200;
+		h->framing = H1_BODY_UNTIL_CLOSE;
+	} else if (st->websocket && h->status >= 200 && h->status < 300) {
+		h->status = 502;
+	}
+}
+
 /* A head and what follows it in the same write: one HEADERS frame may end the
  * stream (gRPC calls it trailers-only). */
 static ssize_t
@@ -348,6 +373,7 @@ write_head(struct h2_stream *st, struct view v, struct err *e)
 
 	if (n < 0 || !whole)
 		return n;
+	write_handshake(st, &h);
 	if (!is_interim(&h)) {
 		begin_body(st, &h);
 		more = take_body(st, view_slice(v, (size_t)n, v.n), e);
@@ -378,6 +404,7 @@ renew(struct h2_stream *st)
 	buf_reset(&st->out);
 	st->out_at = 0;
 	st->in_head = st->in_chunked = st->in_end = st->in_last = false;
+	st->websocket = false;
 	st->deferred = st->sent_head = false;
 	st->state = H2_OUT_HEAD;
 }
@@ -411,18 +438,24 @@ port_write(void *port, struct view v, struct err *e)
 	return n == 0 ? again(e) : n;
 }
 
+void
+h2_stream_finish(struct h2_stream *st)
+{
+	if (st->state != H2_OUT_BODY || st->framing != H1_BODY_UNTIL_CLOSE)
+		return;
+	st->state = H2_OUT_DONE;
+	if (st->deferred)
+		(void)nghttp2_session_resume_data(st->leg->s, st->id);
+	st->deferred = false;
+	h2_leg_wake(st->leg);
+}
+
 static void
 port_fin(void *port)
 {
 	struct h2_stream *st = port;
 
-	if (st->state == H2_OUT_BODY && st->framing == H1_BODY_UNTIL_CLOSE) {
-		st->state = H2_OUT_DONE;
-		if (st->deferred)
-			(void)nghttp2_session_resume_data(st->leg->s, st->id);
-		st->deferred = false;
-		h2_leg_wake(st->leg);
-	}
+	h2_stream_finish(st);
 	/* Nobody reads on after the last word. */
 	if (st->leg->role->server)
 		st->in_end = st->in_last = true;

@@ -19,7 +19,16 @@ on_head(struct h2_leg *leg, struct h2_stream *st, bool end)
 	uint64_t length;
 	struct err e;
 
-	if (leg->list.over ||
+	bool agreed = false;
+
+	if (!leg->list.over && st->websocket &&
+	    h2_websocket_answer(&leg->list, end, view_of(st->accept), &agreed,
+		&st->text, &e) == 0 &&
+	    agreed) {
+		st->in_head = true;
+		return;
+	}
+	if (agreed || leg->list.over ||
 	    h2_response_head(&leg->list, view_of(st->method), end, &status,
 		&framing, &length, &st->text, &e) < 0) {
 		st->broken = true;
@@ -31,6 +40,10 @@ on_head(struct h2_leg *leg, struct h2_stream *st, bool end)
 		return;
 	st->in_head = true;
 	st->in_chunked = framing == H1_BODY_CHUNKED;
+	/* Refused: nothing that is written now is of this stream. */
+	if (st->websocket)
+		h2_stream_finish(st);
+	st->websocket = false;
 }
 
 static int
@@ -48,6 +61,9 @@ send_head(struct h2_leg *leg, struct h2_stream *st, const struct h1_head *h,
 		return -1;
 	if (leg->over)
 		return err_set(e, ERR_IO, "the upstream takes no more");
+	if (h->upgrade && !h2_upstream_takes_websocket(leg))
+		return err_set(e, ERR_PROTO,
+		    "the upstream speaks HTTP/2 and no WebSocket over it");
 	(void)snprintf(st->method, sizeof(st->method), "%.*s", (int)h->method.n,
 	    h->method.p);
 	(void)h2_nv(v, (size_t)n, nv);
@@ -150,6 +166,13 @@ h2_upstream_open(struct h2_leg *up, struct px_end *end)
 		return false;
 	h2_stream_attach(h2_stream_new(up, 0), end);
 	return true;
+}
+
+bool
+h2_upstream_takes_websocket(const struct h2_leg *up)
+{
+	return nghttp2_session_get_remote_settings(
+		   up->s, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
 bool

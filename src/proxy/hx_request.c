@@ -495,7 +495,6 @@ void
 hx_begin(struct px_conn *c, const struct h1_head *h)
 {
 	struct hx *x = &c->hx;
-	const struct h1_field *up = h1_find(h, VIEW("upgrade"));
 	size_t n;
 
 	n = MIN(h->method.n, sizeof(x->method) - 1);
@@ -508,8 +507,7 @@ hx_begin(struct px_conn *c, const struct h1_head *h)
 	x->client_keeps =
 	    h->keep_alive && h->minor == 1 && c->mode == PX_MODE_CONNECT;
 	x->client_minor0 = h->minor == 0;
-	x->want_websocket = up != NULL && h->upgrade &&
-			    view_eq_nocase(up->value, VIEW("websocket"));
+	x->want_websocket = h1_is_websocket(h);
 	x->want_upgrade =
 	    h->upgrade && h->framing == H1_BODY_NONE &&
 	    c->mode == PX_MODE_CONNECT &&

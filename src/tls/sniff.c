@@ -78,9 +78,8 @@ method_length(struct view v)
 {
 	size_t n = 0;
 
-	while (n < v.n &&
-	       (v.p[n] == '-' || ((v.p[n] | 0x20) >= 'a' &&
-				     (v.p[n] | 0x20) <= 'z')))
+	while (n < v.n && (v.p[n] == '-' || ((v.p[n] | 0x20) >= 'a' &&
+						(v.p[n] | 0x20) <= 'z')))
 		n++;
 	return n;
 }

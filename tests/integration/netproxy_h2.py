@@ -449,6 +449,7 @@ def check_malformed_heads_reset_their_stream():
     ]
     s = raw_h2()
     sid = 1
+    before = len(events(kind="HTTP_REFUSED", stage="parse", host=H2_HOST))
     for fields in bad:
         s.sendall(frame(HEADERS, ES | EH, sid, head(fields)))
         got = read_frames(s, lambda f, i=sid: f[0] == RST or f[0] == GOAWAY or
@@ -456,6 +457,7 @@ def check_malformed_heads_reset_their_stream():
         last = got[-1]
         assert last[0] == RST and last[2] == sid and last[3] == b"\0\0\0\1", (fields, last)
         sid += 2
+    wait_for("records", lambda: len(events(kind="HTTP_REFUSED", stage="parse", host=H2_HOST)) == before + len(bad))
     # A body that is not what was announced.
     for length, body in ((5, b"abc"), (2, b"abc")):
         s.sendall(frame(HEADERS, EH, sid, head([(":method", "POST"), *GOOD[1:],
@@ -552,10 +554,11 @@ def check_rapid_reset_dials_nothing():
 def check_hpack_bomb_ends_its_connection():
     before = rss_kb()
     s = raw_h2()
-    # One entry of 3900 bytes in the table, then named again and again.
+    # One entry of 3900 bytes in the table, then named again and again: it is the third newest,
+    # as both heads add :authority and :path.
     s.sendall(frame(HEADERS, ES | EH, 1, head([*GOOD, ("x", "a" * 3900)])))
     read_frames(s, lambda f: f[0] in (HEADERS, RST))
-    again = head(GOOD) + b"\xbe" * 16000
+    again = head(GOOD) + b"\xc0" * 16000
     try:
         s.sendall(frame(HEADERS, ES | EH, 3, again))
     except (ssl.SSLError, ConnectionError):
@@ -565,11 +568,16 @@ def check_hpack_bomb_ends_its_connection():
 
 
 def check_slow_head_has_its_deadline():
-    s = raw_h2()
+    s, other = raw_h2(), raw_h2()
     s.settimeout(30)
+    # One that was reset is whole: its connection goes on.
+    other.sendall(frame(HEADERS, ES | EH, 1, head([*GOOD, ("X-Capital", "a")])))
+    read_frames(other, lambda f: f[0] == RST)
     t0 = time.monotonic()
     s.sendall(frame(HEADERS, ES, 1, head(GOOD[:2])))
     assert calmed(s) and 10 < time.monotonic() - t0 < 25, time.monotonic() - t0
+    other.sendall(frame(HEADERS, ES | EH, 3, head([*GOOD[:3], (":path", "/echo?whole")])))
+    assert read_frames(other, lambda f: f[0] == HEADERS)[-1][2] == 3
 
 
 def check_client_that_does_not_read_costs_no_memory():

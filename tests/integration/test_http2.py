@@ -148,3 +148,136 @@ def test_a37_grpc_method_not_listed_is_denied_in_its_words(sandbox):
     assert [(got[i]["status"], got[i]["grpc"]) for i in "35"] == [(200, "7")] * 2, got
     assert [r["target"] for r in upstream_requests(HOST)[before:]] == ["/test.Echo/Say"]
     assert len(out.event("L7_REQUEST", action="deny", method="POST")) == 2, out
+
+
+# ---- WebSocket, RFC 8441 --------------------------------------------------------------
+
+# Arguments: host, path, what to say; prints what is heard, frame by frame, and how the stream ends.
+SOCKET = r"""
+import json, os, socket, ssl, struct, sys
+import h2.config, h2.connection, h2.events as ev
+host, path, *say = sys.argv[1:]
+s = socket.create_connection(("10.200.0.1", 3128), 20)
+s.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
+got = b""
+while not got.endswith(b"\r\n\r\n"):
+    got += s.recv(1)
+c = ssl.create_default_context()
+c.set_alpn_protocols(["h2"])
+s = c.wrap_socket(s, server_hostname=host)
+k = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8", validate_outbound_headers=False))
+k.initiate_connection()
+s.sendall(k.data_to_send())
+heard, settings, ended = b"", None, None
+def read():
+    global heard, settings, ended
+    data = s.recv(65536)
+    if not data:
+        ended = ended or "closed"
+    for e in k.receive_data(data):
+        if isinstance(e, ev.RemoteSettingsChanged):
+            settings = k.remote_settings.enable_connect_protocol
+        elif isinstance(e, ev.ResponseReceived):
+            put("head", {n: v for n, v in e.headers})
+        elif isinstance(e, ev.DataReceived):
+            heard += e.data
+            k.acknowledge_received_data(e.flow_controlled_length, 1)
+        elif isinstance(e, ev.StreamEnded):
+            ended = "ended"
+        elif isinstance(e, ev.StreamReset):
+            ended = ended or f"reset {int(e.error_code)}"
+    s.sendall(k.data_to_send())
+def put(*what):
+    print(json.dumps(what), flush=True)
+def frames():
+    global heard
+    while len(heard) >= 2:
+        n, at = heard[1] & 127, 2
+        if n == 126:
+            n, at = struct.unpack(">H", heard[2:4])[0], 4
+        if len(heard) < at + n:
+            return
+        data, op = heard[at:at + n], heard[0] & 15
+        heard = heard[at + n:]
+        put("close", struct.unpack(">H", data[:2])[0], data[2:].decode()) if op == 8 else put("text", data.decode())
+        yield op
+while settings is None:
+    read()
+assert settings == 1
+fields = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"), (":authority", host), (":path", path),
+          ("sec-websocket-version", "13"), ("x-mine", "1")]
+k.send_headers(1, fields)
+s.sendall(k.data_to_send())
+for text in say:
+    mask, data = os.urandom(4), text.encode()
+    if text == "-":  # the end, said first
+        k.send_data(1, bytes([0x88, 0x82]) + mask + bytes(b ^ m for b, m in zip(struct.pack(">H", 1000), mask)))
+    elif not ended:
+        k.send_data(1, bytes([0x81, 0x80 | len(data)]) + mask + bytes(b ^ mask[i & 3] for i, b in enumerate(data)))
+    s.sendall(k.data_to_send())
+    while not ended and not list(frames()):
+        read()
+while not ended:
+    read()
+list(frames())
+put(ended)
+"""
+
+
+def socket_policy(host, access="read-write", **more):
+    return network({"host": host, "port": 443, "protocol": "websocket", "access": access, **more})
+
+
+def heard(out):
+    return [json.loads(line) for line in out.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("host", ["socket2.example.test", "socket.example.test"])
+def test_websocket_over_http2_is_judged_message_by_message(sandbox, host):
+    """Towards an upstream that speaks it over HTTP/2, and one that does over HTTP/1.1."""
+    before = len(upstream_requests(host))
+    out = sandbox(policy=socket_policy(host)).run(PYTHON, "-c", SOCKET, host, "/echo?q", "one", "two", "-")
+    (_, head_), *rest_ = heard(out)
+    assert head_[":status"] == "200" and "upgrade" not in head_ and "sec-websocket-accept" not in head_, out
+    # The origin of HTTP/1.1 leaves TLS without close_notify, which is no end.
+    end = ["ended"] if "2" in host else ["reset 8"]
+    assert rest_ == [["text", "one"], ["text", "two"], ["close", 1000, ""], end], out
+    assert out.event("CONNECT_L7", action="allow", reason="upgrade", path="/echo")
+    assert len(out.event("L7_REQUEST", action="allow", method="WEBSOCKET_TEXT", path="/echo")) == 2
+    (seen,) = upstream_requests(host)[before:]
+    fields = {n.lower(): v for n, v in seen["headers"]}
+    assert seen["target"] == "/echo?q" and fields["x-mine"] == "1"
+    assert seen["version"] == ("HTTP/2" if "2" in host else "HTTP/1.1"), seen
+    assert ("sec-websocket-key" in fields) == ("2" not in host), seen
+    # The other side: text is denied.
+    out = sandbox(policy=socket_policy(host, "read-only")).run(PYTHON, "-c", SOCKET, host, "/echo", "one")
+    _, close, end = heard(out)
+    assert close[:2] == ["close", 1008] and "not permitted" in close[2] and end == ["ended"], out
+    assert out.event("L7_REQUEST", action="deny", method="WEBSOCKET_TEXT", stage="l7")
+    # And the request itself.
+    before = len(upstream_requests(host))
+    out = sandbox(policy=socket_policy(host, path="/other")).run(PYTHON, "-c", SOCKET, host, "/echo")
+    assert heard(out)[0][1][":status"] == "403" and len(upstream_requests(host)) == before, out
+
+
+@pytest.mark.parametrize("host", ["socket2.example.test", "socket.example.test"])
+def test_a_websocket_over_http2_that_policy_withdraws_is_closed_with_1012(sandbox, host):
+    box = sandbox(policy=socket_policy(host))
+    process = box.start(PYTHON, "-c", SOCKET, host, "/echo", "one")
+    assert b"head" in process.stdout.readline()
+    assert json.loads(process.stdout.readline()) == ["text", "one"]
+    box.write_policy(socket_policy(host, path="/elsewhere"))
+    out, err = process.communicate(timeout=60)
+    close, end = map(json.loads, out.splitlines())
+    assert close[:2] == ["close", 1012] and end == ["ended"], (out, err)
+    assert [e for e in box.read_events() if e["kind"] == "REVOKED"]
+
+
+def test_a_server_that_does_not_switch_opens_no_websocket_over_http2(sandbox):
+    """2xx is what agrees in HTTP/2, and in HTTP/1.1 it refuses."""
+    box = sandbox(policy=network(rest("files.example.test")))
+    out = box.run(PYTHON, "-c", SOCKET, "files.example.test", "/echo")
+    assert heard(out)[0][1][":status"] == "502", out
+    box = sandbox(policy=network(rest("h2only.example.test")))
+    out = box.run(PYTHON, "-c", SOCKET, "h2only.example.test", "/echo")
+    assert heard(out)[0][1][":status"] == "502", out

@@ -6,12 +6,13 @@ Needs python3-h2, which is loaded at the first connection: the test internet
 starts without site packages, and fast."""
 
 import hashlib
+import queue
 import select
 import ssl
 import sys
 import threading
 
-from .http1 import KEEP_MAX, Conn, Request
+from .http1 import KEEP_MAX, Conn, Malformed, Request
 
 _PACKAGES = "/usr/lib/python3/dist-packages"
 _loading = threading.Lock()
@@ -26,6 +27,7 @@ def _load():
         import h2.connection
         import h2.events
         import h2.exceptions
+        import h2.settings
 
 
 class Stream(Conn):
@@ -75,6 +77,22 @@ class Stream(Conn):
             self._conn.data(self._id, b"", True)
 
 
+class Socket(Stream):
+    """A stream that an extended CONNECT opened (RFC 8441): bytes both ways."""
+
+    def __init__(self, conn, stream):
+        super().__init__(conn, stream)
+        self.came = queue.SimpleQueue()
+
+    def _fill(self):
+        data = self.came.get()
+        self._buf += data
+        return bool(data)
+
+    def send(self, data):
+        self._conn.data(self._id, data, False)
+
+
 class Server:
     """One connection: reads, and gives whole requests to `done`."""
 
@@ -87,7 +105,7 @@ class Server:
         self._room = threading.Condition(self._lock)
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(
             client_side=False, header_encoding="latin-1"))
-        self._requests, self._gone = {}, set()
+        self._requests, self._gone, self._sockets = {}, set(), {}
 
     def _flush(self):
         out = memoryview(self._h2.data_to_send())
@@ -135,11 +153,21 @@ class Server:
                 else:
                     self._room.wait(60)
 
-    def _answer(self, stream, req):
+    def _answer(self, stream, req, socket=None):
         try:
-            self._done(Stream(self, stream), req)
-        except (OSError, h2.exceptions.ProtocolError):
+            self._done(socket or Stream(self, stream), req)
+            if socket:
+                self.data(stream, b"", True)
+        except (OSError, Malformed, h2.exceptions.ProtocolError):
             pass
+
+    def _socket(self, stream, e):
+        if isinstance(e, h2.events.DataReceived):
+            self._sockets[stream].came.put(e.data)
+            self._h2.acknowledge_received_data(e.flow_controlled_length, stream)
+        elif isinstance(e, (h2.events.StreamEnded, h2.events.StreamReset)):
+            self._sockets.pop(stream).came.put(b"")
+            self._gone.update([stream] if isinstance(e, h2.events.StreamReset) else [])
 
     def _event(self, e):
         stream = getattr(e, "stream_id", None)
@@ -149,7 +177,14 @@ class Server:
             req.headers = [[n, v] for n, v in e.headers]
             req.method, req.target = req.get(":method"), req.get(":path")
             req.sha, req.kept = hashlib.sha256(), []
+            if req.get(":protocol"):
+                self._sockets[stream] = s = Socket(self, stream)
+                threading.Thread(target=self._answer, args=(stream, req, s),
+                                 daemon=True).start()
+                return
             self._requests[stream] = req
+        elif stream in self._sockets:
+            self._socket(stream, e)
         elif isinstance(e, h2.events.DataReceived):
             req = self._requests[stream]
             req.sha.update(e.data)
@@ -176,6 +211,10 @@ class Server:
     def run(self):
         self.sock.setblocking(False)
         with self._lock:
+            if self.host.role == "websocket":
+                self._h2.local_settings = h2.settings.Settings(
+                    client=False, initial_values={
+                        h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 1})
             self._h2.initiate_connection()
             self._flush()
         while True:

@@ -124,6 +124,8 @@ def scripted():
             answers="garbled"),
         row("liar.example.test", None, "DNS: answers to another question",
             answers="liar"),
+        row("socket2.example.test", "websocket",
+            "as socket, over HTTP/2 alone (RFC 8441)", alpn=("h2",)),
     ]
     for i, h in enumerate(hosts):
         own = h.answers is None or h.answers == "rebind"

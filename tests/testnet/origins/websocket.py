@@ -79,21 +79,22 @@ class Socket:
 
 def accept(conn, req, wrong=False, protocol=None):
     """The handshake; a Socket."""
+    over_h2 = bool(req.get(":protocol"))
     key = "x" * 24 if wrong else req.get("sec-websocket-key")
     answer = base64.b64encode(hashlib.sha1((key + _MAGIC).encode()).digest()).decode()
-    fields = [("Upgrade", "websocket"), ("Connection", "Upgrade"),
-              ("Sec-WebSocket-Accept", answer)]
+    fields = [] if over_h2 else [("Upgrade", "websocket"), ("Connection", "Upgrade"),
+                                 ("Sec-WebSocket-Accept", answer)]
     deflate = req.path == "/deflate" and "permessage-deflate" in req.get("sec-websocket-extensions")
     if deflate:
         fields.append(("Sec-WebSocket-Extensions", "permessage-deflate"))
     if protocol:
         fields.append(("Sec-WebSocket-Protocol", protocol))
-    conn.head(101, fields, "Switching Protocols")
+    conn.head(200 if over_h2 else 101, fields, "Switching Protocols")
     return Socket(conn, deflate)
 
 
 def is_upgrade(req):
-    return req.get("upgrade").lower() == "websocket"
+    return "websocket" in (req.get("upgrade").lower(), req.get(":protocol"))
 
 
 def graphql(conn, req):

@@ -51,6 +51,71 @@ TEST(h2map, writes_a_request_head)
 				   "content-length: 5\r\n\r\n");
 }
 
+#define SOCKET \
+	":method: CONNECT\n:protocol: websocket\n:scheme: https\n" \
+	":authority: a.test\n:path: /x\n"
+
+static int
+websocket(const char *text, bool end, struct buf *out)
+{
+	static struct h2_list l;
+	struct err e;
+	int rc;
+
+	list(&l, text);
+	buf_reset(out);
+	rc = h2_websocket_head(&l, VIEW("https"), end, VIEW("k=="), out, &e);
+	h2_list_fini(&l);
+	return rc;
+}
+
+TEST(h2map, an_extended_connect_is_an_upgrade)
+{
+	AUTO_BUF struct buf out = BUF_INIT(OUT);
+	static const char *const bad[] = { SOCKET "content-length: 0\n",
+		SOCKET "sec-websocket-key: a\n", SOCKET "upgrade: websocket\n",
+		":method: GET\n" SOCKET, LINE ":protocol: websocket\n",
+		":method: CONNECT\n:protocol: connect-udp\n:scheme: https\n"
+		":authority: a.test\n:path: /x\n",
+		":method: CONNECT\n:protocol: websocket\n:scheme: http\n"
+		":authority: a.test\n:path: /x\n" };
+
+	CHECK_INT(websocket(SOCKET "x: y\n", false, &out), ==, 0);
+	CHECK_VIEW(buf_view(&out),
+	    "GET /x HTTP/1.1\r\nhost: a.test\r\nupgrade: websocket\r\n"
+	    "connection: upgrade\r\nsec-websocket-key: k==\r\nx: y\r\n\r\n");
+	CHECK_INT(websocket(SOCKET, true, &out), ==, -1);
+	CHECK_INT(request(SOCKET, false, &out), ==, -1);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		CHECK_INT(websocket(bad[i], false, &out), ==, -1);
+}
+
+TEST(h2map, two_hundred_is_what_agrees_to_a_websocket)
+{
+	AUTO_BUF struct buf out = BUF_INIT(OUT);
+	struct h2_list l = { 0 };
+	struct err e;
+	bool agreed;
+
+	list(&l, ":status: 200\nx: y\n");
+	CHECK_INT(h2_websocket_answer(&l, false, VIEW("a="), &agreed, &out, &e),
+	    ==, 0);
+	CHECK(agreed);
+	CHECK_VIEW(buf_view(&out),
+	    "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n"
+	    "connection: upgrade\r\nsec-websocket-accept: a=\r\nx: y\r\n\r\n");
+	CHECK_INT(h2_websocket_answer(&l, true, VIEW("a="), &agreed, &out, &e),
+	    ==, -1);
+	list(&l, ":status: 200\nsec-websocket-accept: b=\n");
+	CHECK_INT(h2_websocket_answer(&l, false, VIEW("a="), &agreed, &out, &e),
+	    ==, -1);
+	list(&l, ":status: 403\n");
+	CHECK_INT(h2_websocket_answer(&l, false, VIEW("a="), &agreed, &out, &e),
+	    ==, 0);
+	CHECK(!agreed);
+	h2_list_fini(&l);
+}
+
 TEST(h2map, joins_cookies)
 {
 	AUTO_BUF struct buf out = BUF_INIT(OUT);
