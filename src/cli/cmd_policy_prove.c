@@ -16,14 +16,15 @@ static const struct cli_opt opts[] = {
 	    .value = "REQUESTS",
 	    .required = true,
 	    .help = "Requests that must not pass: "
-		    "[METHOD | OPERATION] [scheme://]HOST[:PORT][/PATH]",
+		    "[METHOD] [scheme://]HOST[:PORT][/PATH]",
 	    .more = "METHOD is one, several with commas, or * for any. HOST "
 		    "is a name, an address, a pattern of names (*.a.com: one "
 		    "label, **.a.com: one or more), or * for any host. "
 		    "https and http give the port 443 and 80; without scheme "
 		    "and PORT any port counts. PATH is a glob over canonical "
 		    "paths, as in a policy; without it any path counts. "
-		    "OPERATION: 'mcp METHOD [TOOL]', 'json-rpc METHOD', "
+		    "In the place of METHOD: 'mcp METHOD [TOOL]', 'json-rpc "
+		    "METHOD', "
 		    "'graphql TYPE [FIELD]' or 'grpc SERVICE [METHOD]', each "
 		    "a glob but TYPE." },
 	{ .name = "program",
@@ -192,7 +193,7 @@ const struct cli_cmd cmd_policy_prove = {
 	.examples = "openshell policy prove p.yaml --never "
 		    "'POST https://*.github.com/**'\n"
 		    "openshell policy prove p.yaml --never "
-		    "'mcp tools/call delete_* https://tools.example.com'\n"
+		    "'mcp tools/call rm_* https://a.com'\n"
 		    "openshell policy prove p.yaml --never '* **.corp.com' "
 		    "--program '/usr/bin/*'",
 	.opts = opts,
