@@ -369,13 +369,13 @@ drain(struct px_end *to, struct buf *from)
 /* One side's bytes through the session.  -1: that side is gone. */
 static int
 pump(struct px_conn *c, struct px_end *from,
-    size_t (*take)(struct ws_session *, struct view), bool *progress)
+    size_t (*take)(struct ws_session *, struct view), bool *progress,
+    struct err *e)
 {
-	struct err e;
 	size_t used;
 
 	if (px_in(from).n == 0 && !from->eof) {
-		enum px_io_result r = px_fill(from, &e);
+		enum px_io_result r = px_fill(from, e);
 
 		if (r == PX_IO_FAIL)
 			return -1;
@@ -446,9 +446,13 @@ turn(struct px_conn *c, bool *progress)
 	    px_flush(&c->client, &e) == PX_IO_FAIL)
 		return -1;
 	ws_session_go_on(s);
-	if (pump(c, &c->client, ws_session_client, progress) < 0 ||
-	    pump(c, &c->up, ws_session_server, progress) < 0)
+	if (pump(c, &c->client, ws_session_client, progress, &e) < 0)
 		return -1;
+	if (pump(c, &c->up, ws_session_server, progress, &e) < 0) {
+		px_event(c, AUDIT_UPSTREAM_FAILED, AUDIT_DENY, "websocket",
+		    view_of(e.text), VIEW(""));
+		return -1;
+	}
 	count_held(c);
 	*progress |= drain(&c->up, &s->to_server);
 	*progress |= drain(&c->client, &s->to_client);

@@ -120,7 +120,7 @@ def test_an_upstream_that_dies_in_the_middle_is_never_taken_for_a_whole_one(sand
         *({**rest(OWN, PLAIN), "path": p} for p in ("/length", "/chunked", "/mid-chunk", "/until-close", "/whole")),
         {**own, "protocol": "json-rpc", "path": "/held", "json_rpc": {"max_body_bytes": 8 << 20}, "rules": [{"allow": {"method": "a"}}]},
         *({**own, "protocol": "mcp", "path": p, "rules": [{"allow": {"method": "ping"}}]} for p in ("/tapped", "/events")),
-        rest(CHAOS)))
+        {"host": "socket.example.test", "port": 443, "protocol": "websocket", "access": "read-write"}, rest(CHAOS)))
     told, out = inside(box, r'''
 def end(s):
     data = b""
@@ -150,6 +150,9 @@ for path in ("/unframed", "/goodbye", "/cut-length", "/cut-chunked"):
     s = secure("chaos.example.test")
     ask(s, "GET", "chaos.example.test", path)
     told["tls" + path] = end(s)
+s = ws("/die")
+s.sendall(b"\x81\x83\0\0\0\0die")
+told["websocket"] = end(s)
 ''')
     for path in ("/length", "/chunked", "/mid-chunk"):
         how, data = told[path]
@@ -160,6 +163,7 @@ for path in ("/unframed", "/goodbye", "/cut-length", "/cut-chunked"):
     for path in ("/tapped", "/events"):
         how, data = told[path]
         assert not data.endswith("0\r\n\r\n") and "jsonrpc" not in data, (path, told[path])
+    assert told["websocket"][0] != "end", told["websocket"]
     # TLS: an end without close_notify is none, whatever says how long the body is.
     assert told["tls/unframed"][0] in TRUNCATED, (told, out)
     assert told["tls/goodbye"][0] == "end" and "ends this body" in told["tls/goodbye"][1], told["tls/goodbye"]
@@ -167,7 +171,7 @@ for path in ("/unframed", "/goodbye", "/cut-length", "/cut-chunked"):
         how, data = told[path]
         assert how in TRUNCATED and "half" in data and not data.endswith("0\r\n\r\n"), (path, told[path])
     failed = out.event("UPSTREAM_FAILED", action="deny")
-    wanted = [CHAOS if p.startswith("tls") else OWN for p in told if p not in ("/whole", "tls/goodbye")]
+    wanted = ["socket.example.test" if p == "websocket" else CHAOS if p.startswith("tls") else OWN for p in told if p not in ("/whole", "tls/goodbye")]
     assert sorted(e["host"] for e in failed) == sorted(wanted), out
     assert len([e for e in failed if "close_notify" in e["reason"]]) == 3, out
     assert not upstreams(OWN, PLAIN) and not upstreams(CHAOS, 443)

@@ -111,7 +111,7 @@ def scripted():
         row("graph.example.test", "graphql",
             "GraphQL at /graphql, by POST, GET and WebSocket"),
         row("socket.example.test", "websocket",
-            "WebSocket: /echo /deflate /digest /bad-accept /masked"),
+            "WebSocket: /echo /deflate /digest /bad-accept /masked /die"),
         row("bucket.s3.eu-west-1.amazonaws.com", "aws",
             "S3 that checks signatures"),
         row("sqs.us-east-1.amazonaws.com", "aws",

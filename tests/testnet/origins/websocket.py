@@ -116,5 +116,8 @@ def websocket(world, conn, req):
     if req.path == "/masked":
         conn.send(b"\x81\x81\0\0\0\0x")
     for opcode, data in s.messages():
+        if req.path == "/die" and data == b"die":
+            conn.abort()
+            return False
         s.send(opcode, hashlib.sha256(data).hexdigest().encode() if req.path == "/digest" else data)
     return False
