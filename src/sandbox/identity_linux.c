@@ -488,6 +488,38 @@ list_fds(int fds, struct look *l, struct buf *out)
 	return out->n / sizeof(int);
 }
 
+static bool
+is_socket(int fds, int fd, const char *want)
+{
+	char name[16], to[64];
+	ssize_t n;
+
+	(void)snprintf(name, sizeof(name), "%d", fd);
+	n = readlinkat(fds, name, to, sizeof(to) - 1);
+	if (n <= 0)
+		return false;
+	to[n] = '\0';
+	return strcmp(to, want) == 0;
+}
+
+/*
+ * Numbers without gaps, as most programs have them, end where there are as many
+ * (the size of the folder, kernel >= 6.2; 0 before): not even a list is needed.
+ */
+static int
+find_last(int fds, const char *want)
+{
+	struct stat st;
+
+	if (fstat(fds, &st) < 0 || st.st_size > ID_FDS_MAX)
+		return -1;
+	for (int fd = (int)st.st_size - 1, left = 12; fd >= 0 && left > 0;
+	     fd--, left--)
+		if (is_socket(fds, fd, want))
+			return fd;
+	return -1;
+}
+
 /*
  * The descriptor of `fds` that is socket:[inode], or -1.  The newest first: a
  * program with ten thousand connections has just made the one in question.
@@ -496,11 +528,13 @@ static int
 find_fd(int fds, const char *want, struct look *l)
 {
 	AUTO_BUF struct buf numbers = BUF_INIT(ID_FDS_MAX * sizeof(int));
-	size_t left = list_fds(fds, l, &numbers);
+	int last = find_last(fds, want);
+	size_t left;
 
+	if (last >= 0)
+		return last;
+	left = list_fds(fds, l, &numbers);
 	while (left-- > 0 && !l->spent) {
-		char name[16], to[64];
-		ssize_t n;
 		int fd;
 
 		if (l->fds == 0) {
@@ -509,12 +543,7 @@ find_fd(int fds, const char *want, struct look *l)
 		}
 		l->fds--;
 		memcpy(&fd, numbers.p + left * sizeof(fd), sizeof(fd));
-		(void)snprintf(name, sizeof(name), "%d", fd);
-		n = readlinkat(fds, name, to, sizeof(to) - 1);
-		if (n <= 0)
-			continue;
-		to[n] = '\0';
-		if (strcmp(to, want) == 0)
+		if (is_socket(fds, fd, want))
 			return fd;
 	}
 	return -1;
@@ -524,7 +553,7 @@ find_fd(int fds, const char *want, struct look *l)
 static bool
 unchanged(int dir, int fds, int fd, const char *want, const struct id_owner *o)
 {
-	char exe[NET_PATH_MAX], name[16], to[64];
+	char exe[NET_PATH_MAX];
 	ssize_t n = readlinkat(dir, "exe", exe, sizeof(exe));
 	uint64_t start;
 	uint32_t parent;
@@ -533,12 +562,7 @@ unchanged(int dir, int fds, int fd, const char *want, const struct id_owner *o)
 	    memcmp(exe, o->self.path, (size_t)n) != 0 ||
 	    !read_stat(dir, &start, &parent) || start != o->starttime)
 		return false;
-	(void)snprintf(name, sizeof(name), "%d", fd);
-	n = readlinkat(fds, name, to, sizeof(to) - 1);
-	if (n <= 0)
-		return false;
-	to[n] = '\0';
-	return strcmp(to, want) == 0;
+	return is_socket(fds, fd, want);
 }
 
 static void
