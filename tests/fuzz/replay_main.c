@@ -19,8 +19,8 @@ enum { INPUT_MAX = 16 << 20 };
 static void
 run(const char *path)
 {
+	static uint8_t bytes[INPUT_MAX];
 	AUTO_FREE uint8_t *exact = NULL;
-	AUTO_FREE uint8_t *bytes = mem_calloc(1, INPUT_MAX);
 	FILE *in = fopen(path, "rb");
 	size_t n;
 
