@@ -490,7 +490,8 @@ h2_from_request(const struct h1_head *h, struct view scheme, struct h1_field *v,
 {
 	size_t n = 0;
 
-	if (h->upgrade && !h1_is_websocket(h))
+	if (h->upgrade &&
+	    !(h1_is_websocket(h) && view_eq(h->method, VIEW("GET"))))
 		return err_set(
 		    e, ERR_PROTO, "HTTP/2 has no upgrade to another protocol");
 	if (make_room(h, names, e) < 0)

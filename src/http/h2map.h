@@ -43,9 +43,9 @@ int h2_request_head(const struct h2_list *l, struct view scheme, bool end,
     bool *chunked, struct buf *out, struct err *e) MUST_USE;
 
 /*
- * WebSocket over HTTP/2 (RFC 8441): whether the list is an extended CONNECT, and
- * the request of RFC 6455 that it stands for.  `key`, which HTTP/2 has none of,
- * is Sec-WebSocket-Key.
+ * WebSocket over HTTP/2 (RFC 8441): whether the list is an extended CONNECT,
+ * and the request of RFC 6455 that it stands for.  `key`, which HTTP/2 has none
+ * of, is Sec-WebSocket-Key.
  */
 bool h2_is_extended_connect(const struct h2_list *l);
 int h2_websocket_head(const struct h2_list *l, struct view scheme, bool end,
@@ -72,8 +72,9 @@ int h2_trailer_lines(
 /*
  * A parsed head or trailer section as a list of at most H2_FIELDS_MAX fields,
  * names in small letters; a request to upgrade to WebSocket becomes an extended
- * CONNECT, any other upgrade is refused.  Views into `h` and into `names`, whose storage must
- * stand until the list was used.  The number of fields, or -1.
+ * CONNECT, any other upgrade is refused.  Views into `h` and into `names`,
+ * whose storage must stand until the list was used.  The number of fields, or
+ * -1.
  */
 ssize_t h2_from_request(const struct h1_head *h, struct view scheme,
     struct h1_field *v, struct buf *names, struct err *e) MUST_USE;

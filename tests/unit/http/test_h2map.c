@@ -288,10 +288,33 @@ TEST(h2map, lists_a_request)
 	      has(v, n, ":authority", "h.test") &&
 	      has(v, n, ":scheme", "https") && has(v, n, "te", "trailers") &&
 	      has(v, n, "content-type", "application/grpc"));
-	CHECK_INT(h1_parse_request(
-		      VIEW("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
-			   "Connection: upgrade\r\n\r\n"),
-		      &h, &r, &e),
-	    ==, 0);
-	CHECK_INT(h2_from_request(&h, VIEW("https"), v, &names, &e), ==, -1);
+}
+
+TEST(h2map, lists_an_upgrade_to_websocket_and_no_other)
+{
+	static const char *const texts[] = {
+		"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
+		"Connection: upgrade\r\nSec-WebSocket-Key: k\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
+		"Connection: upgrade\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: tls/1.0\r\n"
+		"Connection: upgrade\r\n\r\n"
+	};
+	static struct h1_head h;
+	struct h1_field v[H2_FIELDS_MAX];
+	struct h1_refusal r;
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		AUTO_BUF struct buf names = BUF_INIT(H2_NAMES_MAX);
+		ssize_t n;
+
+		CHECK_INT(
+		    h1_parse_request(view_of(texts[i]), &h, &r, &e), ==, 0);
+		n = h2_from_request(&h, VIEW("https"), v, &names, &e);
+		CHECK_INT(n, ==, i == 0 ? 5 : -1);
+		if (i == 0)
+			CHECK(has(v, n, ":method", "CONNECT") &&
+			      has(v, n, ":protocol", "websocket"));
+	}
 }
