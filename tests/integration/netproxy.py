@@ -294,7 +294,7 @@ def check_expect_continue_is_answered_here():
 
 def check_not_http_on_an_inspected_endpoint_is_refused():
     for first in (b"SSH-2.0-x\r\n", b"\x00\x00\x00\x08abcdefgh" + b"z" * 32,
-                  b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"PROPFIND / HTTP/1.1\r\n\r\n"):
+                  b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"propfind / HTP/1.1\r\n\r\n"):
         s = tunnel("redirect.example.test", 80)
         s.sendall(first)
         got = read_all(s)
