@@ -233,6 +233,7 @@ forward(struct view in, size_t step, struct buf *out)
 	}
 	assert(!w.out.full);
 	*out = w.out;
+	buf_fini(&w.body.trailers);
 	px_end_close(&w.from, false);
 	px_end_close(&w.to, false);
 	(void)close(w.client);
