@@ -223,7 +223,8 @@ learn_paths(struct learn_request *v, size_t n, unsigned distinct,
 	struct writer w = { .arena = a, .distinct = distinct };
 	size_t from = 0;
 
-	qsort(v, n, sizeof(*v), request_order);
+	if (n > 0) /* v may be NULL */
+		qsort(v, n, sizeof(*v), request_order);
 	w.rules = ARENA_ARRAY(a, n + 1, struct learn_rule);
 	for (size_t i = 1; i <= n; i++) {
 		if (i < n && view_eq(v[i].method, v[from].method) &&
