@@ -381,7 +381,7 @@ for to in ("8.8.8.8", "10.200.0.1", "127.0.0.1", "127.0.0.53", "198.18.0.9", "::
 
 def test_messages_that_are_no_queries_do_no_harm(sandbox):
     seeds = {p.name: p.read_bytes().hex() for p in sorted((STAGE / "tests/fuzz/corpus/dns").iterdir())
-             if re.fullmatch(r"[a-z0-9_]+", p.name)}
+             if re.fullmatch(r"[a-z0-9_]+", p.name) and not re.fullmatch(r"[0-9a-f]{40}", p.name)}  # those a person wrote
     assert len(seeds) > 25
     answers, _ = inside(sandbox(policy=WILD), f"seeds = {seeds!r}\n" + r"""
 for name, text in seeds.items():
