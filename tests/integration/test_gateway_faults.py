@@ -13,7 +13,7 @@ import pytest
 
 from gateway import READ_GITHUB
 from grpcapi import Code, secure
-from harness import MODE, until
+from harness import MODE, alive, until
 
 
 def refused(out, *said):
@@ -199,9 +199,11 @@ def test_a_lock_that_another_holds(no_gateway):
         g.cli("gateway", "stop", timeout=60)
         assert holder.poll() is None
     finally:
-        subprocess.run(["kill", "-9", *map(str, [holder.pid, *children_of(holder.pid)])])
+        both = [holder.pid, *children_of(holder.pid)]  # the child has the lock, too
+        subprocess.run(["kill", "-9", *map(str, both)])
         holder.wait()
         holder.stdout.close()
+        until(lambda: not any(map(alive, both)), 10, "the end of who held it")
     path.chmod(0o600)
     g.start()
 
