@@ -674,6 +674,9 @@ cat $TESTNET_DIR/requests.log""")
 
 CHAOS = {
     "/die-mid-body": rb"Content-Length: 1000\r\n\r\nx{0,100}<reset>",
+    "/cut-length": rb"Content-Length: 1000\r\n\r\nhalf<closed>",
+    "/cut-chunked": rb"chunked\r\n\r\n4\r\nhalf\r\n<closed>",
+    "/goodbye": rb"^HTTP/1.1 200 OK(?s:.*)<closed>",
     "/never": rb"^<open>",
     "/garbage": rb"^\x00\x01\x02",
     "/cl-te": rb"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello",
