@@ -18,7 +18,7 @@ import h2.events
 import h2.exceptions
 import hpack
 import netproxy
-from netproxy import (CA, body_of, event, events, put_policy, read_response, requests, tls, tunnel,
+from netproxy import (CA, event, events, put_policy, read_response, requests, tls, tunnel,
                       wait_for)
 
 H2_HOST = "h2.example.test"
@@ -696,8 +696,9 @@ def check_many_requests_leave_nothing():
         assert all(c.wait(n).status == 200 for n in ids)
         if i == 5:
             before = rss_kb()
-    assert rss_kb() - before < 2000, (before, rss_kb())
-    assert body_of  # shared helper
+    # What is freed stays in the quarantine of the address sanitizer.
+    bound = 300000 if os.environ.get("OPENSHELL_TEST_SANITIZED") else 2000
+    assert rss_kb() - before < bound, (before, rss_kb())
 
 
 if __name__ == "__main__":
