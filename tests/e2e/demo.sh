@@ -56,11 +56,16 @@ show 0 openshell run --policy "$policy" -- curl -sS https://api.github.com/zen
 show 0 openshell run --policy "$policy" -- curl -sS -X POST \
     https://api.github.com/repos/octocat/hello-world/issues -d '{"title":"oops"}'
 
-title "Another program may not use it, and no program reaches around it"
+title "Another program may not use it"
 show 4 openshell run --policy "$policy" -- wget -q -O - https://api.github.com/zen
+
+title "A program that ignores the proxy is judged the same way"
+show 0 openshell run --policy "$policy" -- curl -sS --noproxy '*' https://api.github.com/zen
+show 4 openshell run --policy "$policy" -- wget -q --no-proxy -O - https://api.github.com/zen
+show 6 openshell run --policy "$policy" -- curl -sS --noproxy '*' https://evil.example.test/
 # Reset before or after curl's connect returns.
 show 7,35,56 openshell run --policy "$policy" -- curl -sS --noproxy '*' \
-    --resolve api.github.com:443:20.0.0.10 https://api.github.com/zen
+    --resolve evil.example.test:443:20.0.0.10 https://evil.example.test/
 
 title "Nothing of the home directory"
 echo "my secret" >"$place/../demo-secret-$$"
