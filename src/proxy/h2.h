@@ -31,6 +31,10 @@ struct h2_leg;
 enum px_next px_h2_start(struct px_conn *c);
 enum px_next px_h2(struct px_conn *c);
 enum px_next px_h2_late(struct px_conn *c);
+/* A stream that waits to learn whether its upstream takes WebSockets. */
+enum px_next px_h2_await(struct px_conn *c);
+/* Lets those of c that wait for their upstream look again. */
+void h2_wake_streams(struct px_conn *c);
 /* Ends the connections of all streams of c, if it has any. */
 void h2_close_streams(struct px_conn *c, bool reset);
 
@@ -43,7 +47,9 @@ int h2_upstream_start(struct px_conn *c, struct err *e) MUST_USE;
 /* Opens `end` as exchanges, one after the other, on `up`.  False: it takes no
  * more. */
 bool h2_upstream_open(struct h2_leg *up, struct px_end *end);
-/* It said that it speaks WebSocket (RFC 8441). */
+/* Its SETTINGS have come, which are first (RFC 9113 section 3.4). */
+bool h2_upstream_has_greeted(const struct h2_leg *up);
+/* They said that it speaks WebSocket (RFC 8441). */
 bool h2_upstream_takes_websocket(const struct h2_leg *up);
 /* It takes no new exchanges. */
 bool h2_upstream_is_over(const struct h2_leg *up);

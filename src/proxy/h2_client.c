@@ -19,19 +19,50 @@ refused(struct h2_leg *leg, struct h2_stream *st, uint32_t code,
 	h2_leg_reset(leg, st->id, code);
 }
 
-/* The upstream's side of a new exchange, and where it begins. */
+/* The upstream's side of a new exchange: over the session, or a connection of
+ * its own that speaks HTTP/1.1. */
 static void
-begin(struct px_conn *parent, struct px_conn *c, bool websocket)
+choose_upstream(struct px_conn *c, bool over_session)
 {
-	if (parent->h2_up != NULL &&
-	    !(websocket && !h2_upstream_takes_websocket(parent->h2_up))) {
-		/* Checked before: it takes more. */
-		(void)h2_upstream_open(parent->h2_up, &c->up);
+	if (over_session && h2_upstream_open(c->parent->h2_up, &c->up)) {
 		px_go(c, PX_L7);
 	} else {
 		c->up_alpn = STREAM_ALPN_H1;
 		px_go(c, PX_RESOLVE);
 	}
+}
+
+enum px_next
+px_h2_await(struct px_conn *c)
+{
+	struct h2_leg *up = c->parent->h2_up;
+
+	if (!h2_upstream_is_over(up) && !h2_upstream_has_greeted(up))
+		return PX_WAIT;
+	choose_upstream(c, h2_upstream_takes_websocket(up));
+	return PX_MORE;
+}
+
+void
+h2_wake_streams(struct px_conn *c)
+{
+	for (struct h2_stream *st = c->h2 != NULL ? c->h2->streams : NULL;
+	     st != NULL; st = st->next) {
+		struct px_conn *child = st->end != NULL ? st->end->owner : NULL;
+
+		if (child != NULL && child->step == PX_H2_AWAIT)
+			px_task_queue(c->px, &child->task);
+	}
+}
+
+/* Where a new exchange begins. */
+static void
+begin(struct px_conn *parent, struct px_conn *c, bool websocket)
+{
+	if (parent->h2_up != NULL && websocket)
+		px_go(c, PX_H2_AWAIT);
+	else
+		choose_upstream(c, parent->h2_up != NULL);
 	px_task_queue(c->px, &c->task);
 }
 

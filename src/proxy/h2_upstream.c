@@ -105,7 +105,7 @@ static void
 run(void *owner)
 {
 	struct h2_leg *leg = owner;
-	bool was_over = leg->over;
+	bool was_over = leg->over, had_greeted = leg->greeted;
 	enum px_io_result r;
 
 	if (!px_end_is_open(&leg->own))
@@ -122,6 +122,8 @@ run(void *owner)
 			h2_stream_wake(st);
 		px_task_queue(leg->px, &leg->conn->task);
 	}
+	if (leg->over || leg->greeted != had_greeted)
+		h2_wake_streams(leg->conn);
 }
 
 static void
@@ -166,6 +168,12 @@ h2_upstream_open(struct h2_leg *up, struct px_end *end)
 		return false;
 	h2_stream_attach(h2_stream_new(up, 0), end);
 	return true;
+}
+
+bool
+h2_upstream_has_greeted(const struct h2_leg *up)
+{
+	return up->greeted;
 }
 
 bool

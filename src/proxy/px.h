@@ -70,6 +70,7 @@ enum px_step_id {
 	PX_TLS_CLIENT,
 	PX_SNIFF_INNER,
 	PX_H2,
+	PX_H2_AWAIT,
 	PX_L7,
 	PX_RAW,
 	PX_WS,

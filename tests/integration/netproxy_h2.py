@@ -4,12 +4,14 @@
 Runs as netproxy.py does.  The client is python3-h2 where it must be a good
 one, and frames by hand where it must not.
 """
+import contextlib
 import json
 import os
 import socket
 import ssl
 import struct
 import sys
+import threading
 import time
 
 import h2.config
@@ -615,7 +617,6 @@ def upstream(host="pool.example.test"):
 def raw_answer(act):
     """What a client gets when the upstream does `act(socket)` once it has read
     the request."""
-    import threading
     host = "pool.example.test"
     ctx, ls = upstream()
     out = {}
@@ -679,6 +680,41 @@ def check_hostile_upstreams():
     assert a.status == 200 and a.body == b"whole" and a.ended, (a.status, a.body)
     while c.goaway is None and not c.closed:
         c.read()
+
+
+def check_websocket_waits_for_the_settings_of_its_upstream():
+    """Asked for before the upstream said that it takes WebSockets: over its session, not on another connection."""
+    ctx, ls = upstream()
+    seen = []
+
+    def serve():
+        s, _ = ls.accept()
+        s = ctx.wrap_socket(s, server_side=True)
+        s.settimeout(10)
+        data = b""
+        while len(data) < len(PREFACE):
+            data += s.recv(len(PREFACE) - len(data))
+        asked.wait(10)
+        time.sleep(0.3)  # it has been read by now
+        s.sendall(frame(SETTINGS, 0, 0, b"\0\x08\0\0\0\1"))
+        read_frames(s, lambda f: seen.append(f[0]) or f[0] == HEADERS)
+        s.sendall(frame(HEADERS, EH, 1, hpack.Encoder().encode([(":status", "200")])))
+        with contextlib.suppress(OSError):
+            read_frames(s)
+        s.close()
+
+    asked = threading.Event()
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        c = Client("pool.example.test")
+        sid = c.ask("CONNECT", "/chat", [(":protocol", "websocket"), ("sec-websocket-version", "13")], end=False)
+        asked.set()
+        a = c.answers[sid]
+        while not a.headers and a.reset is None and not c.closed:
+            c.read()
+        assert a.status == 200 and HEADERS in seen, (a.status, a.reset, a.body, seen)
+    finally:
+        ls.close()
 
 
 def check_prior_knowledge_is_refused():
