@@ -50,6 +50,8 @@ gunzip_feed(struct gunzip *z, struct view in, struct buf *out, struct err *e)
 	char piece[PIECE];
 	int r = Z_OK;
 
+	if (in.n == 0) /* else a whole member would be one that begins */
+		return 0;
 	z->z.next_in = (const unsigned char *)in.p;
 	z->z.avail_in = (unsigned)in.n;
 	while (z->z.avail_in > 0 || (r == Z_OK && z->z.avail_out == 0)) {

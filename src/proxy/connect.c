@@ -42,9 +42,9 @@ start_connect(struct px_conn *c, const struct h1_head *h, size_t head_n)
 		(void)err_set(&e, ERR_INVALID, "CONNECT with a body");
 		return px_refuse_head(c, 400, "connect", &e);
 	}
-	/* What follows the head are the first bytes of the tunnel. */
 	/* Some programs look the name up and then ask for the address. */
 	px_name_synthetic(c);
+	/* What follows the head are the first bytes of the tunnel. */
 	px_eat(&c->client, head_n);
 	px_go(c, PX_IDENTIFY);
 	return PX_MORE;

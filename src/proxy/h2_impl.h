@@ -74,7 +74,6 @@ struct h2_stream {
 	bool in_last; /* the last chunk is text */
 	bool broken; /* no more comes than what is there */
 	uint32_t code; /* why */
-	bool too_long;
 	bool websocket; /* an extended CONNECT: bytes follow the heads */
 	char accept[WS_ACCEPT_SIZE]; /* upstream: what it would answer */
 

@@ -42,7 +42,6 @@ struct ops_reader {
 	enum policy_protocol protocol;
 	const char *rejected; /* what a denial of malformed bytes begins with */
 	bool rpc_errors; /* denials are errors of JSON-RPC, where one waits */
-	bool json_body; /* its media type must be JSON */
 	/* ERR_PROTO, ERR_LIMIT: it may not go. */
 	int (*read)(struct ops *o, const struct ops_request *r, struct err *e);
 };

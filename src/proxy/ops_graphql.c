@@ -57,4 +57,4 @@ read_operations(struct ops *o, const struct ops_request *r, struct err *e)
 }
 
 const struct ops_reader ops_graphql = { POLICY_PROTO_GRAPHQL,
-	"GraphQL request rejected", false, true, read_operations };
+	"GraphQL request rejected", false, read_operations };

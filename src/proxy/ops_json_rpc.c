@@ -28,4 +28,4 @@ read_calls(struct ops *o, const struct ops_request *r, struct err *e)
 }
 
 const struct ops_reader ops_json_rpc = { POLICY_PROTO_JSON_RPC,
-	"JSON-RPC request rejected", false, true, read_calls };
+	"JSON-RPC request rejected", false, read_calls };

@@ -99,4 +99,4 @@ read_calls(struct ops *o, const struct ops_request *r, struct err *e)
 }
 
 const struct ops_reader ops_mcp = { POLICY_PROTO_MCP, "MCP request rejected",
-	true, true, read_calls };
+	true, read_calls };

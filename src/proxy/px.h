@@ -259,7 +259,6 @@ struct px_conn {
 	struct h2_leg *h2; /* the client speaks HTTP/2 */
 	struct h2_leg *h2_up; /* the upstream does; it has the socket */
 	bool spoke; /* the client sent something after the 200 */
-	bool raw_after; /* silence: raw, whatever comes */
 	uint64_t quiet_at; /* when silence is decided, loop ms */
 	bool event_done; /* the verdict over the connection is recorded */
 	struct hx hx;
@@ -372,7 +371,6 @@ bool px_judge_request(struct px_conn *c, struct snapshot *s,
 bool px_judge_op(struct px_conn *c, struct snapshot *s,
     const struct policy_request *r, const struct policy_op *op,
     struct policy_verdict *out, struct policy_reason *why);
-/* As policy_treat_request, for all of them. */
 /* The call that a request of gRPC is; NULL, or why it is none. */
 const char *px_grpc_op(
     const struct px_conn *c, struct view path, struct policy_op *out);
@@ -383,6 +381,7 @@ const char *px_grpc_op(
 bool px_judge_grpc(struct px_conn *c, struct snapshot *s,
     const struct policy_request *r, struct policy_verdict *out,
     struct policy_reason *why);
+/* As policy_treat_request, for all of them. */
 bool px_treat_request(struct px_conn *c, struct snapshot *s, struct view path,
     struct policy_treatment *out);
 void px_pin(struct px_conn *c);

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import MODE, alive, network, rest, tree, upstream_requests
+from harness import MODE, alive, network, rest, tree, until, upstream_requests
 from test_operations import inside
 
 TOKEN = "ghp_testnet0123456789abcdefghijklmnop"
@@ -275,6 +275,54 @@ def test_git_over_https(box):
     assert TOKEN not in (box.work / "copy/.git/config").read_text()
     out = box.run("git", "clone", "-q", "https://x-access-token:wrong@github.com/octocat/private.git", "other")
     assert out.code != 0
+
+
+# A connection that stays open, and a request on it for each line read.
+KEEP = f'''
+import http.client, os, sys
+c = http.client.HTTPSConnection("10.200.0.1", 3128, timeout=20)
+c.set_tunnel("api.github.com", 443)
+c.connect()
+c.auto_open = 0
+print("up", flush=True)
+for line in sys.stdin:
+    try:
+        c.request("GET", "/zen", headers={{"Authorization": "Bearer {MARK}"}} if "value" in line else {{}})
+        r = c.getresponse()
+        r.read()
+        print(r.status, flush=True)
+    except (OSError, http.client.HTTPException) as e:
+        print(type(e).__name__, flush=True)
+'''
+
+
+def line_of(process, line):
+    process.stdin.write(line)
+    process.stdin.flush()
+    return process.stdout.readline().decode().strip()
+
+
+@pytest.mark.parametrize("lifted", [False, True])
+def test_a_connection_that_is_open_must_be_inspected_as_a_new_one(sandbox, lifted):
+    """A policy that stops judging requests: no value goes on by a connection from before."""
+    plain = {"host": "api.github.com", "port": 443, **({"allow_uninspected_credentials": True} if lifted else {})}
+    made = sandbox(policy=GITHUB)
+    process = made.start("/usr/bin/python3", "-c", KEEP, options=["--provider", "github"],
+                         env={**os.environ, "GITHUB_TOKEN": TOKEN})
+    assert process.stdout.readline() == b"up\n"
+    assert line_of(process, b"value\n") == "200"
+    n = len(sent("api.github.com"))
+    made.write_policy(network(plain))
+    until(lambda: len([e for e in made.read_events() if e["kind"] == "POLICY"]) == 1, 10, "the policy")
+    told = line_of(process, b"value\n")
+    process.stdin.close()
+    assert process.wait(20) == 0
+    revoked = [e for e in made.read_events() if e["kind"] == "REVOKED"]
+    if lifted:
+        assert told == "200" and revoked == [] and len(sent("api.github.com", n)) == 1
+    else:
+        assert told != "200" and sent("api.github.com", n) == [], told
+        assert len(revoked) == 1 and "must be inspected" in revoked[0]["reason"], revoked
 
 
 # --- with a gateway ------------------------------------------------------------------

@@ -55,6 +55,27 @@ TEST(gunzip, reads_what_was_packed_in_any_pieces)
 	}
 }
 
+/* A body in chunks ends with one that has no bytes. */
+TEST(gunzip, an_empty_last_piece_takes_nothing_back)
+{
+	static const size_t sizes[] = { 1, 16383, 16384, 16385, 49152 };
+	static char plain[49152];
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		AUTO_BUF struct buf in = BUF_INIT(4096),
+				    out = BUF_INIT(sizeof(plain));
+		struct gunzip *z = gunzip_new();
+		struct err e;
+
+		pack((struct view) { plain, sizes[i] }, 31, &in);
+		CHECK_INT(gunzip_feed(z, buf_view(&in), &out, &e), ==, 0);
+		CHECK_INT(gunzip_feed(z, VIEW(""), &out, &e), ==, 0);
+		CHECK(gunzip_whole(z));
+		CHECK_INT(out.n, ==, sizes[i]);
+		gunzip_free(z);
+	}
+}
+
 TEST(gunzip, reads_one_member_after_another)
 {
 	AUTO_BUF struct buf in = BUF_INIT(4096), out = BUF_INIT(4096);
