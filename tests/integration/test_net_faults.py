@@ -294,6 +294,7 @@ say("again", echo(raw(2003)), echo(kept))
     assert 1 <= err.count("ACCEPT_PAUSED") <= 3 and "ACCEPT_RESUMED" in err, err
 
 
+@pytest.mark.slow  # the address sanitizer needs memory to say that there is none, and waits for itself for ever
 def test_a_proxy_out_of_memory_ends_the_sandbox_and_nothing_passes(sandbox, echoes):  # noqa: F811
     box = sandbox(policy=network({"host": OWN, "ports": [2003]},
                                  {"host": OWN, "port": 2001, "protocol": "json-rpc", "json_rpc": {"max_body_bytes": 8 << 20},
