@@ -206,6 +206,7 @@ on_credentials(
 	if (creds_take(
 		px, fd, m->credentials.revision, m->credentials.n, &why) < 0)
 		LOG_WARN("CREDENTIALS", KV_STR("reason", why.text));
+	px_rejudge(px);
 	return 0;
 }
 

@@ -1,12 +1,14 @@
 /*
- * rejudge: a new policy reaches what is already open, at once.
+ * rejudge: a new policy, or a new credential, reaches what is open, at once.
  *
  * A connection that was judged is judged again under the new snapshot.  What
  * is no longer allowed is cut with RST; before the 200 it gets its 403.  A
  * raw tunnel is also cut when its endpoint must be inspected now, a WebSocket
  * when its messages must be, and every connection when its address is not one
- * that may be dialled now.
+ * that may be dialled now, or when credentials belong to a host that is not
+ * inspected.
  */
+#include "proxy/creds.h"
 #include "proxy/px.h"
 #include "proxy/ws.h"
 
@@ -62,6 +64,10 @@ rejudge_one(struct px_conn *c)
 	px_set_policy(c, c->conn.policy, c->conn.endpoint);
 	if (has_up(c) && dest_check(view_of(c->dst.host), c->dst.port, &c->conn,
 			     &c->chosen, 1, &rules, &e) < 0) {
+		cut(c, e.text);
+		return;
+	}
+	if (creds_gate(c, &e) < 0) {
 		cut(c, e.text);
 		return;
 	}
