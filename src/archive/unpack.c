@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "base/fd.h"
 
-enum { BLOCK = 65536, PROGRESS_EVERY = 1 << 20 };
+enum { BLOCK = 65536, PROGRESS_EVERY = 1 << 20, REST_MAX = 1 << 20 };
 
 struct job {
 	const struct unpack_options *o;
@@ -354,6 +354,25 @@ all(struct job *j, struct err *e)
 	return rc == ARCHIVE_EOF ? 0 : bad_archive(j, e);
 }
 
+/*
+ * An archive ends before its last block does.  Who packs would be told by
+ * SIGPIPE that the rest was not wanted, and take it for a failure.
+ */
+static void
+read_rest(int in)
+{
+	char rest[4096];
+	size_t left = REST_MAX;
+	ssize_t n;
+
+	while (left > 0) {
+		n = read(in, rest, MIN(sizeof(rest), left));
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return;
+		left -= n > 0 ? (size_t)n : 0;
+	}
+}
+
 int
 unpack_all(int in, int dir, const struct unpack_options *o,
     struct unpack_report *r, struct err *e)
@@ -369,6 +388,8 @@ unpack_all(int in, int dir, const struct unpack_options *o,
 		     archive_read_open_fd(j.a, in, BLOCK) == ARCHIVE_OK
 		 ? all(&j, e)
 		 : bad_archive(&j, e);
+	if (rc == 0)
+		read_rest(in);
 	fd_close(&j.parent);
 	(void)archive_read_free(j.a);
 	return rc;

@@ -277,6 +277,14 @@ def test_a_broken_stream_leaves_nothing(lying, payload):
     assert tree(here / "into") == {"got": ("dir", 0o755), "got/mine": ("file", 0o644, b"mine")}
 
 
+def test_what_comes_after_the_end_of_the_archive_is_read_too(lying):
+    """tar fills its last block: it would end by SIGPIPE, and the download fail."""
+    here, send = lying
+    (here / "into").mkdir()
+    out = send(archive([]), "; sleep 0.5; exec head -c 600000 /dev/zero")
+    assert out.code == 0 and (here / "into/got/fine").read_bytes() == b"fine", out
+
+
 def test_a_link_that_was_in_the_destination_is_not_followed(lying):
     here, send = lying
     (here / "into/got").mkdir(parents=True)
