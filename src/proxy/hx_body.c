@@ -114,8 +114,8 @@ move_plain(
 	return r;
 }
 
-enum px_io_result
-hx_move_body(struct hx_body *b, struct px_end *from, struct px_end *to,
+static enum px_io_result
+move_all(struct hx_body *b, struct px_end *from, struct px_end *to,
     bool rechunk, bool *progress, struct err *e)
 {
 	enum px_io_result r;
@@ -127,6 +127,7 @@ hx_move_body(struct hx_body *b, struct px_end *from, struct px_end *to,
 			r = px_fill(from, e);
 			if (r != PX_IO_OK)
 				return r;
+			px_end_more(to, px_end_has_more(from));
 		}
 		r = b->framing == H1_BODY_CHUNKED
 			? move_chunked(b, from, to, rechunk, e)
@@ -136,6 +137,16 @@ hx_move_body(struct hx_body *b, struct px_end *from, struct px_end *to,
 		*progress = true;
 	}
 	return PX_IO_OK;
+}
+
+enum px_io_result
+hx_move_body(struct hx_body *b, struct px_end *from, struct px_end *to,
+    bool rechunk, bool *progress, struct err *e)
+{
+	enum px_io_result r = move_all(b, from, to, rechunk, progress, e);
+
+	px_end_more(to, false);
+	return r;
 }
 
 enum px_io_result

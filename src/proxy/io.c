@@ -363,6 +363,19 @@ px_write_through(struct px_end *end, struct view v, size_t *n, struct err *e)
 	return v.n == 0 ? PX_IO_OK : write_some(end, v, n, e);
 }
 
+bool
+px_end_has_more(const struct px_end *end)
+{
+	return end->port == NULL && stream_pending(end->s);
+}
+
+void
+px_end_more(struct px_end *end, bool more)
+{
+	if (end->port == NULL && end->s != NULL)
+		stream_more(end->s, more);
+}
+
 void
 px_end_fin(struct px_end *end)
 {

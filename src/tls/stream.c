@@ -8,6 +8,8 @@
 #include "tls/stream.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -33,6 +35,8 @@ struct stream {
 	bool dry; /* the last read found too little to go on with */
 	bool ready; /* the handshake is done */
 	bool failed;
+	bool more; /* what is written now is not the last of it */
+	bool held; /* the system holds some of it back for that */
 	bool alpn_refused;
 	unsigned alpn;
 };
@@ -103,7 +107,7 @@ static int
 bio_write(BIO *bio, const char *p, int n)
 {
 	struct stream *s = BIO_get_data(bio);
-	int flags = MSG_NOSIGNAL | (can_wait(s) ? MSG_MORE : 0);
+	int flags = MSG_NOSIGNAL | (s->more || can_wait(s) ? MSG_MORE : 0);
 	ssize_t put;
 
 	BIO_clear_retry_flags(bio);
@@ -112,6 +116,7 @@ bio_write(BIO *bio, const char *p, int n)
 	do
 		put = send(s->fd, p, (size_t)n, flags);
 	while (put < 0 && errno == EINTR);
+	s->held = s->more && put > 0;
 	if (put < 0) {
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
 			BIO_set_retry_write(bio);
@@ -449,6 +454,19 @@ stream_write(struct stream *s, struct view v, struct err *e)
 	if (ssl_outcome(s, rc, e) == 0)
 		return err_set(e, ERR_IO, "TLS was ended by the peer");
 	return -1;
+}
+
+void
+stream_more(struct stream *s, bool more)
+{
+	static const int on = 1;
+
+	s->more = more;
+	if (more || !s->held)
+		return;
+	s->held = false;
+	/* tcp(7): setting it pushes out what is pending. */
+	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 unsigned

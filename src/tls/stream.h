@@ -99,6 +99,11 @@ bool stream_resumed(const struct stream *s);
 ssize_t stream_read(
     struct stream *s, void *p, size_t n, struct err *e) MUST_USE;
 ssize_t stream_write(struct stream *s, struct view v, struct err *e) MUST_USE;
+/*
+ * More is about to be written (true): the system may wait for it, to send it
+ * in fewer packets.  Or nothing is (false): it goes now.
+ */
+void stream_more(struct stream *s, bool more);
 /* The event that the last ERR_AGAIN waits for. */
 unsigned stream_wants(const struct stream *s);
 /*
