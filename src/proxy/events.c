@@ -1,16 +1,19 @@
 #include "proxy/events.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 
 void
-px_events_init(struct px_events *q, bool all)
+px_events_init(struct px_events *q, bool all, struct net_late *late)
 {
 	*q = (struct px_events) {
 		.lines = BUF_INIT(PX_EVENTS_MAX),
 		.all = all,
+		.late = late,
 		.msg = NEW(union net_msg),
 	};
 }
@@ -28,14 +31,57 @@ px_events_wants(const struct px_events *q, enum audit_action action)
 	return q->all || action != AUDIT_ALLOW;
 }
 
+/* False: it does not fit, and what comes behind it would be out of order. */
+static bool
+keep_late(struct px_events *q, struct view line)
+{
+	struct net_late *late = q->late;
+	uint32_t n;
+
+	if (late == NULL || q->overflow)
+		return false;
+	n = atomic_load_explicit(&late->n, memory_order_relaxed);
+	q->overflow = line.n > sizeof(late->json) - n;
+	if (q->overflow)
+		return false;
+	memcpy(late->json + n, line.p, line.n);
+	/* The length last: half a line is not there. */
+	atomic_store_explicit(
+	    &late->n, n + (uint32_t)line.n, memory_order_release);
+	return true;
+}
+
+/* What was kept is sent. */
+static void
+forget_late(struct px_events *q)
+{
+	q->urgent = q->overflow = false;
+	if (q->late == NULL)
+		return;
+	atomic_store_explicit(&q->late->n, 0, memory_order_release);
+	q->late->before = q->sent;
+}
+
 void
 px_events_add(struct px_events *q, struct audit_event *ev)
 {
+	size_t before = q->lines.n;
+
 	if (!px_events_wants(q, ev->action))
 		return;
 	ev->time_ms = clock_wall_ms();
 	ev->event_id = ++q->last_id;
 	audit_event_json(ev, &q->lines);
+	if (!keep_late(
+		q, view_slice(buf_view(&q->lines), before, q->lines.n)) ||
+	    ev->action != AUDIT_ALLOW)
+		q->urgent = true;
+}
+
+bool
+px_events_may_wait(const struct px_events *q)
+{
+	return !q->urgent && q->lines.n - q->at <= PX_EVENTS_LATE_MAX;
 }
 
 bool
@@ -71,8 +117,10 @@ px_events_flush(struct px_events *q, int sock, struct err *e)
 		if (net_send(sock, q->msg, NET_EVENTS, NULL, 0, e) < 0)
 			return -1;
 		q->at += n;
+		q->sent += n;
 	}
 	buf_reset(&q->lines);
 	q->at = 0;
+	forget_late(q);
 	return 0;
 }

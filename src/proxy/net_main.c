@@ -329,12 +329,25 @@ on_ctl(uv_poll_t *p, int status, int events)
 	}
 }
 
+static void
+on_late(uv_timer_t *t)
+{
+	flush(t->data);
+}
+
 /* The loop is about to sleep. */
 static void
 on_prepare(uv_prepare_t *h)
 {
-	px_tasks_run(h->data);
-	flush(h->data);
+	struct px *px = h->data;
+
+	px_tasks_run(px);
+	if (px->who_unsent || px->ctl_wants_write ||
+	    !px_events_may_wait(&px->events))
+		flush(px);
+	else if (px->events.lines.n > 0 &&
+		 uv_is_active((uv_handle_t *)&px->late) == 0)
+		(void)uv_timer_start(&px->late, on_late, PX_EVENTS_LATE_MS, 0);
 }
 
 /* ---- start and end ----------------------------------------------------- */
@@ -393,7 +406,7 @@ start(struct px *px, const struct net_start *m, int *fds, struct err *e)
 }
 
 static int
-begin(struct px *px, struct err *e)
+begin(struct px *px, struct net_late *late, struct err *e)
 {
 	int fds[FD_MSG_MAX] = { -1, -1, -1, -1, -1, -1, -1, -1 };
 	unsigned nfds = 0;
@@ -401,7 +414,7 @@ begin(struct px *px, struct err *e)
 	int got, r;
 
 	/* Its key takes longest to make: while ctl still reads the policy. */
-	px_events_init(&px->events, true);
+	px_events_init(&px->events, true, late);
 	if (px_io_new(&px->io, &pem, e) < 0 || send_ca(px, pem, e) < 0)
 		return -1;
 	got = net_recv(px->ctl, NET_SIDE_NET, px->received, fds, &nfds, e);
@@ -416,9 +429,11 @@ begin(struct px *px, struct err *e)
 		fd_close(&fds[i]);
 	if (r < 0 || fd_set_nonblock(px->ctl, true, e) < 0)
 		return -1;
-	if (uv_poll_init(&px->loop, &px->ctl_poll, px->ctl) < 0 ||
+	if (uv_timer_init(&px->loop, &px->late) < 0 ||
+	    uv_poll_init(&px->loop, &px->ctl_poll, px->ctl) < 0 ||
 	    uv_prepare_init(&px->loop, &px->prepare) < 0)
 		return err_set(e, ERR_INTERNAL, "cannot watch ctl");
+	px->late.data = px;
 	px->ctl_poll.data = px;
 	px->prepare.data = px;
 	(void)uv_poll_start(&px->ctl_poll, UV_READABLE, on_ctl);
@@ -495,7 +510,7 @@ release(struct px *px)
 }
 
 int
-net_main(int sock)
+net_main(int sock, struct net_late *late)
 {
 	struct px *px = NEW(struct px);
 	struct err e;
@@ -512,7 +527,7 @@ net_main(int sock)
 	px->ancestors = BUF_INIT(ANCESTORS_MAX);
 	if (uv_loop_init(&px->loop) < 0)
 		return 1;
-	if (begin(px, &e) < 0) {
+	if (begin(px, late, &e) < 0) {
 		give_up(px, &e);
 		px->status = 1;
 	} else {

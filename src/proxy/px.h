@@ -280,6 +280,7 @@ struct px {
 	uv_poll_t ctl_poll;
 	bool ctl_wants_write;
 	uv_prepare_t prepare;
+	uv_timer_t late; /* of records that wait for others */
 	uv_timer_t accept_timer; /* back-off after EMFILE */
 	/* -1 where there is none (enum net_sock). */
 	int listener, capture, dns;

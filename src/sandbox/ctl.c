@@ -137,9 +137,10 @@ on_net(uv_poll_t *p, int status, int events)
 	struct err e;
 
 	if ((events & UV_WRITABLE) &&
-	    outq_flush(&c->to_net, c->net_sock, &e) < 0)
+	    outq_flush(&c->to_net, c->net_sock, &e) < 0) {
+		ctl_read_net(c); /* what it said before it died */
 		ctl_net_gone(c);
-	else if (status < 0 || (events & (UV_READABLE | UV_DISCONNECT)))
+	} else if (status < 0 || (events & (UV_READABLE | UV_DISCONNECT)))
 		ctl_read_net(c);
 	ctl_watch(c);
 }

@@ -89,6 +89,8 @@ struct ctl {
 	uv_poll_t net_poll;
 	int net_events;
 	struct outq to_net;
+	uint64_t recorded; /* bytes that came as EVENTS */
+	struct net_late *late; /* what it did not send; NULL: passed on */
 	union net_msg n;
 	union net_msg from_net;
 	struct buf ca; /* PEM; until the files are written */

@@ -5,7 +5,9 @@
  * about traffic.  Records are passed on as they are; ctl does not parse them.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
@@ -32,6 +34,42 @@ ctl_to_net(struct ctl *c, enum net_type type, const int *fds, unsigned nfds)
 		ctl_fail_err(c, "message to the proxy", &e);
 }
 
+static void
+pass_on(struct ctl *c, const char *json, uint32_t n)
+{
+	_Static_assert(
+	    (int)SESSION_EVENTS_MAX >= (int)NET_EVENTS_MAX, "records fit");
+	c->m.events.pad = 0;
+	c->m.events.n = n;
+	memcpy(c->m.events.json, json, n);
+	ctl_to_owner(c, SESSION_EVENTS, NULL, 0);
+}
+
+/*
+ * The records that it kept for others to come.  It may still write there: what
+ * is looked at is a copy.
+ */
+static void
+pass_on_late(struct ctl *c)
+{
+	struct net_late *late = take_ptr(c->late);
+	struct net_events *m = &c->from_net.events;
+	uint64_t known;
+	uint32_t n;
+
+	if (late == NULL)
+		return;
+	n = atomic_load_explicit(&late->n, memory_order_acquire);
+	known = c->recorded - late->before; /* killed between two steps */
+	if (n <= sizeof(m->json) && known < n) {
+		n -= (uint32_t)known;
+		memcpy(m->json, late->json + known, n);
+		if (m->json[n - 1] == '\n')
+			pass_on(c, m->json, n);
+	}
+	(void)munmap(late, sizeof(*late));
+}
+
 void
 ctl_net_gone(struct ctl *c)
 {
@@ -42,6 +80,7 @@ ctl_net_gone(struct ctl *c)
 	(void)uv_timer_stop(&c->deadline);
 	fd_close(&c->net_sock);
 	outq_fini(&c->to_net);
+	pass_on_late(c);
 	ctl_fail(c, "the proxy died: the sandbox has no way out, and ends");
 	ctl_watch(c);
 }
@@ -77,12 +116,8 @@ on_who(struct ctl *c, const union net_msg *m)
 static void
 on_events(struct ctl *c, const union net_msg *m)
 {
-	_Static_assert(
-	    (int)SESSION_EVENTS_MAX >= (int)NET_EVENTS_MAX, "records fit");
-	c->m.events.pad = 0;
-	c->m.events.n = m->events.n;
-	memcpy(c->m.events.json, m->events.json, m->events.n);
-	ctl_to_owner(c, SESSION_EVENTS, NULL, 0);
+	c->recorded += m->events.n;
+	pass_on(c, m->events.json, m->events.n);
 }
 
 static void

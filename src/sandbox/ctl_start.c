@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -190,6 +191,12 @@ fork_net(struct ctl *c, net_main_fn *net_main, struct err *e)
 {
 	int pair[2];
 
+	c->late = mmap(NULL, sizeof(*c->late), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (c->late == MAP_FAILED) {
+		c->late = NULL;
+		return err_sys(e, "mmap for records");
+	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "socketpair");
 	c->net_pid = fork();
@@ -202,7 +209,7 @@ fork_net(struct ctl *c, net_main_fn *net_main, struct err *e)
 		/* Neither the session nor the way to init. */
 		(void)close_range(3, (unsigned)pair[1] - 1, 0);
 		(void)close_range((unsigned)pair[1] + 1, ~0U, 0);
-		_exit(net_main(pair[1]));
+		_exit(net_main(pair[1], c->late));
 	}
 	(void)close(pair[1]);
 	c->net_sock = pair[0];

@@ -172,6 +172,16 @@ struct net_events {
 	char json[NET_EVENTS_MAX];
 };
 
+/*
+ * Records that net keeps for a moment so that many go in one message, in memory
+ * that it shares with ctl: were net killed, ctl passes them on.
+ */
+struct net_late {
+	uint64_t before; /* bytes of records that went as EVENTS earlier */
+	_Atomic uint32_t n;
+	char json[NET_EVENTS_MAX]; /* whole lines */
+};
+
 struct net_failed {
 	struct net_hdr hdr;
 	char text[NET_TEXT];
@@ -211,6 +221,6 @@ int net_check(enum net_side self, union net_msg *m, size_t got, unsigned nfds,
  * end of the pair.  Returns the exit status.  ctl forks and calls it through
  * this pointer, so that sandbox need not know proxy.
  */
-typedef int net_main_fn(int sock);
+typedef int net_main_fn(int sock, struct net_late *late);
 
 #endif

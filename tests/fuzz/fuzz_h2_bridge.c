@@ -65,7 +65,7 @@ begin(void)
 	px.ctl = -1;
 	px.conns_max = PX_CONNS_MAX;
 	px.scratch = BUF_INIT(H1_RESPONSE_HEAD_MAX + 8192);
-	px_events_init(&px.events, true);
+	px_events_init(&px.events, true, NULL);
 }
 
 static int

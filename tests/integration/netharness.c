@@ -183,7 +183,7 @@ start(void)
 	h.net = fork();
 	if (h.net == 0) {
 		(void)close(pair[0]);
-		exit(net_main(pair[1]));
+		exit(net_main(pair[1], NULL));
 	}
 	(void)close(pair[1]);
 	h.sock = pair[0];

@@ -294,6 +294,25 @@ say("again", echo(raw(2003)), echo(kept))
     assert 1 <= err.count("ACCEPT_PAUSED") <= 3 and "ACCEPT_RESUMED" in err, err
 
 
+def test_what_a_killed_proxy_let_pass_is_recorded(sandbox):
+    """Records wait some milliseconds for others; not in its memory alone."""
+    box = sandbox(policy=network(rest("api.github.com")))
+    process = box.start("/usr/bin/python3", "-c", PARTS + r'''
+s = kept("api.github.com", "/zen")
+for n in range(1, 30):
+    ask(s, "GET", "api.github.com", f"/repos/o/n{n}")
+    answer(s)
+print(29, flush=True)
+time.sleep(60)
+''')
+    assert process.stdout.readline() == b"29\n", process.communicate(timeout=30)
+    os.kill(proxy_of(process), signal.SIGKILL)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 125, err
+    paths = [e["path"] for e in box.read_events() if e["kind"] == "L7_REQUEST"]
+    assert paths == ["/zen", *(f"/repos/o/n{n}" for n in range(1, 30))], paths
+
+
 @pytest.mark.slow  # the address sanitizer needs memory to say that there is none, and waits for itself for ever
 def test_a_proxy_out_of_memory_ends_the_sandbox_and_nothing_passes(sandbox, echoes):  # noqa: F811
     box = sandbox(policy=network({"host": OWN, "ports": [2003]},

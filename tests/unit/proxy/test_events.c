@@ -23,7 +23,7 @@ rig_new(bool all)
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	r.ctl = pair[0];
 	r.net = pair[1];
-	px_events_init(&r.q, all);
+	px_events_init(&r.q, all, NULL);
 	return r;
 }
 
@@ -98,6 +98,54 @@ TEST(events, many_records_are_whole_lines_in_order)
 	}
 	CHECK_INT(got, ==, MANY);
 	CHECK(messages > 1);
+	rig_free(&r);
+}
+
+/* What was allowed waits for more; what was not never does. */
+TEST(events, what_waits_is_in_memory_that_is_shared)
+{
+	struct net_late late = { .before = 0 };
+	struct rig r = rig_new(true);
+	struct err e;
+	uint32_t n;
+
+	r.q.late = &late;
+	add(&r, AUDIT_ALLOW, 1);
+	add(&r, AUDIT_ALLOW, 2);
+	n = late.n;
+	CHECK(px_events_may_wait(&r.q));
+	CHECK_INT(n, ==, r.q.lines.n);
+	CHECK(memcmp(late.json, r.q.lines.p, n) == 0);
+	CHECK_INT(px_events_flush(&r.q, r.net, &e), ==, 0);
+	CHECK_INT(take(&r), ==, 2);
+	CHECK_INT(late.n, ==, 0);
+	CHECK_INT(late.before, ==, n);
+	add(&r, AUDIT_ALLOW, 3);
+	add(&r, AUDIT_DENY, 4);
+	CHECK(!px_events_may_wait(&r.q));
+	CHECK_INT(late.n, ==, r.q.lines.n);
+	CHECK_INT(px_events_flush(&r.q, r.net, &e), ==, 0);
+	CHECK_INT(take(&r), ==, 2);
+	CHECK(px_events_may_wait(&r.q));
+	rig_free(&r);
+}
+
+TEST(events, many_do_not_wait)
+{
+	struct net_late late = { .before = 0 };
+	struct rig r = rig_new(true);
+	unsigned n = 0;
+
+	r.q.late = &late;
+	while (px_events_may_wait(&r.q) && n < 10000)
+		add(&r, AUDIT_ALLOW, n++);
+	CHECK(n > 10 && n < 10000);
+	CHECK_INT(r.q.lines.n, >, PX_EVENTS_LATE_MAX);
+	/* None is half there. */
+	while (late.n > 0 && n < 20000 && late.n == r.q.lines.n)
+		add(&r, AUDIT_ALLOW, n++);
+	CHECK_INT(late.n, <=, sizeof(late.json));
+	CHECK_INT(late.json[late.n - 1], ==, '\n');
 	rig_free(&r);
 }
 
