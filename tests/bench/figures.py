@@ -6,14 +6,23 @@ class Figure:
 
     goal    ("<=", number) or None, in the figure's unit
     other   what was measured on other machines of this kind, as text
+    nginx   what nginx took on the machine that the goal was set for
     """
 
-    def __init__(self, key, what, unit, goal=None, other="", digits=1):
+    def __init__(self, key, what, unit, goal=None, other="", digits=1,
+                 nginx=None):
         self.key, self.what, self.unit = key, what, unit
         self.goal, self.other, self.digits = goal, other, digits
+        self.nginx = nginx
 
     def show(self, value):
         return f"{value:,.{self.digits}f}"
+
+    def there(self, value, nginx):
+        """The value as on that machine, by what nginx takes on this one."""
+        if not (self.goal and self.nginx and nginx and value is not None):
+            return None
+        return value * self.nginx / nginx
 
     def met(self, value):
         if self.goal is None:
@@ -104,7 +113,7 @@ SECTIONS = [
     ("Inspected request on a keep-alive connection",
      ["direct", "nginx", "haproxy", "squid", "mitmproxy"], [
         Figure("request.cpu.32", "proxy CPU, 32 connections, 1 policy", "us",
-               _most(25), "upstream 407, fastest rival 30"),
+               _most(25), "upstream 407, fastest rival 30", nginx=27),
         Figure("request.cpu.32.100", "proxy CPU, 32 connections, 100 policies",
                "us", _most(25)),
         Figure("request.cpu.32.1000",
@@ -113,7 +122,7 @@ SECTIONS = [
         Figure("request.more.1000", "1,000 policies more than 1", "us",
                _most(1), "", 2),
         Figure("request.cpu.1", "proxy CPU, 1 connection", "us",
-               _most(55), "upstream 419, fastest rival 54"),
+               _most(55), "upstream 419, fastest rival 54", nginx=61),
         Figure("request.cpu.32.h2",
                "proxy CPU, HTTP/2 on both legs, 32 streams", "us", _most(25)),
         Figure("request.cpu.1.h2",
@@ -132,19 +141,20 @@ SECTIONS = [
                "", 0),
         Figure("request.p50.1", "latency p50, 1 connection", "us"),
         Figure("request.added.1", "latency p50 added, 1 connection", "us",
-               _most(60), "upstream 390"),
+               _most(60), "upstream 390", nginx=35),
         Figure("request.p99.1", "latency p99, 1 connection", "us"),
     ]),
     ("New inspected connection, its first request included",
      ["nginx", "haproxy", "squid", "mitmproxy"], [
         Figure("connection.full", "proxy CPU, full handshake", "us",
-               _most(400), "upstream 4,300, fastest rival 755", 0),
+               _most(400), "upstream 4,300, fastest rival 755", 0,
+               nginx=379),
         Figure("connection.resumed", "proxy CPU, client resumes", "us",
-               _most(150), "", 0),
+               _most(150), "", 0, nginx=139),
     ]),
     ("Bulk through interception", ["nginx", "haproxy", "squid", "mitmproxy"], [
         Figure("bulk", "per CPU second of the proxy", "MB", _least(1200),
-               "upstream 940, fastest rival 1,040", 0),
+               "upstream 940, fastest rival 1,040", 0, nginx=783),
     ]),
     ("Memory of the proxy process",
      ["nginx", "haproxy", "squid", "mitmproxy"], [

@@ -29,6 +29,7 @@ def as_json(out, plan, host):
                 "also": out.also.get(f.key, {}),
                 "goal": f.goal[1] if f.goal else None,
                 "met": None if mine is None else f.met(mine),
+                "by_nginx": f.there(mine, got.get("nginx")),
                 "peers": got, "elsewhere": f.other or None})
     return json.dumps({"version": 1, "machine": host, "rounds": plan.rounds,
                        "span_ms": plan.span, "figures": figures,
@@ -55,7 +56,8 @@ def table(out, plan, host):
                            "met" if f.met(mine) else "MISSED")
                 if verdict == "MISSED":
                     missed.append(f"{f.what}: {f.show(mine)} {f.unit}, "
-                                  f"goal {f.goal[1]:,}")
+                                  f"goal {f.goal[1]:,}"
+                                  + _there(f, mine, got))
                 elif mine is None:
                     unknown.append(f.what)
             body.append([f"{f.what} [{f.unit}]", _cell(f, mine),
@@ -79,6 +81,15 @@ def table(out, plan, host):
     if out.failed:
         lines += ["could not be measured:"] + ["  " + x for x in out.failed]
     return "\n".join(lines) + "\n"
+
+
+def _there(f, mine, got):
+    """The same, as where the goal was set: told by nginx in this run."""
+    value = f.there(mine, got.get("nginx"))
+    if value is None:
+        return ""
+    word = "met" if f.met(value) else "missed"
+    return f" (where nginx takes {f.nginx}: {f.show(value)}, {word})"
 
 
 def _cell(figure, value):
