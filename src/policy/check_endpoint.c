@@ -141,15 +141,6 @@ check_uses(struct p_place *pl, const struct p_endpoint *e)
 
 /* --- what is allowed ------------------------------------------------------ */
 
-static bool
-has_port(const struct p_endpoint *e, uint32_t port)
-{
-	for (size_t i = 0; i < e->ports.n; i++)
-		if (e->ports.v[i].v == port)
-			return true;
-	return false;
-}
-
 static void
 check_access(struct p_place *pl, const struct p_endpoint *e)
 {
@@ -233,7 +224,7 @@ check_tls(struct p_place *pl, const struct p_endpoint *e)
 		    p_show(e->tls.v).text);
 	if (p_word_is(&e->tls, "skip") && e->protocol.v.n > 0)
 		P_WARN(pl, e->tls.h.at, "'tls: skip' with L7 rules%s: %s",
-		    has_port(e, 443) ? " on port 443" : "",
+		    p_has_port(e, 443) ? " on port 443" : "",
 		    "the tunnel is passed on as it is, no request is judged");
 	if (p_word_is(&e->protocol, "sql") &&
 	    p_word_is(&e->enforcement, "enforce"))

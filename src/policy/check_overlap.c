@@ -52,15 +52,6 @@ struct check {
 /* --- told ------------------------------------------------------------------
  */
 
-static bool
-has_port(const struct p_endpoint *e, uint32_t port)
-{
-	for (size_t i = 0; i < e->ports.n; i++)
-		if (e->ports.v[i].v == port)
-			return true;
-	return false;
-}
-
 static void
 put_selector(struct buf *out, const struct p_endpoint *e)
 {
@@ -82,7 +73,7 @@ tell(struct check *c, const struct overlap_side *a,
 	for (size_t i = 0; i < a->e->ports.n; i++) {
 		uint32_t p = a->e->ports.v[i].v;
 
-		if (!has_port(b->e, p))
+		if (!p_has_port(b->e, p))
 			continue;
 		if (ports.n == 0 && p != port)
 			return;

@@ -6,6 +6,7 @@
 #include "base/table.h"
 #include "policy/compiled.h"
 #include "policy/learn_impl.h"
+#include "policy/overlap.h"
 
 enum { KEY_STEM_MAX = 64 };
 
@@ -422,45 +423,6 @@ put_rules(struct buf *out, const struct learn_rule *v, size_t n)
 	}
 }
 
-/* Rows of the endpoint itself; connections must agree on the others. */
-static bool
-is_own(struct view key)
-{
-	static const char *const own[] = { "host", "port", "ports", "path",
-		"protocol", "access", "rules", "deny_rules",
-		"graphql_persisted_queries" };
-
-	for (size_t i = 0; i < ARRAY_LEN(own); i++)
-		if (view_eq(key, view_of(own[i])))
-			return true;
-	return false;
-}
-
-static bool
-is_of_connection(struct view key)
-{
-	return view_eq(key, VIEW("tls")) || view_eq(key, VIEW("allowed_ips")) ||
-	       view_eq(key, VIEW("advisor_proposed"));
-}
-
-/*
- * What an endpoint must have in common with one that overlaps it (8.2): what
- * is of the connection always, what is of requests with one about all paths.
- */
-static void
-put_shared(struct buf *out, const struct p_endpoint *e)
-{
-	struct p_rows rows = p_rows_of(P_endpoint);
-	bool whole = e != NULL && c_rank(e->path.v) == 0 && e->protocol.v.n > 0;
-
-	for (size_t i = 0; e != NULL && i < rows.n; i++) {
-		const struct p_field *f = &rows.v[i];
-
-		if (!is_own(f->key) && (whole || is_of_connection(f->key)))
-			p_put_key(out, f, e, 6);
-	}
-}
-
 static bool
 is_closed(const struct place *p)
 {
@@ -485,7 +447,10 @@ put_endpoint(struct buf *out, const struct place *p, size_t from, size_t n)
 	buf_printf(out, "      port: %u\n", p->port);
 	if (!closed)
 		buf_puts(out, "      protocol: rest\n");
-	put_shared(out, p->beside);
+	if (p->beside != NULL)
+		p_put_shared(out, p->beside,
+		    c_rank(p->beside->path.v) == 0 &&
+			p->beside->protocol.v.n > 0);
 	if (n > 0)
 		put_rules(out, p->rules + from, n);
 	else if (!closed)
@@ -565,7 +530,6 @@ turn_page(struct pages *w, const struct place *p)
 static void
 put_judge(struct pages *w, const struct place *p, size_t from, size_t n)
 {
-	struct p_rows rows = p_rows_of(P_endpoint);
 	const struct p_endpoint *e = p->judge;
 
 	turn_page(w, p);
@@ -574,9 +538,7 @@ put_judge(struct pages *w, const struct place *p, size_t from, size_t n)
 	if (e->path.v.n > 0)
 		put_pair(w->out, "      path: ", e->path.v);
 	put_pair(w->out, "      protocol: ", e->protocol.v);
-	for (size_t i = 0; i < rows.n; i++)
-		if (!is_own(rows.v[i].key))
-			p_put_key(w->out, &rows.v[i], e, 6);
+	p_put_shared(w->out, e, true);
 	learn_op_rules(p->ops + from, n, w->out);
 }
 

@@ -376,6 +376,7 @@ int p_parse_lenient(struct view yaml, unsigned lenient, struct policy **out,
 
 /* The protocol of an endpoint: NONE when it has none or an unknown one. */
 enum policy_protocol p_protocol(const struct p_endpoint *e) MUST_USE;
+bool p_has_port(const struct p_endpoint *e, uint32_t port) MUST_USE;
 
 /* An entry of allowed_ips, masked, IPv4-mapped ones as IPv4. */
 int p_net_parse(struct view v, struct policy_net *out) MUST_USE;

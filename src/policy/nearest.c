@@ -171,15 +171,6 @@ put_programs(struct near *n, const struct c_found *f, unsigned policy)
 
 /* --- an endpoint beside it ---------------------------------------------- */
 
-static bool
-has_port(const struct p_endpoint *e, uint16_t port)
-{
-	for (size_t i = 0; i < e->ports.n; i++)
-		if (e->ports.v[i].v == port)
-			return true;
-	return false;
-}
-
 /* Labels that two names have in common, from the end. */
 static size_t
 shared_labels(struct view a, struct view b)
@@ -215,11 +206,12 @@ look_beside(
 	if (p_host_selector(e->host.v, &kind, &name) < 0 || kind == HOST_ANY)
 		return;
 	v = (struct view) { name.text, name.n };
-	if (kind == HOST_EXACT && view_eq(v, n->host) && !has_port(e, n->port))
+	if (kind == HOST_EXACT && view_eq(v, n->host) &&
+	    !p_has_port(e, n->port))
 		score = SIZE_MAX;
 	else {
 		score = shared_labels(v, n->host);
-		if (score < LABELS_MIN || !has_port(e, n->port))
+		if (score < LABELS_MIN || !p_has_port(e, n->port))
 			return;
 	}
 	if (score <= best->score)

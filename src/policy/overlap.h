@@ -30,4 +30,12 @@ void p_conn_conflicts(
 void p_request_conflicts(const struct overlap_side *a,
     const struct overlap_side *b, struct buf *out);
 
+/*
+ * What an endpoint written beside `e` takes over from it, so that the two
+ * agree: what is of the connection and, if `requests`, what is of requests.
+ * Not what an endpoint says of itself: where, about which paths, what it
+ * allows.  Lines of a policy, under the key of an endpoint.
+ */
+void p_put_shared(struct buf *out, const struct p_endpoint *e, bool requests);
+
 #endif

@@ -103,6 +103,41 @@ p_conn_agree(const struct p_endpoint *a, const struct p_endpoint *b)
 	       nets_equal(&a->allowed_ips, &b->allowed_ips);
 }
 
+/* Of the endpoint itself; those that overlap may differ in them. */
+static bool
+is_own(struct view key)
+{
+	static const char *const own[] = { "host", "port", "ports", "path",
+		"protocol", "access", "rules", "deny_rules",
+		"graphql_persisted_queries" };
+
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (view_eq(key, view_of(own[i])))
+			return true;
+	return false;
+}
+
+/* What p_conn_agree compares, but for protocol. */
+static bool
+is_of_connection(struct view key)
+{
+	return view_eq(key, VIEW("tls")) || view_eq(key, VIEW("allowed_ips")) ||
+	       view_eq(key, VIEW("advisor_proposed"));
+}
+
+void
+p_put_shared(struct buf *out, const struct p_endpoint *e, bool requests)
+{
+	struct p_rows rows = p_rows_of(P_endpoint);
+
+	for (size_t i = 0; i < rows.n; i++) {
+		struct view key = rows.v[i].key;
+
+		if (!is_own(key) && (requests || is_of_connection(key)))
+			p_put_key(out, &rows.v[i], e, 6);
+	}
+}
+
 static const char *
 enforcement_of(const struct policy_treatment *t)
 {

@@ -41,6 +41,15 @@ p_protocol(const struct p_endpoint *e)
 	return POLICY_PROTO_NONE;
 }
 
+bool
+p_has_port(const struct p_endpoint *e, uint32_t port)
+{
+	for (size_t i = 0; i < e->ports.n; i++)
+		if (e->ports.v[i].v == port)
+			return true;
+	return false;
+}
+
 const struct p_head *
 p_said(const void *map, const struct p_field *f)
 {

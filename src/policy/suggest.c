@@ -6,6 +6,7 @@
 #include "codec/ydoc.h"
 #include "policy/compiled.h"
 #include "policy/decide.h"
+#include "policy/overlap.h"
 
 struct proposal {
 	const struct snapshot *s;
@@ -239,44 +240,6 @@ endpoint_with_rules(const struct proposal *p, const struct p_policy *q,
 }
 
 /*
- * What the new endpoint must share with the one beside it (8.2): all it says
- * about requests of the path, or else only what is about the connection.
- */
-static void
-put_shared(struct proposal *p, const struct p_endpoint *e, bool whole)
-{
-	static const char *const own[] = { "host", "port", "ports", "protocol",
-		"access", "rules", "deny_rules", "allowed_ips",
-		"graphql_persisted_queries" };
-	static const char *const conn[] = { "tls", "enforcement",
-		"advisor_proposed" };
-	struct p_rows rows = p_rows_of(P_endpoint);
-
-	pair(p->out, 6, "protocol", view_of(policy_protocol_word(p->protocol)));
-	for (size_t i = 0; i < rows.n; i++) {
-		const struct p_field *f = &rows.v[i];
-		bool shared = whole;
-
-		for (size_t k = 0; k < ARRAY_LEN(own); k++)
-			shared &= !view_eq(f->key, view_of(own[k]));
-		for (size_t k = 0; k < ARRAY_LEN(conn); k++)
-			shared |= view_eq(f->key, view_of(conn[k]));
-		if (shared)
-			p_put_key(p->out, f, e, 6);
-	}
-}
-
-static void
-put_nets(struct proposal *p, const struct p_endpoint *e)
-{
-	struct p_rows rows = p_rows_of(P_endpoint);
-
-	for (size_t i = 0; i < rows.n; i++)
-		if (view_eq(rows.v[i].key, VIEW("allowed_ips")))
-			p_put_key(p->out, &rows.v[i], e, 6);
-}
-
-/*
  * A rule that only asked for another query, or -1.  A person must know that
  * the proposed one, which has none, sets that condition aside.
  */
@@ -339,9 +302,11 @@ suggest_rule(struct proposal *p, const struct c_found *f,
 	put_key(p, policy);
 	line(p->out, 4, "endpoints:");
 	put_address(p);
-	put_shared(p, e, whole);
+	pair(p->out, 6, "protocol", view_of(policy_protocol_word(p->protocol)));
+	if (whole && e->path.v.n > 0)
+		pair(p->out, 6, "path", e->path.v);
+	p_put_shared(p->out, e, whole);
 	put_rule(p, 6, -1);
-	put_nets(p, e);
 }
 
 /* What no rule that is added can allow. */
