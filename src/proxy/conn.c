@@ -110,6 +110,15 @@ arm_timer(struct px_conn *c)
 	(void)uv_timer_start(&c->timer, on_timer, at > now ? at - now : 0, 0);
 }
 
+bool
+px_waits_events(struct px_conn *c)
+{
+	if (!px_events_full(&c->px->events))
+		return false;
+	c->waits_events = c->px->events_waited = true;
+	return true;
+}
+
 void
 px_deadline(struct px_conn *c, uint64_t ms_from_now)
 {

@@ -95,9 +95,8 @@ px_read_head(struct px_conn *c)
 		}
 	}
 	/* ctl does not take records: stop here, nothing passes unrecorded. */
-	if (px_events_full(&c->px->events)) {
+	if (px_waits_events(c)) {
 		c->client.reading = false;
-		c->waits_events = c->px->events_waited = true;
 		return PX_WAIT;
 	}
 	return dispatch(c, view_slice(px_in(&c->client), 0, (size_t)n));

@@ -269,9 +269,8 @@ px_dns_tcp(struct px_conn *c)
 		case PX_IO_FAIL:
 			return PX_CLOSE;
 		}
-		if (px_events_full(&c->px->events)) {
+		if (px_waits_events(c)) {
 			c->client.reading = false;
-			c->waits_events = c->px->events_waited = true;
 			return PX_WAIT;
 		}
 		r = take_tcp(c);

@@ -176,9 +176,8 @@ hx_hold(struct px_conn *c, bool *progress)
 		*progress = true;
 	}
 	/* What is in it may give many records. */
-	if (px_events_full(&c->px->events)) {
+	if (px_waits_events(c)) {
 		c->deadline = 0; /* the client has done its part */
-		c->waits_events = c->px->events_waited = true;
 		return PX_WAIT;
 	}
 	return release(c, progress);

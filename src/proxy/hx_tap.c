@@ -128,10 +128,8 @@ hx_tap_move(struct px_conn *c, bool *progress, struct err *e)
 		}
 		/* A server that makes the taps say much is not read faster
 		 * than it is recorded. */
-		if (px_events_full(&c->px->events)) {
-			c->waits_events = c->px->events_waited = true;
+		if (px_waits_events(c))
 			break;
-		}
 		r = b->done ? PX_IO_OK : hx_take(b, &c->up, &data, &used, e);
 		if (r == PX_IO_EOF && b->framing == H1_BODY_UNTIL_CLOSE)
 			b->done = true;

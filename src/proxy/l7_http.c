@@ -100,10 +100,8 @@ idle(struct px_conn *c, bool *progress)
 		*progress = r == PX_IO_OK;
 		return r == PX_IO_EOF || r == PX_IO_FAIL ? PX_CLOSE : PX_WAIT;
 	}
-	if (px_events_full(&c->px->events)) {
-		c->waits_events = c->px->events_waited = true;
+	if (px_waits_events(c))
 		return PX_WAIT;
-	}
 	return on_head(
 	    c, view_slice(px_in(&c->client), 0, (size_t)n), progress);
 }

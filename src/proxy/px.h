@@ -342,6 +342,11 @@ struct px_conn *px_conn_new(struct px *px, int fd, bool direct);
 struct px_conn *px_conn_stream(struct px_conn *parent);
 void px_go(struct px_conn *c, enum px_step_id step);
 void px_run(struct px_conn *c);
+/*
+ * ctl does not take records: the connection must stop here, as nothing may
+ * pass unrecorded, and is run again when they are taken.
+ */
+bool px_waits_events(struct px_conn *c) MUST_USE;
 void px_deadline(struct px_conn *c, uint64_t ms_from_now);
 /* Ends it now; reset: with RST on both sides, so that nobody takes a cut
  * stream for a whole one. */

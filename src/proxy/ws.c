@@ -304,10 +304,8 @@ judge(void *arg, struct view text, struct buf *anew, struct buf *reason)
 	struct px_conn *c = arg;
 	struct policy_treatment t;
 
-	if (px_events_full(&c->px->events)) {
-		c->waits_events = c->px->events_waited = true;
+	if (px_waits_events(c))
 		return WS_LATER;
-	}
 	px_pin(c);
 	if (!px_treat_request(c, c->snap, buf_view(&c->hx.path), &t)) {
 		buf_puts(reason, "no longer permitted by policy");
