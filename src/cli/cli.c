@@ -134,6 +134,22 @@ cli_out(struct cli *c, const struct buf *b, struct err *e)
 	return err_wrap(e, "write to standard output");
 }
 
+int
+cli_say(struct cli *c, bool ok, const char *did, const char *name,
+    const char *tail, struct err *e)
+{
+	AUTO_BUF struct buf b = BUF_INIT(1024);
+
+	cli_paint(&b, c->color_out, ok ? COLOR_OK : COLOR_WARN,
+	    !ok       ? "!"
+	    : c->utf8 ? "✓"
+		      : "*");
+	buf_printf(&b, " %s ", did);
+	buf_put_escaped(&b, view_of(name));
+	buf_printf(&b, "%s\n", tail);
+	return cli_out(c, &b, e);
+}
+
 void
 cli_note(struct cli *c, const struct buf *b)
 {

@@ -173,6 +173,16 @@ int cli_value_duration(
 int cli_value_env(const char *given, struct view *key, const char **value,
     struct err *e) MUST_USE;
 
+/*
+ * Of the user's environment only how to show text goes inside unasked:
+ * everything else may hold a secret and needs --env.
+ */
+enum { CLI_PASSED = 12 };
+extern const struct cli_passed {
+	const char *name;
+	bool tty_only; /* goes with a terminal */
+} cli_passed[CLI_PASSED];
+
 /* The candidate nearest to `word`, or NULL when none is near. */
 struct cli_nearest {
 	const char *word, *best;
@@ -206,7 +216,10 @@ int cli_completion_script(const char *shell, struct buf *out) MUST_USE;
 
 /* Writes all of b (which must be whole) to stdout. */
 int cli_out(struct cli *c, const struct buf *b, struct err *e) MUST_USE;
-/* The same on stderr, where a failure has nobody to be told. */
+/* "✓ Created provider NAME" there, or "! ..." in another colour. */
+int cli_say(struct cli *c, bool ok, const char *did, const char *name,
+    const char *tail, struct err *e) MUST_USE;
+/* cli_out on stderr, where a failure has nobody to be told. */
 void cli_note(struct cli *c, const struct buf *b);
 /* "Error:" and the causes, outermost first. */
 void cli_print_error(struct cli *c, const struct err *e);

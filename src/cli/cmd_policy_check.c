@@ -20,14 +20,7 @@ static const struct cli_opt opts[] = { { .name = "output",
 					   .help = "How to print" },
 	OPT_END };
 
-static const struct cli_pos pos[] = {
-	{ .name = "FILE",
-	    .kind = OPT_STR,
-	    OPT(file),
-	    .hint = HINT_FILE,
-	    .help = "The policy, or - for standard input" },
-	{ 0 }
-};
+static const struct cli_pos pos[] = { POLICY_FILE_POS(file), { 0 } };
 
 static void
 put_json(const char *name, const struct policy *p,

@@ -38,14 +38,7 @@ static const struct cli_opt opts[] = {
 	EMIT_OPT(output), OPT_END
 };
 
-static const struct cli_pos pos[] = {
-	{ .name = "FILE",
-	    .kind = OPT_STR,
-	    OPT(file),
-	    .hint = HINT_FILE,
-	    .help = "The policy, or - for standard input" },
-	{ 0 }
-};
+static const struct cli_pos pos[] = { POLICY_FILE_POS(file), { 0 } };
 
 static void
 put_proof(struct cli *c, const char *never, const struct extent_proof *p,

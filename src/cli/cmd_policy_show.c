@@ -22,14 +22,7 @@ static const struct cli_opt opts[] = {
 	OPT_END
 };
 
-static const struct cli_pos pos[] = {
-	{ .name = "FILE",
-	    .kind = OPT_STR,
-	    OPT(file),
-	    .hint = HINT_FILE,
-	    .help = "The policy, or - for standard input" },
-	{ 0 }
-};
+static const struct cli_pos pos[] = { POLICY_FILE_POS(file), { 0 } };
 
 static int
 run(struct cli *c, const void *argp, struct err *e)

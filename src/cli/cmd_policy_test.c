@@ -39,12 +39,7 @@ static const struct cli_opt opts[] = {
 	OPT_END
 };
 
-static const struct cli_pos pos[] = {
-	{ .name = "FILE",
-	    .kind = OPT_STR,
-	    OPT(file),
-	    .hint = HINT_FILE,
-	    .help = "The policy, or - for standard input" },
+static const struct cli_pos pos[] = { POLICY_FILE_POS(file),
 	{ .name = "METHOD",
 	    .kind = OPT_STR,
 	    OPT(method),
@@ -54,8 +49,7 @@ static const struct cli_pos pos[] = {
 	    .kind = OPT_STR,
 	    OPT(url),
 	    .help = "An http or https URL; HOST:PORT after CONNECT" },
-	{ 0 }
-};
+	{ 0 } };
 
 /* What is asked, and the answer. */
 struct question {

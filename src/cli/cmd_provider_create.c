@@ -62,7 +62,7 @@ run(struct cli *c, const void *argp, struct err *e)
 	if (fill(c, a, p, e) < 0 || reach_open(c, &r, e) < 0 ||
 	    provider_send(r, "CreateProvider", p, NULL, e) < 0)
 		return -1;
-	return provider_say(c, true, "Created provider", a->name, "", e);
+	return cli_say(c, true, "Created provider", a->name, "", e);
 }
 
 const struct cli_cmd cmd_provider_create = {

@@ -42,7 +42,7 @@ delete_one(
 		return err_wrap(e, "delete provider %.100s", name);
 	was = d->deleted;
 	openshell__v1__delete_provider_response__free_unpacked(d, NULL);
-	return provider_say(c, was, was ? "Deleted provider" : "Provider", name,
+	return cli_say(c, was, was ? "Deleted provider" : "Provider", name,
 	    was ? "" : " not found", e);
 }
 

@@ -1,4 +1,5 @@
 /* openshell provider list */
+#include "cli/list_opts.h"
 #include "cli/providers.h"
 
 struct args {
@@ -6,27 +7,8 @@ struct args {
 	bool names;
 };
 
-static const struct cli_opt opts[] = {
-	{ .name = "limit",
-	    .letter = 'n',
-	    .kind = OPT_UINT,
-	    OPT(limit),
-	    .min = 1,
-	    .max = 1000,
-	    .value = "N",
-	    .help = "Show at most N providers (100)" },
-	{ .name = "offset",
-	    .kind = OPT_UINT,
-	    OPT(offset),
-	    .value = "N",
-	    .max = UINT32_MAX,
-	    .help = "Leave the first N out" },
-	{ .name = "names",
-	    .kind = OPT_FLAG,
-	    OPT(names),
-	    .help = "Print names only" },
-	EMIT_OPT(output), OPT_END
-};
+static const struct cli_opt opts[] = { LIST_PAGE_OPTS("providers"),
+	LIST_NAMES_OPT, EMIT_OPT(output), OPT_END };
 
 static const struct emit_col cols[] = {
 	{ "NAME", "name", 4, 0, EMIT_NAME },

@@ -54,7 +54,7 @@ run(struct cli *c, const void *argp, struct err *e)
 		return -1;
 	if (provider_send(r, "UpdateProvider", p, NULL, e) < 0)
 		return -1;
-	return provider_say(c, true, "Updated provider", a->name, "", e);
+	return cli_say(c, true, "Updated provider", a->name, "", e);
 }
 
 const struct cli_cmd cmd_provider_update = {

@@ -30,21 +30,6 @@ static const struct cli_pos pos[] = { { .name = "NAME",
 	{ 0 } };
 
 static int
-say(struct cli *c, bool gone, const char *name, struct err *e)
-{
-	AUTO_BUF struct buf b = BUF_INIT(1024);
-
-	cli_paint(&b, c->color_out, gone ? COLOR_OK : COLOR_WARN,
-	    !gone     ? "!"
-	    : c->utf8 ? "✓"
-		      : "*");
-	buf_puts(&b, gone ? " Deleted sandbox " : " Sandbox ");
-	buf_put_escaped(&b, view_of(name));
-	buf_puts(&b, gone ? "\n" : " not found\n");
-	return cli_out(c, &b, e);
-}
-
-static int
 delete_one(struct cli *c, struct reach *r, const char *name, struct err *e)
 {
 	Openshell__V1__DeleteSandboxRequest q =
@@ -67,7 +52,8 @@ delete_one(struct cli *c, struct reach *r, const char *name, struct err *e)
 	    reach_name(r)[0] != '\0' ? state_last_sandbox(reach_name(r)) : NULL;
 	if (last != NULL && strcmp(last, name) == 0)
 		reach_remember(r, NULL);
-	return say(c, gone, name, e);
+	return cli_say(c, gone, gone ? "Deleted sandbox" : "Sandbox", name,
+	    gone ? "" : " not found", e);
 }
 
 /* One that fails does not keep the others. */

@@ -15,11 +15,7 @@ static const struct cli_opt opts[] = {
 	OPT_END
 };
 
-static const struct cli_pos pos[] = { { .name = "NAME",
-					  .kind = OPT_STR,
-					  OPT(sandbox),
-					  .hint = HINT_SANDBOX,
-					  .help = "The sandbox" },
+static const struct cli_pos pos[] = { TRANSFER_SANDBOX_POS,
 	{ .name = "PATH",
 	    .kind = OPT_STR,
 	    OPT(path),
@@ -55,9 +51,7 @@ const struct cli_cmd cmd_sandbox_download = {
 	    "and then moved; names that lead elsewhere, links to outside and "
 	    "devices are left out, owners and set-id bits are not kept. A "
 	    "download that is broken off leaves nothing.",
-	.status = "0, 1 when it failed or some files were left out (each is "
-		  "told), 128+N when signal N ended it, 2 for a wrong command "
-		  "line.",
+	.status = TRANSFER_STATUS,
 	.examples = "openshell sandbox download demo /sandbox/out results\n"
 		    "openshell sandbox download demo /sandbox/a.txt b.txt",
 	.opts = opts,

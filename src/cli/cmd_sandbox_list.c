@@ -1,5 +1,6 @@
 /* openshell sandbox list */
 #include "cli/boxes.h"
+#include "cli/list_opts.h"
 #include "cli/reach.h"
 
 struct args {
@@ -7,28 +8,9 @@ struct args {
 	bool ids, names;
 };
 
-static const struct cli_opt opts[] = {
-	{ .name = "limit",
-	    .letter = 'n',
-	    .kind = OPT_UINT,
-	    OPT(limit),
-	    .min = 1,
-	    .max = 1000,
-	    .value = "N",
-	    .help = "Show at most N sandboxes (100)" },
-	{ .name = "offset",
-	    .kind = OPT_UINT,
-	    OPT(offset),
-	    .value = "N",
-	    .max = UINT32_MAX,
-	    .help = "Leave the first N out" },
+static const struct cli_opt opts[] = { LIST_PAGE_OPTS("sandboxes"),
 	{ .name = "ids", .kind = OPT_FLAG, OPT(ids), .help = "Print ids only" },
-	{ .name = "names",
-	    .kind = OPT_FLAG,
-	    OPT(names),
-	    .help = "Print names only" },
-	EMIT_OPT(output), OPT_END
-};
+	LIST_NAMES_OPT, EMIT_OPT(output), OPT_END };
 
 static const struct emit_col cols[] = {
 	{ "NAME", "name", 4, 0, EMIT_NAME },

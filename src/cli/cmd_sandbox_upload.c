@@ -18,11 +18,7 @@ static const struct cli_opt opts[] = {
 	OPT_END
 };
 
-static const struct cli_pos pos[] = { { .name = "NAME",
-					  .kind = OPT_STR,
-					  OPT(sandbox),
-					  .hint = HINT_SANDBOX,
-					  .help = "The sandbox" },
+static const struct cli_pos pos[] = { TRANSFER_SANDBOX_POS,
 	{ .name = "LOCAL",
 	    .kind = OPT_STR,
 	    OPT(local),
@@ -69,9 +65,7 @@ const struct cli_cmd cmd_sandbox_upload = {
 	    "links; devices, owners and set-id bits stay here. The files "
 	    "appear when all have arrived; an upload that is broken off "
 	    "leaves nothing. The sandbox needs a tar.",
-	.status = "0, 1 when it failed or some files were left out (each is "
-		  "told), 128+N when signal N ended it, 2 for a wrong command "
-		  "line.",
+	.status = TRANSFER_STATUS,
 	.examples = "openshell sandbox upload demo .\n"
 		    "openshell sandbox upload demo notes.txt /sandbox/docs",
 	.opts = opts,

@@ -8,6 +8,16 @@
 
 enum { HOST_MAX = 253 };
 
+char *
+url_without_slash(const char *url)
+{
+	size_t n = strlen(url);
+
+	while (n > 0 && url[n - 1] == '/')
+		n--;
+	return mem_strndup(url, n);
+}
+
 int
 url_host_of(const char *url, size_t scheme, struct url_host *at, struct err *e)
 {

@@ -8,6 +8,9 @@
 #include "base/err.h"
 #include "base/macros.h"
 
+/* A gateway is one, with a slash at the end or not; the caller's. */
+char *url_without_slash(const char *url) MUST_USE;
+
 /* "host[:port]" of a URL; the caller's, also after a failure. */
 struct url_host {
 	char *authority; /* as it stands there */

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "cli/dial_url.h"
 #include "cli/edge.h"
 
 extern char **environ;
@@ -290,22 +291,12 @@ wait_token(struct login *l, struct err *e)
 	    "gateway login");
 }
 
-static char *
-without_slash(const char *url)
-{
-	size_t n = strlen(url);
-
-	while (n > 0 && url[n - 1] == '/')
-		n--;
-	return mem_strndup(url, n);
-}
-
 int
 edge_login(
     struct cli *c, const char *gateway, const char *endpoint, struct err *e)
 {
 	AUTO_LOGIN struct login l = { .c = c, .listener = -1 };
-	AUTO_FREE char *base = without_slash(endpoint);
+	AUTO_FREE char *base = url_without_slash(endpoint);
 	char code[EDGE_CODE_SIZE];
 	unsigned port;
 

@@ -15,6 +15,14 @@
 #include "cli/cli.h"
 #include "policy/policy.h"
 
+/* The FILE of a command that reads one; a field of its struct args. */
+#define POLICY_FILE_POS(field) \
+	{ \
+		.name = "FILE", .kind = OPT_STR, OPT(field), \
+		.hint = HINT_FILE, \
+		.help = "The policy, or - for standard input" \
+	}
+
 struct policy_file {
 	char *path; /* as the user wrote it */
 	char *base; /* last component */

@@ -314,22 +314,6 @@ provider_send(struct reach *r, const char *method, provider_msg *p,
 	return rc;
 }
 
-int
-provider_say(struct cli *c, bool ok, const char *did, const char *name,
-    const char *tail, struct err *e)
-{
-	AUTO_BUF struct buf b = BUF_INIT(1024);
-
-	cli_paint(&b, c->color_out, ok ? COLOR_OK : COLOR_WARN,
-	    !ok       ? "!"
-	    : c->utf8 ? "✓"
-		      : "*");
-	buf_printf(&b, " %s ", did);
-	buf_put_escaped(&b, view_of(name));
-	buf_printf(&b, "%s\n", tail);
-	return cli_out(c, &b, e);
-}
-
 /* --- shown -----------------------------------------------------------------
  */
 

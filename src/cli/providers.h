@@ -34,9 +34,6 @@ int provider_find(struct reach *r, const char *name, provider_msg **out,
     enum rpc_code *code, struct err *e) MUST_USE;
 int provider_send(struct reach *r, const char *method, provider_msg *p,
     enum rpc_code *code, struct err *e) MUST_USE;
-/* "✓ Created provider NAME" on standard output. */
-int provider_say(struct cli *c, bool ok, const char *did, const char *name,
-    const char *tail, struct err *e) MUST_USE;
 /* Its fields; as words for a table, as lists for programs. */
 void provider_emit(struct emit_val *at, const provider_msg *p, bool table);
 

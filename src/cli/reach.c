@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "cli/dial_url.h"
 #include "cli/edge.h"
 #include "cli/healthz.h"
 #include "cli/state.h"
@@ -26,16 +27,6 @@ struct reach {
 
 /* --- which gateway ------------------------------------------------------- */
 
-static char *
-without_slash(const char *url)
-{
-	size_t n = strlen(url);
-
-	while (n > 0 && url[n - 1] == '/')
-		n--;
-	return mem_strndup(url, n);
-}
-
 static bool
 is_endpoint_of(const char *name, const char *wanted)
 {
@@ -45,7 +36,7 @@ is_endpoint_of(const char *name, const char *wanted)
 
 	if (state_gateway_load(name, &g, &ignored) < 0)
 		return false;
-	have = without_slash(g.endpoint);
+	have = url_without_slash(g.endpoint);
 	return strcmp(have, wanted) == 0;
 }
 
@@ -53,7 +44,8 @@ is_endpoint_of(const char *name, const char *wanted)
 static char *
 name_of_endpoint(const char *url)
 {
-	AUTO_FREE char *wanted = without_slash(url), *active = state_active();
+	AUTO_FREE char *wanted = url_without_slash(url),
+		       *active = state_active();
 	char **names = NULL, *found = NULL;
 	struct err ignored;
 	size_t n = 0;
@@ -512,26 +504,36 @@ offer(const char *name, const char *word, const char *text, struct buf *out)
 		buf_printf(out, "%s\t%s\n", name, text);
 }
 
+/* What the gateway answers while a completion can wait for it, or NULL. */
+static ProtobufCMessage *
+ask_to_offer(const char *path, const ProtobufCMessage *q,
+    const ProtobufCMessageDescriptor *answer)
+{
+	const struct cli c = { .gateway = getenv("OPENSHELL_GATEWAY") };
+	AUTO_REACH struct reach *r = NULL;
+	ProtobufCMessage *m;
+	struct err ignored;
+
+	if (open_within(&c, OFFER_MS, &r, &ignored) < 0 ||
+	    rpc_unary(r->rpc, path, q, answer, &m, OFFER_MS, NULL, &ignored) <
+		0)
+		return NULL;
+	return m;
+}
+
 void
 reach_offer_sandboxes(const char *word, struct buf *out)
 {
 	Openshell__V1__ListSandboxesRequest q =
 	    OPENSHELL__V1__LIST_SANDBOXES_REQUEST__INIT;
-	const struct cli c = { .gateway = getenv("OPENSHELL_GATEWAY") };
 	const Openshell__V1__ListSandboxesResponse *l;
-	AUTO_REACH struct reach *r = NULL;
 	ProtobufCMessage *m;
-	struct err ignored;
 
-	if (open_within(&c, OFFER_MS, &r, &ignored) < 0)
-		return;
 	q.limit = OFFER_MAX;
-	if (rpc_unary(r->rpc, "/openshell.v1.OpenShell/ListSandboxes", &q.base,
-		&openshell__v1__list_sandboxes_response__descriptor, &m,
-		OFFER_MS, NULL, &ignored) < 0)
-		return;
+	m = ask_to_offer("/openshell.v1.OpenShell/ListSandboxes", &q.base,
+	    &openshell__v1__list_sandboxes_response__descriptor);
 	l = (const Openshell__V1__ListSandboxesResponse *)(const void *)m;
-	for (size_t i = 0; i < l->n_sandboxes; i++)
+	for (size_t i = 0; l != NULL && i < l->n_sandboxes; i++)
 		offer(l->sandboxes[i]->name, word, "sandbox", out);
 	protobuf_c_message_free_unpacked(m, NULL);
 }
@@ -541,21 +543,14 @@ reach_offer_providers(const char *word, struct buf *out)
 {
 	Openshell__V1__ListProvidersRequest q =
 	    OPENSHELL__V1__LIST_PROVIDERS_REQUEST__INIT;
-	const struct cli c = { .gateway = getenv("OPENSHELL_GATEWAY") };
 	const Openshell__V1__ListProvidersResponse *l;
-	AUTO_REACH struct reach *r = NULL;
 	ProtobufCMessage *m;
-	struct err ignored;
 
-	if (open_within(&c, OFFER_MS, &r, &ignored) < 0)
-		return;
 	q.limit = OFFER_MAX;
-	if (rpc_unary(r->rpc, "/openshell.v1.OpenShell/ListProviders", &q.base,
-		&openshell__v1__list_providers_response__descriptor, &m,
-		OFFER_MS, NULL, &ignored) < 0)
-		return;
+	m = ask_to_offer("/openshell.v1.OpenShell/ListProviders", &q.base,
+	    &openshell__v1__list_providers_response__descriptor);
 	l = (const Openshell__V1__ListProvidersResponse *)(const void *)m;
-	for (size_t i = 0; i < l->n_providers; i++)
+	for (size_t i = 0; l != NULL && i < l->n_providers; i++)
 		offer(l->providers[i]->name, word, l->providers[i]->type, out);
 	protobuf_c_message_free_unpacked(m, NULL);
 }

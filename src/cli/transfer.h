@@ -14,6 +14,16 @@
 #include "cli/cli.h"
 #include "rpc/rpc.h"
 
+/* What upload and download say alike. */
+#define TRANSFER_SANDBOX_POS \
+	{ \
+		.name = "NAME", .kind = OPT_STR, OPT(sandbox), \
+		.hint = HINT_SANDBOX, .help = "The sandbox" \
+	}
+#define TRANSFER_STATUS \
+	"0, 1 when it failed or some files were left out (each is told), " \
+	"128+N when signal N ended it, 2 for a wrong command line."
+
 struct upload;
 /* Finds out what would be sent; nothing is asked of anybody yet. */
 int upload_open(struct cli *c, const char *local, bool no_git_ignore,
