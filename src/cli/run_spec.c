@@ -193,38 +193,16 @@ run_spec_blob(const struct run_options *o, const struct run_paths *p, int *fd,
 	return rc;
 }
 
-/*
- * Of the user's environment only how to show text: everything else may hold
- * a secret and needs --env.
- */
 static void
 add_env(struct blob *b, bool tty)
 {
-	static const struct {
-		const char *name;
-		bool tty_only;
-	} passed[] = {
-		{ "TERM", true },
-		{ "COLORTERM", true },
-		{ "LANG", false },
-		{ "LANGUAGE", false },
-		{ "LC_ALL", false },
-		{ "LC_CTYPE", false },
-		{ "LC_MESSAGES", false },
-		{ "LC_COLLATE", false },
-		{ "LC_NUMERIC", false },
-		{ "LC_TIME", false },
-		{ "TZ", false },
-		{ "NO_COLOR", false },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
-		const char *v = getenv(passed[i].name);
+	for (size_t i = 0; i < CLI_PASSED; i++) {
+		const char *v = getenv(cli_passed[i].name);
 		AUTO_FREE char *kv = NULL;
 
-		if (v == NULL || (passed[i].tty_only && !tty))
+		if (v == NULL || (cli_passed[i].tty_only && !tty))
 			continue;
-		kv = mem_printf("%s=%s", passed[i].name, v);
+		kv = mem_printf("%s=%s", cli_passed[i].name, v);
 		blob_add(b, "env", kv);
 	}
 }

@@ -10,27 +10,6 @@
 typedef Openshell__V1__ExecSandboxRequest request_msg;
 typedef Openshell__V1__ExecSandboxRequest__EnvironmentEntry env_msg;
 
-/*
- * Of the user's environment only how to show text: everything else may hold a
- * secret and needs --env.
- */
-static const struct passed {
-	const char *name;
-	bool tty_only;
-} passed[] = {
-	{ "TERM", true },
-	{ "COLORTERM", true },
-	{ "LANG", false },
-	{ "LC_ALL", false },
-	{ "LC_CTYPE", false },
-	{ "LC_MESSAGES", false },
-	{ "LC_COLLATE", false },
-	{ "LC_NUMERIC", false },
-	{ "LC_TIME", false },
-	{ "TZ", false },
-	{ "NO_COLOR", false },
-};
-
 /* What SHELL says inside, or the best that is there. */
 static const char find_shell[] =
     "for s in \"${SHELL:-/bin/bash}\" /bin/bash /bin/sh; do "
@@ -70,12 +49,13 @@ static int
 fill_env(request_msg *m, const struct cli_list *given, struct err *e)
 {
 	m->environment =
-	    mem_calloc(given->n + ARRAY_LEN(passed), sizeof(*m->environment));
-	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
-		const char *v = getenv(passed[i].name);
+	    mem_calloc(given->n + CLI_PASSED, sizeof(*m->environment));
+	for (size_t i = 0; i < CLI_PASSED; i++) {
+		const struct cli_passed *p = &cli_passed[i];
+		const char *v = getenv(p->name);
 
-		if (v != NULL && is_plain(v) && (m->tty || !passed[i].tty_only))
-			set_env(m, view_of(passed[i].name), v);
+		if (v != NULL && is_plain(v) && (m->tty || !p->tty_only))
+			set_env(m, view_of(p->name), v);
 	}
 	for (size_t i = 0; i < given->n; i++) {
 		struct view key;

@@ -4,6 +4,21 @@
 
 #include "cli/cli.h"
 
+const struct cli_passed cli_passed[CLI_PASSED] = {
+	{ "TERM", true },
+	{ "COLORTERM", true },
+	{ "LANG", false },
+	{ "LANGUAGE", false },
+	{ "LC_ALL", false },
+	{ "LC_CTYPE", false },
+	{ "LC_MESSAGES", false },
+	{ "LC_COLLATE", false },
+	{ "LC_NUMERIC", false },
+	{ "LC_TIME", false },
+	{ "TZ", false },
+	{ "NO_COLOR", false },
+};
+
 int
 cli_value_uint(
     const char *s, uint64_t min, uint64_t max, unsigned *out, struct err *e)
