@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -12,6 +13,20 @@ void
 log_set_level(enum log_level level)
 {
 	threshold = level;
+}
+
+bool
+log_level_named(const char *name, enum log_level *out)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug",
+		"trace" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(names[i], name) == 0) {
+			*out = (enum log_level)i;
+			return true;
+		}
+	return false;
 }
 
 enum log_level

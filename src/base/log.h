@@ -35,6 +35,8 @@ struct log_kv {
 
 /* Below this, nothing is written.  Default LOG_L_WARN. */
 void log_set_level(enum log_level level);
+/* "error", "warn", "info", "debug" or "trace"; false, *out as it was, else. */
+bool log_level_named(const char *name, enum log_level *out);
 enum log_level log_get_level(void);
 /* `who` (borrowed, static) names the process in each line. */
 void log_set_name(const char *who);

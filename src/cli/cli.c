@@ -230,28 +230,19 @@ print_asked(struct cli *c, const struct cli_parsed *p, struct err *e)
 	return cli_out(c, &b, e);
 }
 
-/* "warn", "info", "debug", "trace": OPENSHELL_LOG, or RUST_LOG as upstream. */
+/* OPENSHELL_LOG, or RUST_LOG as upstream. */
 static void
 set_log_level(unsigned verbose)
 {
-	static const struct {
-		const char *name;
-		enum log_level level;
-	} names[] = {
-		{ "error", LOG_L_ERROR },
-		{ "warn", LOG_L_WARN },
-		{ "info", LOG_L_INFO },
-		{ "debug", LOG_L_DEBUG },
-		{ "trace", LOG_L_TRACE },
-	};
 	const char *v = getenv("OPENSHELL_LOG");
+	enum log_level level =
+	    MIN(LOG_L_WARN + (int)MIN(verbose, 3U), LOG_L_TRACE);
 
 	if (v == NULL)
 		v = getenv("RUST_LOG");
-	log_set_level(MIN(LOG_L_WARN + (int)MIN(verbose, 3U), LOG_L_TRACE));
-	for (size_t i = 0; v != NULL && i < ARRAY_LEN(names); i++)
-		if (strcmp(names[i].name, v) == 0)
-			log_set_level(names[i].level);
+	if (v != NULL)
+		(void)log_level_named(v, &level);
+	log_set_level(level);
 }
 
 static int

@@ -74,20 +74,6 @@ set_text(struct options *o, const struct row *r, const char *text)
 }
 
 static int
-set_level(struct options *o, const char *text)
-{
-	static const char *const names[] = { "error", "warn", "info", "debug",
-		"trace" };
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strcmp(names[i], text) == 0) {
-			o->log_level = (enum log_level)i;
-			return 0;
-		}
-	return -1;
-}
-
-static int
 set_flag(struct options *o, const struct row *r, const char *text)
 {
 	static const struct {
@@ -128,7 +114,7 @@ set_one(struct options *o, const struct row *r, const char *text)
 		set_text(o, r, text);
 		return 0;
 	case OPT_LEVEL:
-		return set_level(o, text);
+		return log_level_named(text, &o->log_level) ? 0 : -1;
 	case OPT_FLAG:
 		return set_flag(o, r, text);
 	case OPT_PORT:

@@ -428,13 +428,11 @@ begin(struct keeper *k, struct err *e)
 static void
 set_log_level(void)
 {
-	static const char *const names[] = { "error", "warn", "info", "debug",
-		"trace" };
 	const char *want = getenv("OPENSHELL_LOG_LEVEL");
+	enum log_level level;
 
-	for (unsigned i = 0; want != NULL && i < ARRAY_LEN(names); i++)
-		if (strcmp(want, names[i]) == 0)
-			log_set_level((enum log_level)i);
+	if (want != NULL && log_level_named(want, &level))
+		log_set_level(level);
 }
 
 int
