@@ -36,6 +36,20 @@ gw_check_map(
 	return 0;
 }
 
+int
+gw_check_variable(const char *key, struct err *e)
+{
+	bool good = key[0] != '\0' && !(key[0] >= '0' && key[0] <= '9');
+
+	for (const char *k = key; good && *k != '\0'; k++)
+		good = *k == '_' || (*k >= 'A' && *k <= 'Z') ||
+		       (*k >= 'a' && *k <= 'z') || (*k >= '0' && *k <= '9');
+	return good ? 0
+		    : err_set(e, ERR_INVALID,
+			  "environment keys must match "
+			  "^[A-Za-z_][A-Za-z0-9_]*$");
+}
+
 void
 gw_new_uuid(char out[GW_ID])
 {

@@ -13,6 +13,8 @@ int gw_check_length(
 typedef Openshell__Datamodel__V1__SandboxSpec__EnvironmentEntry gw_entry;
 int gw_check_map(const char *field, size_t n, gw_entry *const *v, size_t max,
     struct err *e) MUST_USE;
+/* The name of an environment variable. */
+int gw_check_variable(const char *key, struct err *e) MUST_USE;
 void gw_new_uuid(char out[GW_ID]);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/random.h"
+#include "gateway/bounds.h"
 #include "gateway/gw.h"
 
 typedef Openshell__V1__ExecSandboxRequest request_msg;
@@ -49,19 +50,6 @@ struct relay {
 
 /* --- checks (gateway-api 4.13) ------------------------------------------- */
 
-static bool
-is_name(const char *k)
-{
-	if (!(*k == '_' || (*k >= 'A' && *k <= 'Z') ||
-		(*k >= 'a' && *k <= 'z')))
-		return false;
-	for (; *k != '\0'; k++)
-		if (!(*k == '_' || (*k >= 'A' && *k <= 'Z') ||
-			(*k >= 'a' && *k <= 'z') || (*k >= '0' && *k <= '9')))
-			return false;
-	return true;
-}
-
 /*
  * The reference refuses line breaks, because it builds a shell's line; argv is
  * handed over as it is here, so only length and NUL (which a string cannot
@@ -75,10 +63,8 @@ check_request(const request_msg *m, struct err *e)
 	if (m->sandbox_id[0] == '\0')
 		return err_set(e, ERR_INVALID, "sandbox_id is required");
 	for (size_t i = 0; i < m->n_environment; i++)
-		if (!is_name(m->environment[i]->key))
-			return err_set(e, ERR_INVALID,
-			    "environment keys must match "
-			    "^[A-Za-z_][A-Za-z0-9_]*$");
+		if (gw_check_variable(m->environment[i]->key, e) < 0)
+			return -1;
 	if (m->n_command > ARGS_MAX)
 		return err_set(e, ERR_INVALID,
 		    "command array exceeds %d argument limit", (int)ARGS_MAX);

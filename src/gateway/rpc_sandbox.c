@@ -67,28 +67,14 @@ check_template(const template_msg *t, struct err *e)
 	    e);
 }
 
-static bool
-is_env_name(const char *k)
-{
-	if (*k == '\0' || (*k >= '0' && *k <= '9'))
-		return false;
-	for (; *k != '\0'; k++)
-		if (!(*k == '_' || (*k >= 'A' && *k <= 'Z') ||
-			(*k >= 'a' && *k <= 'z') || (*k >= '0' && *k <= '9')))
-			return false;
-	return true;
-}
-
 static int
 check_environment(const spec_msg *spec, struct err *e)
 {
 	for (size_t i = 0; i < spec->n_environment; i++) {
 		const char *k = spec->environment[i]->key;
 
-		if (!is_env_name(k))
-			return err_set(e, ERR_INVALID,
-			    "environment keys must match "
-			    "^[A-Za-z_][A-Za-z0-9_]*$");
+		if (gw_check_variable(k, e) < 0)
+			return -1;
 		if (strncmp(k, "OPENSHELL_", 10) == 0)
 			return err_set(e, ERR_INVALID,
 			    "environment key '%.100s' is reserved", k);
