@@ -6,38 +6,7 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "http/grpc.h"
-
-static const struct phrase {
-	unsigned status;
-	const char *text;
-} phrases[] = {
-	{ 200, "OK" },
-	{ 400, "Bad Request" },
-	{ 403, "Forbidden" },
-	{ 405, "Method Not Allowed" },
-	{ 408, "Request Timeout" },
-	{ 413, "Content Too Large" },
-	{ 414, "URI Too Long" },
-	{ 415, "Unsupported Media Type" },
-	{ 417, "Expectation Failed" },
-	{ 421, "Misdirected Request" },
-	{ 431, "Request Header Fields Too Large" },
-	{ 500, "Internal Server Error" },
-	{ 501, "Not Implemented" },
-	{ 502, "Bad Gateway" },
-	{ 503, "Service Unavailable" },
-	{ 504, "Gateway Timeout" },
-	{ 505, "HTTP Version Not Supported" },
-};
-
-const char *
-deny_reason_phrase(unsigned status)
-{
-	for (size_t i = 0; i < ARRAY_LEN(phrases); i++)
-		if (phrases[i].status == status)
-			return phrases[i].text;
-	return "Error";
-}
+#include "http/h1.h"
 
 /*
  * Hostile bytes are shown escaped.  JSON's own escapes suffice for control
@@ -302,8 +271,7 @@ deny_response(const struct deny *d, struct buf *out)
 	AUTO_BUF struct buf body = BUF_INIT(DENY_BODY_MAX);
 
 	deny_body(d, &body);
-	buf_printf(out, "HTTP/1.1 %u %s\r\n", d->status,
-	    deny_reason_phrase(d->status));
+	buf_printf(out, "HTTP/1.1 %u %s\r\n", d->status, h1_reason(d->status));
 	buf_printf(out,
 	    "Content-Type: application/json\r\n"
 	    "Content-Length: %zu\r\n",

@@ -36,8 +36,6 @@ struct deny {
 enum { DENY_RPC_CODE = -32003 };
 enum { DENY_BODY_MAX = 32768, DENY_MAX = DENY_BODY_MAX + 1024 };
 
-/* "Forbidden" for 403; "Error" for a status we never send. */
-const char *deny_reason_phrase(unsigned status);
 /* The JSON object and '\n'. */
 void deny_body(const struct deny *d, struct buf *out);
 /*
