@@ -105,17 +105,10 @@ fd_copy(int to, int from, size_t max, size_t *n, struct err *e)
 }
 
 int
-file_read(int fd, size_t max, char **text, size_t *n, struct err *e)
+fd_read_all(int fd, size_t max, char **text, size_t *n, struct err *e)
 {
 	AUTO_BUF struct buf b = BUF_INIT(max + 1);
-	struct stat st;
 
-	if (fstat(fd, &st) < 0)
-		return err_sys(e, "stat");
-	if (S_ISDIR(st.st_mode))
-		return err_set(e, ERR_INVALID, "is a directory, not a file");
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, ERR_INVALID, "not a regular file");
 	for (;;) {
 		ssize_t got;
 
@@ -137,6 +130,20 @@ file_read(int fd, size_t max, char **text, size_t *n, struct err *e)
 	*n = b.n;
 	*text = take_ptr(b.p);
 	return 0;
+}
+
+int
+file_read(int fd, size_t max, char **text, size_t *n, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "stat");
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, ERR_INVALID, "is a directory, not a file");
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_INVALID, "not a regular file");
+	return fd_read_all(fd, max, text, n, e);
 }
 
 int

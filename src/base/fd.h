@@ -32,9 +32,12 @@ int fd_write_all(int fd, const void *p, size_t n, struct err *e) MUST_USE;
  */
 int fd_copy(int to, int from, size_t max, size_t *n, struct err *e) MUST_USE;
 /*
- * The whole of a regular file, up to `max` bytes; more is ERR_LIMIT.  *text is
- * NUL-terminated (not counted) and the caller's to free.
+ * To the end, up to `max` bytes; more is ERR_LIMIT.  *text is NUL-terminated
+ * (not counted) and the caller's to free.
  */
+int fd_read_all(
+    int fd, size_t max, char **text, size_t *n, struct err *e) MUST_USE;
+/* The whole of a regular file, likewise. */
 int file_read(
     int fd, size_t max, char **text, size_t *n, struct err *e) MUST_USE;
 /* The same by path; refuses a final symbolic link when `nofollow`. */

@@ -88,46 +88,17 @@ policy_file_read(struct policy_file *f, char **text, size_t *n, struct err *e)
 	return 0;
 }
 
-/* Standard input may be a pipe, which file_read refuses. */
-static int
-read_stream(int fd, char **text, size_t *n, struct err *e)
-{
-	AUTO_BUF struct buf b = BUF_INIT(POLICY_TEXT_MAX + 1);
-
-	for (;;) {
-		ssize_t got;
-		size_t room = MIN((size_t)65536, POLICY_TEXT_MAX + 1 - b.n);
-
-		if (room == 0)
-			return err_set(e, ERR_LIMIT,
-			    "the policy on standard "
-			    "input is larger than %d bytes",
-			    POLICY_TEXT_MAX);
-		if (!buf_reserve(&b, room))
-			return err_set(e, ERR_INTERNAL, "read bound");
-		got = read(fd, b.p + b.n, room);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return err_sys(e, "read standard input");
-		if (got == 0)
-			break;
-		b.n += (size_t)got;
-	}
-	(void)buf_str(&b);
-	*n = b.n;
-	*text = take_ptr(b.p);
-	return 0;
-}
-
 int
 policy_text(
     struct cli *c, const char *path, char **text, size_t *n, struct err *e)
 {
 	AUTO_POLICY_FILE struct policy_file f = { .dirfd = -1 };
 
+	/* Standard input may be a pipe, which file_read refuses. */
 	if (strcmp(path, "-") == 0)
-		return read_stream(c->in, text, n, e);
+		return fd_read_all(c->in, POLICY_TEXT_MAX, text, n, e) < 0
+			   ? err_wrap(e, UNREADABLE, "standard input")
+			   : 0;
 	if (policy_file_open(path, &f, e) < 0)
 		return -1;
 	return policy_file_read(&f, text, n, e);
