@@ -1,5 +1,6 @@
 #include "base/program.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,4 +33,25 @@ program_find(const char *name, char out[PATH_MAX], struct err *e)
 	    "%s not found in %s, %s../libexec/openshell or "
 	    "%s../lib/openshell: install it beside openshell (script/install)",
 	    name, self, self, self);
+}
+
+int
+program_spawn(const char *path, const posix_spawn_file_actions_t *files,
+    char *const argv[], char *const envp[], pid_t *pid)
+{
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int rc;
+
+	(void)sigemptyset(&none);
+	(void)sigfillset(&all);
+	(void)posix_spawnattr_init(&attr);
+	(void)posix_spawnattr_setsigmask(&attr, &none);
+	(void)posix_spawnattr_setsigdefault(&attr, &all);
+	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK |
+						  POSIX_SPAWN_SETSIGDEF |
+						  POSIX_SPAWN_SETSID);
+	rc = posix_spawn(pid, path, files, &attr, argv, envp);
+	(void)posix_spawnattr_destroy(&attr);
+	return rc;
 }

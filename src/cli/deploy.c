@@ -278,8 +278,6 @@ spawn_server(struct launch *l, int ready_child, pid_t *pid, struct err *e)
 	char program[PATH_MAX], fd_text[16];
 	const char *argv[20];
 	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
 	size_t n = 0;
 	int rc;
 
@@ -309,14 +307,6 @@ spawn_server(struct launch *l, int ready_child, pid_t *pid, struct err *e)
 	/* The user's flag is the confirmation that the server asks for. */
 	if (l->o->plaintext || l->o->no_auth)
 		(void)setenv("OPENSHELL_ALLOW_INSECURE", "1", 1);
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	(void)posix_spawnattr_init(&attr);
-	(void)posix_spawnattr_setsigmask(&attr, &none);
-	(void)posix_spawnattr_setsigdefault(&attr, &all);
-	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK |
-						  POSIX_SPAWN_SETSIGDEF |
-						  POSIX_SPAWN_SETSID);
 	(void)posix_spawn_file_actions_init(&files);
 	rc = posix_spawn_file_actions_addopen(
 	    &files, 0, "/dev/null", O_RDONLY, 0);
@@ -332,10 +322,9 @@ spawn_server(struct launch *l, int ready_child, pid_t *pid, struct err *e)
 	if (rc == 0)
 		rc = posix_spawn_file_actions_addchdir_np(&files, "/");
 	if (rc == 0)
-		rc = posix_spawn(pid, program, &files, &attr,
-		    (char **)(uintptr_t)argv, environ);
+		rc = program_spawn(
+		    program, &files, (char **)(uintptr_t)argv, environ, pid);
 	(void)posix_spawn_file_actions_destroy(&files);
-	(void)posix_spawnattr_destroy(&attr);
 	if (rc == 0)
 		return 0;
 	errno = rc;

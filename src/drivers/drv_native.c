@@ -414,8 +414,6 @@ start(const struct driver *d, const char *dir, pid_t *pid, struct err *e)
 	char *envp[ARRAY_LEN(passed) + 1] = { NULL };
 	AUTO_FREE char *log = mem_printf("%s/keeper.log", dir);
 	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
 	size_t n = 0;
 	int rc;
 
@@ -425,14 +423,6 @@ start(const struct driver *d, const char *dir, pid_t *pid, struct err *e)
 		if (v != NULL)
 			envp[n++] = mem_printf("%s=%s", passed[i], v);
 	}
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	(void)posix_spawnattr_init(&attr);
-	(void)posix_spawnattr_setsigmask(&attr, &none);
-	(void)posix_spawnattr_setsigdefault(&attr, &all);
-	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK |
-						  POSIX_SPAWN_SETSIGDEF |
-						  POSIX_SPAWN_SETSID);
 	(void)posix_spawn_file_actions_init(&files);
 	rc = posix_spawn_file_actions_addopen(
 	    &files, 0, "/dev/null", O_RDONLY, 0);
@@ -445,9 +435,8 @@ start(const struct driver *d, const char *dir, pid_t *pid, struct err *e)
 	if (rc == 0)
 		rc = posix_spawn_file_actions_addclosefrom_np(&files, 3);
 	if (rc == 0)
-		rc = posix_spawn(pid, d->program, &files, &attr, argv, envp);
+		rc = program_spawn(d->program, &files, argv, envp, pid);
 	(void)posix_spawn_file_actions_destroy(&files);
-	(void)posix_spawnattr_destroy(&attr);
 	while (n > 0)
 		free(envp[--n]);
 	if (rc == 0)

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +33,6 @@ run(const char *path, int sock, pid_t *pid, struct err *e)
 		NULL };
 	char *envp[ENV_MAX + 1] = { NULL };
 	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
 	size_t n = 0;
 	int rc;
 
@@ -46,14 +43,6 @@ run(const char *path, int sock, pid_t *pid, struct err *e)
 			envp[n++] =
 			    mem_printf("%s=%s", ctl_environment[i], value);
 	}
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	(void)posix_spawnattr_init(&attr);
-	(void)posix_spawnattr_setsigmask(&attr, &none);
-	(void)posix_spawnattr_setsigdefault(&attr, &all);
-	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK |
-						  POSIX_SPAWN_SETSIGDEF |
-						  POSIX_SPAWN_SETSID);
 	(void)posix_spawn_file_actions_init(&files);
 	rc = posix_spawn_file_actions_adddup2(&files, sock, CTL_SOCK);
 	if (rc == 0)
@@ -66,9 +55,8 @@ run(const char *path, int sock, pid_t *pid, struct err *e)
 		rc = posix_spawn_file_actions_addclosefrom_np(
 		    &files, CTL_SOCK + 1);
 	if (rc == 0)
-		rc = posix_spawn(pid, path, &files, &attr, argv, envp);
+		rc = program_spawn(path, &files, argv, envp, pid);
 	(void)posix_spawn_file_actions_destroy(&files);
-	(void)posix_spawnattr_destroy(&attr);
 	while (n > 0)
 		free(envp[--n]);
 	if (rc != 0) {
