@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "http/grpc.h"
 #include "rpc/frames.h"
+#include "rpc/sendq.h"
 #include "rpc/server.h"
 
 enum { METADATA_MAX = 64, PATH_TEXT = 256 };
@@ -44,9 +45,8 @@ struct rpc_call {
 	struct rpc_frames frames;
 	struct buf in;
 
-	struct buf out; /* [at, n) waits */
-	size_t at;
-	bool headed, deferred, above;
+	struct rpc_sendq out;
+	bool headed, deferred;
 	bool finished, trailed, gone;
 	enum rpc_code code;
 	char text[RPC_STATUS_MAX];
@@ -64,7 +64,7 @@ call_free(struct rpc_call *c)
 	free(c->meta);
 	rpc_frames_fini(&c->frames);
 	buf_fini(&c->in);
-	buf_fini(&c->out);
+	rpc_sendq_fini(&c->out);
 	free(c);
 }
 
@@ -78,7 +78,7 @@ call_new(struct rpc_sconn *conn, int32_t id)
 	c->timeout_ms = -1;
 	c->why = RPC_CANCELLED;
 	c->in = BUF_INIT(2 * CONN_STREAM_WINDOW);
-	c->out = BUF_INIT(64 << 20);
+	rpc_sendq_init(&c->out);
 	c->next = conn->calls;
 	if (conn->calls != NULL)
 		conn->calls->prev = c;
@@ -157,18 +157,6 @@ rpc_call_data(const struct rpc_call *c)
 
 /* --- out ----------------------------------------------------------------- */
 
-#define NV(k, v, vn) \
-	{ \
-		(uint8_t *)(uintptr_t)(k), (uint8_t *)(uintptr_t)(v), \
-		    sizeof(k) - 1, (vn), NGHTTP2_NV_FLAG_NO_COPY_NAME \
-	}
-
-static void
-take_text(struct rpc_call *c, struct buf *message)
-{
-	grpc_message_put(message, view_of(c->text));
-}
-
 static int
 submit_status(struct rpc_call *c, bool alone)
 {
@@ -178,15 +166,15 @@ submit_status(struct rpc_call *c, bool alone)
 	nghttp2_nv nv[4];
 	size_t k = 0;
 
-	take_text(c, &text);
+	grpc_message_put(&text, view_of(c->text));
 	if (alone) {
-		nv[k++] = (nghttp2_nv)NV(":status", "200", 3);
+		nv[k++] = (nghttp2_nv)RPC_NV(":status", "200", 3);
 		nv[k++] =
-		    (nghttp2_nv)NV("content-type", "application/grpc", 16);
+		    (nghttp2_nv)RPC_NV("content-type", "application/grpc", 16);
 	}
-	nv[k++] = (nghttp2_nv)NV("grpc-status", code, (size_t)n);
+	nv[k++] = (nghttp2_nv)RPC_NV("grpc-status", code, (size_t)n);
 	if (text.n > 0)
-		nv[k++] = (nghttp2_nv)NV("grpc-message", text.p, text.n);
+		nv[k++] = (nghttp2_nv)RPC_NV("grpc-message", text.p, text.n);
 	c->trailed = true;
 	if (c->why == RPC_CANCELLED)
 		c->why = RPC_OK;
@@ -198,10 +186,8 @@ submit_status(struct rpc_call *c, bool alone)
 static void
 told_drained(struct rpc_call *c)
 {
-	if (!c->above || c->out.n - c->at >= RPC_LOW_WATER)
-		return;
-	c->above = false;
-	if (c->method->drained != NULL && !c->finished)
+	if (rpc_sendq_drained(&c->out) && c->method->drained != NULL &&
+	    !c->finished)
 		c->method->drained(c);
 }
 
@@ -210,23 +196,10 @@ on_out(nghttp2_session *h2 UNUSED, int32_t id UNUSED, uint8_t *to, size_t max,
     uint32_t *flags, nghttp2_data_source *src, void *user UNUSED)
 {
 	struct rpc_call *c = src->ptr;
-	size_t n = MIN(max, c->out.n - c->at);
+	size_t n = rpc_sendq_take(&c->out, to, max);
 
-	if (n > 0)
-		memcpy(to, c->out.p + c->at, n);
-	c->at += n;
-	if (c->at == c->out.n) {
-		c->at = 0;
-		if (c->out.cap > RPC_HIGH_WATER)
-			buf_fini(&c->out);
-		else
-			buf_reset(&c->out);
-	} else if (c->at > RPC_HIGH_WATER) {
-		buf_drop(&c->out, c->at);
-		c->at = 0;
-	}
 	told_drained(c);
-	if (c->out.n - c->at > 0)
+	if (rpc_sendq_n(&c->out) > 0)
 		return (ssize_t)n;
 	if (c->finished) {
 		*flags |=
@@ -245,8 +218,8 @@ static void
 submit_head(struct rpc_call *c)
 {
 	const nghttp2_nv nv[] = {
-		NV(":status", "200", 3),
-		NV("content-type", "application/grpc", 16),
+		RPC_NV(":status", "200", 3),
+		RPC_NV("content-type", "application/grpc", 16),
 	};
 	nghttp2_data_provider body = { { .ptr = c }, on_out };
 
@@ -270,16 +243,12 @@ rpc_send(struct rpc_call *c, const ProtobufCMessage *m)
 {
 	if (c->finished || c->gone || c->conn->c.h2 == NULL)
 		return;
-	rpc_frame_put(&c->out, m);
-	if (c->out.full) {
-		buf_reset(&c->out);
-		c->at = 0;
+	if (!rpc_sendq_put(&c->out, m)) {
+		rpc_sendq_clear(&c->out);
 		rpc_finish(c, RPC_RESOURCE_EXHAUSTED,
 		    "the client does not read the answers");
 		return;
 	}
-	if (c->out.n - c->at >= RPC_HIGH_WATER)
-		c->above = true;
 	if (!c->headed)
 		submit_head(c);
 	wake_out(c);
@@ -288,7 +257,7 @@ rpc_send(struct rpc_call *c, const ProtobufCMessage *m)
 size_t
 rpc_queued(const struct rpc_call *c)
 {
-	return c->out.n - c->at;
+	return rpc_sendq_n(&c->out);
 }
 
 void
@@ -520,12 +489,9 @@ on_body(nghttp2_session *h2 UNUSED, int32_t id UNUSED, uint8_t *to, size_t max,
     uint32_t *flags, nghttp2_data_source *src, void *user UNUSED)
 {
 	struct rpc_call *c = src->ptr;
-	size_t n = MIN(max, c->out.n - c->at);
+	size_t n = rpc_sendq_take(&c->out, to, max);
 
-	if (n > 0)
-		memcpy(to, c->out.p + c->at, n);
-	c->at += n;
-	if (c->at == c->out.n)
+	if (rpc_sendq_n(&c->out) == 0)
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 	return (ssize_t)n;
 }
@@ -546,14 +512,15 @@ plain_answer(struct rpc_call *c)
 
 	if (status == 404 && hooks->http != NULL)
 		hooks->http(hooks->ctx, method, view_of(c->path), &status,
-		    &type, &c->out);
+		    &type, &c->out.bytes);
 	n = snprintf(code, sizeof(code), "%u", status);
-	nv[k++] = (nghttp2_nv)NV(":status", code, (size_t)n);
+	nv[k++] = (nghttp2_nv)RPC_NV(":status", code, (size_t)n);
 	if (type != NULL)
-		nv[k++] = (nghttp2_nv)NV("content-type", type, strlen(type));
+		nv[k++] =
+		    (nghttp2_nv)RPC_NV("content-type", type, strlen(type));
 	c->finished = c->headed = c->trailed = true;
-	(void)nghttp2_submit_response(
-	    c->conn->c.h2, c->id, nv, k, c->out.n > 0 ? &body : NULL);
+	(void)nghttp2_submit_response(c->conn->c.h2, c->id, nv, k,
+	    rpc_sendq_n(&c->out) > 0 ? &body : NULL);
 }
 
 /* The head is whole: may this be called at all? */

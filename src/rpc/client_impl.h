@@ -8,6 +8,7 @@
 #include "net/dial_name.h"
 #include "rpc/conn.h"
 #include "rpc/frames.h"
+#include "rpc/sendq.h"
 
 enum { AUTHORITY_MAX = 300, METADATA_MAX = 4 };
 
@@ -20,9 +21,8 @@ struct rpc_out {
 	struct rpc_out_hooks hooks;
 	struct deadline deadline;
 	unsigned deadline_ms;
-	struct buf out;
-	size_t at;
-	bool ended, deferred, above;
+	struct rpc_sendq out;
+	bool ended, deferred;
 	struct rpc_frames frames;
 	struct buf in;
 	bool held, busy, over; /* over: the stream is gone, bytes may be left */

@@ -30,7 +30,7 @@ out_free(struct rpc_out *o)
 {
 	rpc_frames_fini(&o->frames);
 	buf_fini(&o->in);
-	buf_fini(&o->out);
+	rpc_sendq_fini(&o->out);
 	free(o->path);
 	free(o);
 }
@@ -79,44 +79,23 @@ on_out(nghttp2_session *h2 UNUSED, int32_t id UNUSED, uint8_t *to, size_t max,
     uint32_t *flags, nghttp2_data_source *src, void *user UNUSED)
 {
 	struct rpc_out *o = src->ptr;
-	size_t n = MIN(max, o->out.n - o->at);
+	size_t n = rpc_sendq_take(&o->out, to, max);
 
-	if (n > 0)
-		memcpy(to, o->out.p + o->at, n);
-	o->at += n;
-	if (o->at == o->out.n) {
-		o->at = 0;
-		if (o->out.cap > RPC_HIGH_WATER)
-			buf_fini(&o->out);
-		else
-			buf_reset(&o->out);
-	} else if (o->at > RPC_HIGH_WATER) {
-		buf_drop(&o->out, o->at);
-		o->at = 0;
+	if (rpc_sendq_drained(&o->out) && o->hooks.drained != NULL &&
+	    !o->detached) {
+		o->telling = true;
+		o->hooks.drained(o->hooks.ctx);
+		o->telling = false;
 	}
-	if (o->above && o->out.n - o->at < RPC_LOW_WATER) {
-		o->above = false;
-		if (o->hooks.drained != NULL && !o->detached) {
-			o->telling = true;
-			o->hooks.drained(o->hooks.ctx);
-			o->telling = false;
-		}
-	}
-	if (o->out.n - o->at == 0 && o->ended) {
+	if (rpc_sendq_n(&o->out) == 0 && o->ended) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 		return (ssize_t)n;
 	}
-	if (n > 0 || o->out.n - o->at > 0)
+	if (n > 0 || rpc_sendq_n(&o->out) > 0)
 		return (ssize_t)n;
 	o->deferred = true;
 	return NGHTTP2_ERR_DEFERRED;
 }
-
-#define NV(k, v, vn) \
-	{ \
-		(uint8_t *)(uintptr_t)(k), (uint8_t *)(uintptr_t)(v), \
-		    sizeof(k) - 1, (vn), NGHTTP2_NV_FLAG_NO_COPY_NAME \
-	}
 
 void
 rpc_out_submit(struct rpc_out *o)
@@ -129,19 +108,20 @@ rpc_out_submit(struct rpc_out *o)
 	size_t k = 0;
 	int n;
 
-	nv[k++] = (nghttp2_nv)NV(":method", "POST", 4);
-	nv[k++] = c->ctx != NULL ? (nghttp2_nv)NV(":scheme", "https", 5)
-				 : (nghttp2_nv)NV(":scheme", "http", 4);
-	nv[k++] = (nghttp2_nv)NV(":path", o->path, strlen(o->path));
+	nv[k++] = (nghttp2_nv)RPC_NV(":method", "POST", 4);
+	nv[k++] = c->ctx != NULL ? (nghttp2_nv)RPC_NV(":scheme", "https", 5)
+				 : (nghttp2_nv)RPC_NV(":scheme", "http", 4);
+	nv[k++] = (nghttp2_nv)RPC_NV(":path", o->path, strlen(o->path));
+	nv[k++] = (nghttp2_nv)RPC_NV(
+	    ":authority", c->authority, strlen(c->authority));
+	nv[k++] = (nghttp2_nv)RPC_NV("content-type", "application/grpc", 16);
+	nv[k++] = (nghttp2_nv)RPC_NV("te", "trailers", 8);
 	nv[k++] =
-	    (nghttp2_nv)NV(":authority", c->authority, strlen(c->authority));
-	nv[k++] = (nghttp2_nv)NV("content-type", "application/grpc", 16);
-	nv[k++] = (nghttp2_nv)NV("te", "trailers", 8);
-	nv[k++] = (nghttp2_nv)NV("user-agent", "openshell/" OPENSHELL_VERSION,
-	    sizeof("openshell/" OPENSHELL_VERSION) - 1);
+	    (nghttp2_nv)RPC_NV("user-agent", "openshell/" OPENSHELL_VERSION,
+		sizeof("openshell/" OPENSHELL_VERSION) - 1);
 	if (c->bearer != NULL) {
 		buf_printf(&auth, "Bearer %s", c->bearer);
-		nv[k++] = (nghttp2_nv)NV("authorization", auth.p, auth.n);
+		nv[k++] = (nghttp2_nv)RPC_NV("authorization", auth.p, auth.n);
 	}
 	for (size_t i = 0; i < c->n_metadata; i++)
 		nv[k++] = (nghttp2_nv) { (uint8_t *)c->names[i],
@@ -150,7 +130,8 @@ rpc_out_submit(struct rpc_out *o)
 	if (o->deadline_ms > 0) {
 		n = snprintf(timeout, sizeof(timeout), "%um",
 		    MIN(o->deadline_ms, 99999999U));
-		nv[k++] = (nghttp2_nv)NV("grpc-timeout", timeout, (size_t)n);
+		nv[k++] =
+		    (nghttp2_nv)RPC_NV("grpc-timeout", timeout, (size_t)n);
 	}
 	o->id = nghttp2_submit_request(c->c.h2, NULL, nv, k, &body, o);
 	if (auth.p != NULL)
@@ -200,7 +181,7 @@ rpc_out_new(struct rpc_client *c, const char *path,
 	o->answer = answer;
 	o->hooks = *hooks;
 	o->deadline_ms = deadline_ms;
-	o->out = BUF_INIT(64 << 20);
+	rpc_sendq_init(&o->out);
 	o->in = BUF_INIT(2 * CONN_STREAM_WINDOW);
 	/* Answers may be larger than requests: logs, policies. */
 	rpc_frames_init(&o->frames, 64 << 20);
@@ -237,22 +218,19 @@ rpc_out_send(struct rpc_out *o, const ProtobufCMessage *m)
 {
 	if (o->ended || o->over)
 		return;
-	rpc_frame_put(&o->out, m);
-	if (o->out.full) {
+	if (!rpc_sendq_put(&o->out, m)) {
 		rpc_out_status(o, RPC_RESOURCE_EXHAUSTED,
 		    "the server does not read the requests");
 		reset(o, NGHTTP2_CANCEL);
 		return;
 	}
-	if (o->out.n - o->at >= RPC_HIGH_WATER)
-		o->above = true;
 	wake_out(o);
 }
 
 size_t
 rpc_out_queued(const struct rpc_out *o)
 {
-	return o->out.n - o->at;
+	return rpc_sendq_n(&o->out);
 }
 
 void

@@ -108,6 +108,13 @@ void rpc_conn_keepalive(struct rpc_conn *c, unsigned ms);
 /* The peer reset a stream or sent another cheap frame: true when too many. */
 bool rpc_conn_abused(struct rpc_conn *c);
 
+/* A field, its name a literal. */
+#define RPC_NV(k, v, vn) \
+	{ \
+		(uint8_t *)(uintptr_t)(k), (uint8_t *)(uintptr_t)(v), \
+		    sizeof(k) - 1, (vn), NGHTTP2_NV_FLAG_NO_COPY_NAME \
+	}
+
 /* Settings both sides send; options both sessions have. */
 int rpc_conn_settings(nghttp2_session *s, struct err *e) MUST_USE;
 nghttp2_option *rpc_conn_options(void) MUST_USE;
