@@ -55,22 +55,3 @@ err_wrap(struct err *e, const char *fmt, ...)
 		e->code = ERR_INTERNAL;
 	return -1;
 }
-
-const char *
-err_code_name(enum err_code c)
-{
-	static const char *const names[] = {
-		[ERR_NONE] = "none",
-		[ERR_INVALID] = "invalid",
-		[ERR_NOT_FOUND] = "not-found",
-		[ERR_EXISTS] = "exists",
-		[ERR_DENIED] = "denied",
-		[ERR_LIMIT] = "limit",
-		[ERR_PROTO] = "protocol",
-		[ERR_AGAIN] = "again",
-		[ERR_IO] = "io",
-		[ERR_INTERNAL] = "internal",
-	};
-
-	return (size_t)c < ARRAY_LEN(names) ? names[c] : "unknown";
-}

@@ -35,7 +35,5 @@ int err_set(struct err *e, enum err_code c, const char *fmt, ...) PRINTF(3, 4);
 int err_sys(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 /* Puts a line in front of what is there; the code stays.  Returns -1. */
 int err_wrap(struct err *e, const char *fmt, ...) PRINTF(2, 3);
-/* A short lower-case name, for logs and JSON. */
-const char *err_code_name(enum err_code c);
 
 #endif

@@ -110,19 +110,6 @@ secret_fini(struct secret *s)
 	s->n = 0;
 }
 
-int
-secret_eq(const struct secret *s, const void *p, size_t n)
-{
-	const unsigned char *q = p;
-	unsigned char diff = 0;
-
-	if (n != s->n)
-		return 0;
-	for (size_t i = 0; i < n; i++)
-		diff |= (unsigned char)(s->p[i] ^ q[i]);
-	return diff == 0;
-}
-
 /* Below the frames of this function and what it calls nothing is alive. */
 __attribute__((noinline)) static void
 settle_stack(void)

@@ -26,7 +26,7 @@ void mem_free_at(void *pp); /* for CLEANUP: frees *(void **)pp */
 
 /*
  * Bytes that must not linger: wiped on release, refused by every log and print
- * function (they take no struct secret), compared in constant time.
+ * function (they take no struct secret).
  */
 struct secret {
 	unsigned char *p;
@@ -35,8 +35,6 @@ struct secret {
 
 void secret_init(struct secret *s, const void *p, size_t n); /* copies */
 void secret_fini(struct secret *s);
-/* 1 when equal; the time depends on the lengths only. */
-int secret_eq(const struct secret *s, const void *p, size_t n);
 /* Clears memory in a way the compiler keeps. */
 void mem_wipe(void *p, size_t n);
 

@@ -386,12 +386,6 @@ reach_has_token(const struct reach *r)
 	return r->edge;
 }
 
-const char *
-reach_url(const struct reach *r)
-{
-	return r->url;
-}
-
 struct rpc_client *
 reach_again(struct reach *r)
 {

@@ -36,7 +36,6 @@ int reach_healthz(
     const struct cli *c, unsigned *status, struct err *e) MUST_USE;
 /* The gateway's name, or "" for an endpoint that is not registered. */
 const char *reach_name(const struct reach *r);
-const char *reach_url(const struct reach *r);
 /* An edge token goes with every call, in the place of certificates. */
 bool reach_has_token(const struct reach *r);
 /*

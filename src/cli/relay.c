@@ -284,13 +284,3 @@ relay_start(uv_loop_t *loop, struct relay *r, int in, int out, struct err *e)
 	arm(r);
 	return 0;
 }
-
-void
-relay_finish(struct relay *r)
-{
-	if (!r->active)
-		return;
-	close_in(r);
-	r->at_end_eot = false;
-	arm(r);
-}

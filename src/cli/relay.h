@@ -64,7 +64,5 @@ int relay_start(
     uv_loop_t *loop, struct relay *r, int in, int out, struct err *e) MUST_USE;
 /* Ends at once; what is buffered is lost. */
 void relay_stop(struct relay *r);
-/* Reads no more; ends when what is buffered is written. */
-void relay_finish(struct relay *r);
 
 #endif

@@ -392,9 +392,6 @@ compile_key(
 		c_set(k->policies, v[i].at.policy);
 		k->places[k->nplaces++] = v[i].at;
 		add_class(c, k, &v[i]);
-		if (p_protocol(v[i].e) == POLICY_PROTO_TCP &&
-		    c->s->policies[v[i].at.policy].binaries.n > 0)
-			k->tcp = true;
 	}
 	compile_key_globs(c, k);
 	if (c_compile_scopes(c, k, v, n) < 0 || c_compile_rules(c, k, v, n) < 0)

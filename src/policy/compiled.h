@@ -140,7 +140,6 @@ struct c_class {
 
 struct c_key {
 	enum p_hostkind kind;
-	bool tcp; /* an endpoint of that protocol, which programs may use */
 	bool has_ops; /* some rule is about operations */
 	const struct glob *label; /* of the first label, or NULL */
 	uint32_t next_label; /* the next such key for the same name */

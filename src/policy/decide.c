@@ -383,7 +383,7 @@ policy_decide_conn(const struct snapshot *s, const struct policy_who *who,
 /* --- names -------------------------------------------------------------- */
 
 static enum policy_name
-best_name(const struct c_found *f, bool tcp)
+best_name(const struct c_found *f)
 {
 	static const enum policy_name names[] = {
 		[HOST_ANY] = POLICY_NAME_HOSTLESS,
@@ -395,8 +395,7 @@ best_name(const struct c_found *f, bool tcp)
 	enum policy_name best = POLICY_NAME_NONE;
 
 	for (size_t i = 0; i < f->n; i++)
-		if (!tcp || f->keys[i]->tcp)
-			best = MAX(best, names[f->keys[i]->kind]);
+		best = MAX(best, names[f->keys[i]->kind]);
 	return best;
 }
 
@@ -406,16 +405,5 @@ policy_names(const struct snapshot *s, struct view host)
 	struct c_found f UNINIT;
 
 	f.n = 0;
-	return find_keys(s, host, 0, &f) ? best_name(&f, false)
-					 : POLICY_NAME_NONE;
-}
-
-enum policy_name
-policy_names_tcp(const struct snapshot *s, struct view host, uint16_t port)
-{
-	struct c_found f UNINIT;
-
-	f.n = 0;
-	return port != 0 && find_keys(s, host, port, &f) ? best_name(&f, true)
-							 : POLICY_NAME_NONE;
+	return find_keys(s, host, 0, &f) ? best_name(&f) : POLICY_NAME_NONE;
 }

@@ -264,9 +264,6 @@ enum policy_name {
 
 /* On any port.  Names that cannot be names are NONE. */
 enum policy_name policy_names(const struct snapshot *s, struct view host);
-/* By endpoints of `protocol: tcp` alone, on that port. */
-enum policy_name policy_names_tcp(
-    const struct snapshot *s, struct view host, uint16_t port);
 /* Whether any endpoint has it; *inspected: requests to it may be judged. */
 bool policy_names_port(
     const struct snapshot *s, uint16_t port, bool *inspected);

@@ -131,12 +131,6 @@ rpc_call_metadata(const struct rpc_call *c, const char *key)
 	return (struct view) { 0 };
 }
 
-uv_loop_t *
-rpc_call_loop(const struct rpc_call *c)
-{
-	return c->conn->server->turn->loop;
-}
-
 void *
 rpc_call_context(const struct rpc_call *c)
 {

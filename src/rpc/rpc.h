@@ -173,7 +173,6 @@ const struct rpc_method *rpc_call_method(const struct rpc_call *c);
 const struct rpc_peer *rpc_call_peer(const struct rpc_call *c);
 /* A metadata value of the request (lower-case key), or an empty view. */
 struct view rpc_call_metadata(const struct rpc_call *c, const char *key);
-uv_loop_t *rpc_call_loop(const struct rpc_call *c);
 /* The ctx of the server's hooks. */
 void *rpc_call_context(const struct rpc_call *c);
 /* The handler's own state of a call. */

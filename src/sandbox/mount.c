@@ -580,13 +580,3 @@ mount_put_file(const struct root *r, const char *path, int *out, struct err *e)
 	*out = take_fd(fd);
 	return 0;
 }
-
-void
-mount_close(struct root *r)
-{
-	fd_close(&r->host);
-	fd_close(&r->space);
-	fd_close(&r->top);
-	fd_close(&r->late);
-	fd_close(&r->proc);
-}

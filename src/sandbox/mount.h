@@ -84,7 +84,6 @@ int mount_enter(struct root *r, struct err *e) MUST_USE;
  */
 int mount_put_file(
     const struct root *r, const char *path, int *out, struct err *e) MUST_USE;
-void mount_close(struct root *r);
 
 /* Within mount*.c: */
 

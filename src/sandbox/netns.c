@@ -201,16 +201,6 @@ listen_dns(bool v6, uint16_t port, int *out, struct err *e)
 	return 0;
 }
 
-void
-netns_close(struct netns *ns)
-{
-	fd_close(&ns->proxy);
-	fd_close(&ns->capture);
-	fd_close(&ns->dns);
-	fd_close(&ns->packets);
-	fd_close(&ns->diag);
-}
-
 /* What needs nf_tables; each missing piece is said, none of them fatal. */
 static void
 capture(struct netns *ns, struct in_addr proxy, uint16_t proxy_port,

@@ -23,6 +23,5 @@ struct netns {
  */
 int netns_setup(struct netns *ns, const char *addr, uint16_t proxy_port,
     uint16_t capture_port, char *why, size_t n, struct err *e) MUST_USE;
-void netns_close(struct netns *ns);
 
 #endif

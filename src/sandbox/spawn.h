@@ -121,10 +121,10 @@ int spawn_fd(const struct spawn *s);
 /* 1: *ev is filled; -1 with ERR_AGAIN: nothing now; other errors are final. */
 int spawn_read(struct spawn *s, struct spawn_event *ev, struct err *e) MUST_USE;
 
-/* Files of the private root that come late (the CA): before the first exec. */
-int spawn_put_file(struct spawn *s, const char *path, struct view text,
-    struct err *e) MUST_USE;
-/* The same from one or two sealed memfds (session.h), one after the other. */
+/*
+ * A file of the private root that comes late (the CA), before the first exec:
+ * from one or two sealed memfds (session.h), one after the other.
+ */
 int spawn_put_parts(struct spawn *s, const char *path, const int *parts,
     unsigned n, struct err *e) MUST_USE;
 

@@ -214,17 +214,6 @@ spawn_put_parts(struct spawn *s, const char *path, const int *parts, unsigned n,
 }
 
 int
-spawn_put_file(
-    struct spawn *s, const char *path, struct view text, struct err *e)
-{
-	AUTO_CLOSE int fd = -1;
-
-	if (memfd_seal(text, &fd, e) < 0)
-		return -1;
-	return spawn_put_parts(s, path, &fd, 1, e);
-}
-
-int
 spawn_exec(struct spawn *s, const struct spawn_exec *x, const int stdio[3],
     struct err *e)
 {

@@ -100,8 +100,6 @@ int store_token_set(struct store *s, const char *sandbox_id, const char *hash,
 /* Whose it is; ERR_NOT_FOUND: nobody's. */
 int store_token_find(struct store *s, const char *hash,
     char sandbox_id[STORE_ID_SIZE], struct err *e) MUST_USE;
-int store_token_delete(
-    struct store *s, const char *sandbox_id, struct err *e) MUST_USE;
 
 /* --- heads: the newest record of a sandbox (audit/chain.h) --- */
 

@@ -41,9 +41,3 @@ store_token_find(struct store *s, const char *hash,
 		return err_set(e, ERR_INTERNAL, "a sandbox id is too long");
 	return 0;
 }
-
-int
-store_token_delete(struct store *s, const char *sandbox_id, struct err *e)
-{
-	return db_run(s, ST_TOKEN_DELETE, ARGS(A_TEXT(sandbox_id)), NULL, e);
-}

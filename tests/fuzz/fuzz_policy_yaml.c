@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/decide.h"
 #include "policy/model.h"
-#include "policy/walk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
@@ -94,8 +94,23 @@ ask_request(struct ask *a)
 	/* Whoever may connect to a name may ask for it. */
 	assert(
 	    !a->conn.allow || policy_names(a->s, a->host) != POLICY_NAME_NONE);
-	assert(policy_names_tcp(a->s, a->host, a->port) <=
-	       policy_names(a->s, a->host));
+}
+
+/* At what the endpoint is about; false when it is about nothing. */
+static bool
+aim(struct ask *a, const struct p_policy *q, const struct p_endpoint *e)
+{
+	struct view host = e->host.v;
+
+	if (e->ports.n == 0 || q->binaries.n == 0)
+		return false;
+	a->host = host.n > 2 && host.p[0] == '*' && host.p[1] == '.'
+		      ? view_slice(host, 2, host.n)
+		      : host;
+	a->port = (uint16_t)e->ports.v[0].v;
+	a->who.exe = p_binaries(q)[0].path.v;
+	a->r.path = e->path.v.n > 0 ? e->path.v : VIEW("/");
+	return true;
 }
 
 /* Some host, and one that each endpoint is about. */
@@ -107,8 +122,7 @@ ask(const struct policy *p)
 		.port = 443,
 		.r = { VIEW("GET"), VIEW("/a/b"), VIEW("q=1") },
 		.out = BUF_INIT(1 << 21) };
-	struct policy_walk w = { .policy = p };
-	struct policy_endpoint e;
+	const struct p_list *all = &p->top.network_policies;
 	struct snapshot *s = NULL;
 	struct err err;
 	unsigned n = 0;
@@ -118,21 +132,12 @@ ask(const struct policy *p)
 	a.s = s;
 	a.who.ancestors[a.who.n_ancestors++] = VIEW("/usr/bin/bash");
 	ask_request(&a);
-	for (; n < 8 && policy_walk_next(&w, &e); n++) {
-		struct policy_rule r;
+	for (size_t i = 0; i < all->n; i++) {
+		const struct p_policy *q = &p_policies(p)[i];
 
-		for (size_t i = 0; i < e.n_rules + e.n_deny_rules; i++)
-			policy_endpoint_rule(&e, i >= e.n_rules,
-			    i >= e.n_rules ? i - e.n_rules : i, &r);
-		if (e.n_ports == 0 || e.n_binaries == 0)
-			continue;
-		a.host = e.host;
-		if (policy_endpoint_selector(&e) == POLICY_SELECT_STAR)
-			a.host = view_slice(e.host, 2, e.host.n);
-		a.port = policy_endpoint_port(&e, 0);
-		a.who.exe = policy_endpoint_binary(&e, 0);
-		a.r.path = e.path.n > 0 ? e.path : VIEW("/");
-		ask_request(&a);
+		for (size_t k = 0; k < q->endpoints.n && n < 8; k++, n++)
+			if (aim(&a, q, &p_endpoints(q)[k]))
+				ask_request(&a);
 	}
 	buf_fini(&a.out);
 	snapshot_unref(s);

@@ -19,6 +19,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "sandbox/session.h"
 
 /* Starts or fails the test with the sandbox's own words. */
 static void
@@ -488,23 +489,30 @@ TEST(spawn, tells_what_could_not_be_run)
 	box_end(&b);
 }
 
+static void
+put(struct spawn *s, const char *path, struct view text)
+{
+	AUTO_CLOSE int fd = -1;
+	struct err e;
+
+	CHECK_INT(memfd_seal(text, &fd, &e), ==, 0);
+	CHECK_INT(spawn_put_parts(s, path, &fd, 1, &e), ==, 0);
+}
+
 TEST(spawn, puts_late_files_before_the_first_program_only)
 {
 	struct test_box b;
 	struct spawn_event ev;
-	struct err e = { 0 };
 
 	box_plan(&b);
 	up(&b);
-	CHECK_INT(
-	    spawn_put_file(b.s, "/etc/openshell-tls/ca.pem", VIEW("pem\n"), &e),
-	    ==, 0);
+	put(b.s, "/etc/openshell-tls/ca.pem", VIEW("pem\n"));
 	CHECK_INT(box_sh(&b, "cat /etc/openshell-tls/ca.pem; echo x > "
 			     "/etc/openshell-tls/ca.pem"),
 	    !=, 0);
 	CHECK_HAS(b.out, "pem\n");
 	/* Out of turn: the sandbox ends. */
-	CHECK_INT(spawn_put_file(b.s, "/etc/x", VIEW("x"), &e), ==, 0);
+	put(b.s, "/etc/x", VIEW("x"));
 	box_event(&b, &ev);
 	CHECK_INT(ev.type, ==, SPAWN_FAILED);
 	box_event(&b, &ev);
