@@ -5,7 +5,8 @@
 static const char *const phases[] = { "Unspecified", "Provisioning", "Ready",
 	"Error", "Deleting", "Unknown" };
 
-const char *
+/* "Ready", "Provisioning" ...; "Unknown" for numbers we do not know. */
+static const char *
 box_phase(int phase)
 {
 	return phase >= 0 && (size_t)phase < ARRAY_LEN(phases) ? phases[phase]

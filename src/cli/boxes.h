@@ -5,8 +5,6 @@
 #include "cli/emit.h"
 #include "datamodel.pb-c.h"
 
-/* "Ready", "Provisioning" ...; "Unknown" for numbers we do not know. */
-const char *box_phase(int phase);
 /* Why it is not ready: "REASON: MESSAGE" of the Ready condition, or "". */
 void box_reason(const Openshell__Datamodel__V1__Sandbox *s, struct buf *out);
 /* Its stable fields, without the policy. */

@@ -234,7 +234,8 @@ emit_yaml(struct emit_val *at, const char *key, struct view yaml)
 
 /* --- text of one value --- */
 
-void
+/* "YYYY-MM-DD HH:MM:SS" in UTC; "-" when 0 or below. */
+static void
 emit_put_time(struct buf *out, int64_t wall_ms)
 {
 	char t[CLOCK_TEXT_MAX];
@@ -273,7 +274,8 @@ static const struct wide {
 	{ 0x20000, 0x3fffd, 2 },
 };
 
-size_t
+/* Columns that text (UTF-8, nothing to escape) takes on a terminal. */
+static size_t
 emit_width(struct view v)
 {
 	size_t columns = 0, n;
@@ -294,7 +296,8 @@ emit_width(struct view v)
 	return columns;
 }
 
-void
+/* A phase in its colour. */
+static void
 emit_put_phase(struct buf *out, bool color, const char *phase)
 {
 	static const struct {

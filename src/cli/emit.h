@@ -95,11 +95,4 @@ int emit_print(struct cli *c, const struct emit *m, enum emit_format format,
 void emit_put(const struct emit *m, enum emit_format format,
     const struct emit_table *t, bool color, struct buf *out);
 
-/* "YYYY-MM-DD HH:MM:SS" in UTC; "-" when 0 or below. */
-void emit_put_time(struct buf *out, int64_t wall_ms);
-/* Columns that text (UTF-8, nothing to escape) takes on a terminal. */
-size_t emit_width(struct view v) MUST_USE;
-/* A phase in its colour. */
-void emit_put_phase(struct buf *out, bool color, const char *phase);
-
 #endif

@@ -334,7 +334,7 @@ reach_target(const struct cli *c, char **name, char **url, struct err *e)
 	return rc;
 }
 
-void
+static void
 reach_close(struct reach *r)
 {
 	if (r == NULL)

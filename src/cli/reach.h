@@ -49,7 +49,6 @@ int reach_call(struct reach *r, const char *method, const ProtobufCMessage *m,
 int reach_find(struct reach *r, const char *name,
     Openshell__Datamodel__V1__Sandbox **out, struct err *e) MUST_USE;
 uv_loop_t *reach_loop(struct reach *r);
-void reach_close(struct reach *r);
 void reach_close_at(struct reach **r);
 #define AUTO_REACH CLEANUP(reach_close_at)
 struct rpc_client *reach_rpc(struct reach *r);

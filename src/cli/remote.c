@@ -26,7 +26,11 @@ remote_quote(struct buf *out, const char *word)
 	buf_putc(out, '\'');
 }
 
-bool
+/*
+ * Letters, digits and ".:@[]_-", not starting with '-' (Attack: an option in
+ * the place of a host).
+ */
+static bool
 remote_is_host(const char *s)
 {
 	static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

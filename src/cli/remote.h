@@ -7,11 +7,6 @@
 /* Appends a word as sh(1) reads it back (cli spec 10.5). */
 void remote_quote(struct buf *out, const char *word);
 /*
- * Letters, digits and ".:@[]_-", not starting with '-' (Attack: an option in
- * the place of a host).
- */
-bool remote_is_host(const char *s);
-/*
  * Becomes `ssh [-i KEY] [-t] HOST COMMAND`; comes back only with an error.
  * `key` may be NULL.
  */

@@ -56,8 +56,9 @@ set_result(
 		memcpy(r->result.text, text.p, text.n);
 }
 
-void
-run_stop(struct run *r)
+/* Ends the sandbox; the result that is set first counts. */
+static void
+stop(struct run *r)
 {
 	union session_msg m = { 0 };
 
@@ -70,11 +71,12 @@ run_stop(struct run *r)
 	run_timer(r, END_MS);
 }
 
-void
-run_fail(struct run *r, const struct err *e)
+/* Something of ours failed while the sandbox runs. */
+static void
+fail(struct run *r, const struct err *e)
 {
 	set_result(r, CLI_NO_SANDBOX, "failed", 0, view_of(e->text));
-	run_stop(r);
+	stop(r);
 }
 
 void
@@ -82,7 +84,7 @@ run_interrupt(struct run *r, int signo)
 {
 	set_result(
 	    r, CLI_SIGNAL + signo, "interrupted", signo, (struct view) { 0 });
-	run_stop(r);
+	stop(r);
 }
 
 /*
@@ -204,7 +206,7 @@ send_command(struct run *r)
 	int fds[1 + RUN_STREAMS];
 
 	if (run_command_blob(r->o, &r->paths, r->tty, &blob, &e) < 0) {
-		run_fail(r, &e);
+		fail(r, &e);
 		return;
 	}
 	term_size(user, ARRAY_LEN(user), &m.exec.rows, &m.exec.cols);
@@ -242,11 +244,11 @@ on_started(
 		    "the supervisor sent %u "
 		    "descriptors with STARTED",
 		    nfds);
-		run_fail(r, &e);
+		fail(r, &e);
 		return;
 	}
 	if (run_streams_start(r, r->tty ? fds[0] : -1, &e) < 0) {
-		run_fail(r, &e);
+		fail(r, &e);
 		return;
 	}
 	run_streams_size(r);
@@ -290,7 +292,7 @@ on_exited(struct run *r, const union session_msg *m, int *fds UNUSED,
 		buf_puts(&text, "out of memory\nraise --memory");
 	set_result(r, end->status + (end->adds ? detail : 0), end->kind, detail,
 	    buf_view(&text));
-	run_stop(r);
+	stop(r);
 }
 
 static void
@@ -304,7 +306,7 @@ on_events(struct run *r, const union session_msg *m, int *fds UNUSED,
 	if (run_record_events(&r->rec, lines, &e) == 0)
 		return;
 	fd_close(&r->rec.events);
-	run_fail(r, &e);
+	fail(r, &e);
 }
 
 static void

@@ -59,10 +59,6 @@ void run_send(struct run *r, union session_msg *m, enum session_type type,
     const int *fds, unsigned nfds);
 /* What then happens depends on the phase. */
 void run_timer(struct run *r, unsigned ms);
-/* Ends the sandbox; the result that is set first counts. */
-void run_stop(struct run *r);
-/* Something of ours failed while the sandbox runs. */
-void run_fail(struct run *r, const struct err *e);
 /* A signal of the user's ends it. */
 void run_interrupt(struct run *r, int signo);
 void run_relay_done(struct relay *relay);

@@ -119,7 +119,8 @@ logbus_event(struct logbus *b, const event_msg *ev)
 	return *at;
 }
 
-unsigned
+/* ERROR 0 ... TRACE 4, anything else 5; any case. */
+static unsigned
 logbus_level(const char *name)
 {
 	static const char *const names[] = { "ERROR", "WARN", "INFO", "DEBUG",

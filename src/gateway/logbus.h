@@ -44,8 +44,6 @@ struct logbus_filter {
 };
 bool logbus_passes(
     const struct logbus_filter *f, const Openshell__V1__SandboxLogLine *line);
-/* ERROR 0 ... TRACE 4, anything else 5; any case. */
-unsigned logbus_level(const char *name);
 
 /* The last `lines` of them, oldest first. */
 void logbus_tail(const struct logbus *b, size_t lines,

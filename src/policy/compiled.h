@@ -280,8 +280,6 @@ const char *c_name(const struct snapshot *s, unsigned policy) MUST_USE;
 bool c_treat(const struct snapshot *s, const struct c_found *f,
     struct view path, struct policy_treatment *out);
 
-/* The end of the chain of groups that can be of this path, or C_NONE. */
-uint32_t c_chain(const struct c_groups *g, struct view path) MUST_USE;
 bool c_in_scope(const struct glob *scope, struct view path) MUST_USE;
 bool c_is_before(struct c_place a, unsigned rule_a, struct c_place b,
     unsigned rule_b) MUST_USE;

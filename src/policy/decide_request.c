@@ -23,7 +23,8 @@ c_in_scope(const struct glob *scope, struct view path)
 	return scope == NULL || glob_match(scope, path);
 }
 
-uint32_t
+/* The end of the chain of groups that can be of this path, or C_NONE. */
+static uint32_t
 c_chain(const struct c_groups *g, struct view path)
 {
 	size_t lo = 0, hi = g->n;

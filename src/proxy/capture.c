@@ -27,7 +27,7 @@
 enum { ORIGINAL_DST = 80 };
 enum { DNS_PORT = 53, HTTPS_PORT = 443, PEEK_MS = 200 };
 
-int
+static int
 capture_original(int fd, struct addr *out, uint16_t *port, struct err *e)
 {
 	struct sockaddr_storage to;

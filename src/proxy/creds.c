@@ -100,7 +100,8 @@ reaches(const struct cred *k, const struct px_conn *c)
 	    k->type, k->key, view_of(c->dst.host), c->dst.port);
 }
 
-bool
+/* Some credential may go to this host and port, whatever the policy. */
+static bool
 creds_reach(struct px_conn *c)
 {
 	const struct creds *all = c->px->creds;

@@ -29,8 +29,6 @@ void creds_drop(struct px *px);
 
 /* What policy says of them for the request under way. */
 const struct policy_treatment *creds_terms(struct px_conn *c);
-/* Some credential may go to this host and port, whatever the policy. */
-bool creds_reach(struct px_conn *c);
 /* Some credential may go where the request under way goes. */
 bool creds_here(struct px_conn *c);
 /* Such an endpoint must be inspected.  -1: the connection may not be. */

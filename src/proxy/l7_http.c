@@ -193,7 +193,7 @@ turn(struct px_conn *c, bool *progress)
 	return next;
 }
 
-enum px_next
+static enum px_next
 l7_http_run(struct px_conn *c)
 {
 	bool progress, any = false;

@@ -74,7 +74,7 @@ on_timer(uv_timer_t *timer)
 	arm_timer(pool);
 }
 
-struct px_pool *
+static struct px_pool *
 px_pool_new(uv_loop_t *loop)
 {
 	struct px_pool *pool = NEW(struct px_pool);

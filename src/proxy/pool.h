@@ -27,7 +27,6 @@ struct px;
 struct px_conn;
 struct px_pool;
 
-struct px_pool *px_pool_new(uv_loop_t *loop);
 /* Closes all; the handles close with the loop's next turns. */
 void px_pool_free(struct px_pool *pool);
 /*

@@ -407,8 +407,6 @@ enum px_next px_forward_start(
     struct px_conn *c, const struct h1_head *h, size_t head_n);
 enum px_next px_forward_judge(struct px_conn *c);
 enum px_next px_forward_send(struct px_conn *c);
-/* Makes the resolver at the first need; NULL: px->resolver_err says why. */
-struct resolver *px_resolver(struct px *px);
 enum px_next px_resolve(struct px_conn *c);
 enum px_next px_dial(struct px_conn *c);
 /* The reused upstream is of no use: reaches it anew, and goes on here. */
@@ -425,7 +423,6 @@ enum px_next px_sniff_inner(struct px_conn *c);
 #include "proxy/l7.def"
 #undef L7
 enum px_next px_l7(struct px_conn *c);
-enum px_next l7_http_run(struct px_conn *c);
 #define HOLD(name) extern const struct hx_holder hold_##name;
 #include "proxy/hold.def"
 #undef HOLD
@@ -469,8 +466,6 @@ void px_rejudge(struct px *px);
 
 /* capture.c */
 enum px_next px_captured(struct px_conn *c);
-int capture_original(
-    int fd, struct addr *out, uint16_t *port, struct err *e) MUST_USE;
 /* A destination that is an address of synth.c becomes the name again. */
 void px_name_synthetic(struct px_conn *c);
 /* Whether it is worth a look at what a refused client says first. */

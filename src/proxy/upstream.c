@@ -49,7 +49,8 @@ on_resolved(void *arg, const struct addr *v, size_t n, const struct err *e)
 	px_run(c);
 }
 
-struct resolver *
+/* Makes the resolver at the first need; NULL: px->resolver_err says why. */
+static struct resolver *
 px_resolver(struct px *px)
 {
 	struct view servers = view_of(px->servers);

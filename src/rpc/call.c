@@ -122,7 +122,8 @@ rpc_call_peer(const struct rpc_call *c)
 	return &c->peer;
 }
 
-struct view
+/* A metadata value of the request (lower-case key), or an empty view. */
+static struct view
 rpc_call_metadata(const struct rpc_call *c, const char *key)
 {
 	for (size_t i = 0; i < c->n_meta; i++)

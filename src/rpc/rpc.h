@@ -171,8 +171,6 @@ void rpc_server_stats(const struct rpc_server *s, struct rpc_server_stats *out);
 
 const struct rpc_method *rpc_call_method(const struct rpc_call *c);
 const struct rpc_peer *rpc_call_peer(const struct rpc_call *c);
-/* A metadata value of the request (lower-case key), or an empty view. */
-struct view rpc_call_metadata(const struct rpc_call *c, const char *key);
 /* The ctx of the server's hooks. */
 void *rpc_call_context(const struct rpc_call *c);
 /* The handler's own state of a call. */

@@ -248,7 +248,7 @@ find_v2(struct cgroup *cg, const char *top, const char *own, const char *id)
 		cg->oom = open_in(cg->dir[0], "memory.events", O_RDONLY);
 }
 
-void
+static void
 cgroup_find_at(struct cgroup *cg, const struct cgroup_place *at, const char *id)
 {
 	char own[256];

@@ -43,8 +43,6 @@ void cgroup_make_at(struct cgroup *cg, const struct cgroup_place *at,
  * count of OOM kills; nothing when there is none.
  */
 void cgroup_find(struct cgroup *cg, const char *id);
-void cgroup_find_at(
-    struct cgroup *cg, const struct cgroup_place *at, const char *id);
 /* v1: moves the calling process in.  (v2: by clone3.) */
 int cgroup_enter(const struct cgroup *cg, struct err *e) MUST_USE;
 /* Processes killed for want of memory so far. */

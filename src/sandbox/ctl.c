@@ -40,7 +40,8 @@ reap_net(struct ctl *c)
 	c->net_pid = 0;
 }
 
-void
+/* The owner is gone, or nothing is left to say. */
+static void
 ctl_finish(struct ctl *c)
 {
 	if (c->watching)

@@ -113,8 +113,6 @@ void ctl_fail(struct ctl *c, const char *text);
 void ctl_fail_err(struct ctl *c, const char *what, const struct err *e);
 /* Everything ends; what was recorded still reaches the owner. */
 void ctl_end(struct ctl *c);
-/* The owner is gone, or nothing is left to say. */
-void ctl_finish(struct ctl *c);
 /* SPAWN_GONE came: what the sandbox was is gone. */
 void ctl_gone(struct ctl *c);
 /* Watches each descriptor for what is wanted of it now. */

@@ -31,7 +31,8 @@
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | \
 	    CLONE_NEWIPC | CLONE_NEWUTS)
 
-void
+/* What is left of a sandbox whose processes have ended. */
+static void
 spawn_clean(struct box *b)
 {
 	cgroup_remove(&b->cg);

@@ -8,9 +8,9 @@
 
 /* Life of the spawner; `owner` is a pidfd of ctl.  Its exit status. */
 int spawn_run(struct box *b, int owner);
-/* What is left of a sandbox whose processes have ended. */
-void spawn_clean(struct box *b);
-/* The same, by ctl: the spawner was killed, so b holds no more than the plan.
+/*
+ * What is left of a sandbox whose processes have ended, removed by ctl: the
+ * spawner was killed, so b holds no more than the plan.
  */
 void spawn_clean_after(struct box *b);
 

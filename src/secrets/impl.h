@@ -8,9 +8,6 @@
 void rw_cut(struct buf *b, size_t n);
 /* What is said of a marker that stays; wipes `out`.  Returns -1. */
 int rw_fail(enum rw_place place, struct buf *out, struct err *e);
-/* The value, fit for any place (no CR, LF, NUL), or -1 with `out` wiped. */
-int rw_resolve(struct rw *rw, enum rw_place place, const struct ph *p,
-    struct view *value, struct buf *out, struct err *e) MUST_USE;
 /*
  * Text in which placeholders stand beside other text, appended to `out`.
  * `fits` (may be NULL) says whether a value may stand at that place of `v`.

@@ -66,7 +66,8 @@ has_any(struct view v, const char *bytes, size_t n)
 	return false;
 }
 
-int
+/* The value, fit for any place (no CR, LF, NUL), or -1 with `out` wiped. */
+static int
 rw_resolve(struct rw *rw, enum rw_place place, const struct ph *p,
     struct view *value, struct buf *out, struct err *e)
 {
