@@ -72,16 +72,11 @@ start_later(struct rpc_call *c, const ProtobufCMessage *m UNUSED)
 #define IN_SERVER false
 #define IN_CLIENT true
 #define IN_BIDI true
-#define OUT_UNARY false
-#define OUT_SERVER true
-#define OUT_CLIENT false
-#define OUT_BIDI true
 #define ROW(service, name, kind, maximum, ms, req, res, begin) \
 	{ .path = "/" #service "/" #name, \
 		.in = &req##__descriptor, \
 		.out = &res##__descriptor, \
 		.in_stream = IN_##kind, \
-		.out_stream = OUT_##kind, \
 		.max_request = maximum, \
 		.deadline_ms = ms, \
 		.start = begin, \

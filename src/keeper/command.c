@@ -49,7 +49,7 @@ struct command {
 	struct rpc_out *relay;
 	struct pipe_end ends[NPIPES]; /* with a terminal OUT is both ways */
 	uv_timer_t timer, clock;
-	bool timed_out, kill_next;
+	bool timed_out;
 	struct session_exited exit;
 	bool has_exit;
 	unsigned handles;

@@ -248,12 +248,6 @@ late(struct px_conn *c)
 	return PX_CLOSE;
 }
 
-static int
-sniff(struct view first)
-{
-	return first.n > 0 && first.p[0] >= 'A' && first.p[0] <= 'Z';
-}
-
 /* Went out, or is open, as an upgrade into which nobody can look, though
  * requests of the connection are inspected now (WebSockets: rejudge.c). */
 static bool
@@ -285,8 +279,7 @@ still_allowed(struct px_conn *c)
 	return hx_ops_still_allowed(c);
 }
 
-const struct l7_proto l7_http = { "rest", sniff, l7_http_run, late,
-	still_allowed };
+const struct l7_proto l7_http = { "rest", l7_http_run, late, still_allowed };
 
 enum px_next
 px_l7(struct px_conn *c)

@@ -87,8 +87,6 @@ enum px_mode { PX_MODE_CONNECT, PX_MODE_FORWARD };
 struct px_conn;
 struct l7_proto {
 	const char *name;
-	/* -1 cannot be it, 0 needs more bytes, 1 is it. */
-	int (*sniff)(struct view first);
 	enum px_next (*run)(struct px_conn *c);
 	/* Its deadline passed. */
 	enum px_next (*late)(struct px_conn *c);

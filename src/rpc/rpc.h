@@ -79,7 +79,7 @@ struct rpc_call; /* one call, server side */
 struct rpc_method {
 	const char *path; /* "/openshell.v1.OpenShell/Health" */
 	const ProtobufCMessageDescriptor *in, *out;
-	bool in_stream, out_stream;
+	bool in_stream; /* more than one message may come */
 	size_t max_request; /* bytes of one message; larger: OUT_OF_RANGE */
 	/*
 	 * Ours; the client's grpc-timeout may be sooner, and a malformed one

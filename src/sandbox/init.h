@@ -23,7 +23,6 @@ struct box {
 	int sock; /* init's end of the pair with ctl */
 	int life; /* a byte from the spawner when ids are mapped, one
 		     back when sealed; end of file when it is gone */
-	bool in_cgroup; /* v2: cloned into the leaf */
 };
 
 /* The whole life of PID 1.  Returns its exit status. */

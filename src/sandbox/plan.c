@@ -65,7 +65,7 @@ plan_add(struct plan *p, enum plan_rank rank, enum sbx_mount_kind kind,
 	*at = (struct plan_entry) { { kind,
 					src != NULL ? plan_keep(p, src) : NULL,
 					plan_keep(p, dst), false, mode },
-		rank, p->n_all };
+		rank };
 	return 0;
 }
 

@@ -14,7 +14,6 @@ enum plan_rank { PLAN_BASE, PLAN_POLICY, PLAN_AGENT, PLAN_OPTION };
 struct plan_entry {
 	struct sbx_mount m;
 	enum plan_rank rank;
-	size_t order;
 };
 
 enum { PLAN_ENTRIES_MAX = 1024, PLAN_STATES_MAX = 8 };

@@ -84,7 +84,6 @@ static const struct rpc_method methods[METHODS] = {
 	    .in = &openshell__v1__exec_sandbox_stdout__descriptor,
 	    .out = &openshell__v1__exec_sandbox_stdout__descriptor,
 	    .in_stream = true,
-	    .out_stream = true,
 	    .max_request = 1000,
 	    .start = start,
 	    .message = echo,

@@ -6,7 +6,6 @@ from urllib.parse import quote, unquote
 
 ACCESS = "AKIATESTNET000000001"
 SECRET = "testnet/secret+key0123456789abcdefghijkl"
-SESSION = "testnet-session-token-0123456789"
 
 
 def _mac(key, text):

@@ -236,7 +236,6 @@ static const struct rpc_method methods[] = {
 	    .in = &openshell__v1__exec_sandbox_input__descriptor,
 	    .out = &openshell__v1__exec_sandbox_event__descriptor,
 	    .in_stream = true,
-	    .out_stream = true,
 	    .max_request = 1 << 20,
 	    .start = on_start,
 	    .message = on_input,

@@ -17,9 +17,8 @@ TEST(steps, every_step_has_a_name_of_its_own)
 TEST(steps, every_inspector_is_complete)
 {
 #define L7(proto) \
-	CHECK(l7_##proto.name != NULL && l7_##proto.sniff != NULL && \
-	      l7_##proto.run != NULL && l7_##proto.late != NULL && \
-	      l7_##proto.still_allowed != NULL);
+	CHECK(l7_##proto.name != NULL && l7_##proto.run != NULL && \
+	      l7_##proto.late != NULL && l7_##proto.still_allowed != NULL);
 #include "proxy/l7.def"
 #undef L7
 }
