@@ -22,10 +22,6 @@
 #include "audit/event.h"
 #include "codec/sha256.h"
 
-enum {
-	AUDIT_CHAIN_MAX = AUDIT_LINE_MAX - AUDIT_JSON_MAX /* what is added */
-};
-
 /* The newest record: all that is needed to go on. */
 struct audit_head {
 	uint64_t seq;

@@ -26,6 +26,5 @@ struct git_list {
 int git_list(const char *dir, const char *only, struct git_list *out,
     struct err *e) MUST_USE;
 void git_list_fini(struct git_list *l);
-#define AUTO_GIT CLEANUP(git_list_fini)
 
 #endif

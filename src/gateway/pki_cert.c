@@ -14,7 +14,7 @@
 #include "gateway/pki_impl.h"
 #include "tls/tls_err.h"
 
-enum { BACKDATE_S = 300, DAY_S = 86400, SERIAL_SIZE = 16, EXTS_MAX = 6 };
+enum { BACKDATE_S = 300, DAY_S = 86400, SERIAL_SIZE = 16 };
 
 static const char organization[] = "openshell", ca_name[] = "openshell-ca";
 

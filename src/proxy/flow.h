@@ -43,8 +43,6 @@ struct flow {
 	struct flow_reply reply;
 };
 
-struct px_flows;
-
 /* Records `f`, and sends its reply, at once or soon. */
 void px_flow_refused(struct px *px, struct flow *f);
 /* ctl's answer to a question with a number from PX_FLOW_ID on. */

@@ -14,7 +14,6 @@ enum {
 	QUIET_MS = 250, /* then the server may speak first */
 	DECIDE_MS = 5000, /* for the first bytes, once some are there */
 	SILENT_MS = 75000,
-	ALERT_HANDSHAKE_FAILURE = 40,
 	ALERT_BAD_CERTIFICATE = 42,
 	ALERT_DECODE_ERROR = 50,
 	ALERT_INTERNAL = 80,

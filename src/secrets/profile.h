@@ -9,8 +9,6 @@
 
 #include "base/bytes.h"
 
-enum { PROFILE_VARS_MAX = 8 };
-
 /* The slug of a type as it was written: blanks, case, other spellings.  NULL:
  * not known. */
 const char *profile_type(struct view written);

@@ -81,7 +81,6 @@ TEST(blob, refuses_what_is_not_sealed)
 
 TEST(blob, refuses_malformed_bytes)
 {
-#define U32(n) #n "\0\0\0"
 	static const struct view rows[] = {
 		VIEW(""),
 		VIEW("OSB1"),
