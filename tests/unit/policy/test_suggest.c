@@ -192,18 +192,48 @@ suggest_op(const char *policy, const char *path, const struct policy_op *op,
 	snapshot_unref(s);
 }
 
+struct advised {
+	const char *endpoint;
+	const char *again; /* of the pasted one, beside its rules */
+	const char *path;
+	struct policy_op op;
+	const char *rule;
+};
+
 /* The rule, put among those of the endpoint, allows the operation. */
+static void
+check_advised(const struct advised *v)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096), hint = BUF_INIT(4096);
+	struct policy_who who = who_is("/c");
+	struct policy_request r = { .path = view_of(v->path) };
+	struct policy_verdict out;
+	struct policy_reason why;
+	struct snapshot *s;
+
+	buf_printf(&b, OPS("{host: h.com, port: 443, %s}"), v->endpoint);
+	suggest_op(buf_str(&b), v->path, &v->op, &hint);
+	CHECK_HAS(buf_str(&hint), "# add to the rules of endpoint 0");
+	CHECK_HAS(buf_str(&hint), v->rule);
+	buf_reset(&b);
+	buf_printf(&b,
+	    "version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
+	    "    - host: h.com\n      port: 443\n      %s\n      "
+	    "rules:\n"
+	    "%s    binaries: [{path: /c}]\n",
+	    v->again, strstr(buf_str(&hint), "      - allow:"));
+	s = must_compile_ahead("pasted", buf_str(&b));
+	policy_decide_op(s, &who, VIEW("h.com"), 443, &r, &v->op, &out, &why);
+	if (!out.allow)
+		fail_msg("%s: %s", buf_str(&hint), why.text);
+	snapshot_unref(s);
+}
+
 TEST(suggest, a_rule_for_an_operation)
 {
 	const struct policy_param tool[] = { { VIEW("name"), VIEW("a*b") } };
 	const struct view fields[] = { VIEW("viewer"), VIEW("user") };
-	const struct {
-		const char *endpoint;
-		const char *again; /* of the pasted one, beside its rules */
-		const char *path;
-		struct policy_op op;
-		const char *rule;
-	} v[] = {
+	const struct advised v[] = {
 		{ "protocol: mcp, rules: [{allow: "
 		  "{method: ping}}], mcp: {strict_tool_names: false}",
 		    "protocol: mcp\n      mcp: {strict_tool_names: false}", "/",
@@ -256,33 +286,8 @@ TEST(suggest, a_rule_for_an_operation)
 		    "          path: /ws\n" },
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
-		AUTO_BUF struct buf b = BUF_INIT(4096), hint = BUF_INIT(4096);
-		struct policy_who who = who_is("/c");
-		struct policy_request r = { .path = view_of(v[i].path) };
-		struct policy_verdict out;
-		struct policy_reason why;
-		struct snapshot *s;
-
-		buf_printf(
-		    &b, OPS("{host: h.com, port: 443, %s}"), v[i].endpoint);
-		suggest_op(buf_str(&b), v[i].path, &v[i].op, &hint);
-		CHECK_HAS(buf_str(&hint), "# add to the rules of endpoint 0");
-		CHECK_HAS(buf_str(&hint), v[i].rule);
-		buf_reset(&b);
-		buf_printf(&b,
-		    "version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
-		    "    - host: h.com\n      port: 443\n      %s\n      "
-		    "rules:\n"
-		    "%s    binaries: [{path: /c}]\n",
-		    v[i].again, strstr(buf_str(&hint), "      - allow:"));
-		s = must_compile_ahead("pasted", buf_str(&b));
-		policy_decide_op(
-		    s, &who, VIEW("h.com"), 443, &r, &v[i].op, &out, &why);
-		if (!out.allow)
-			fail_msg("%s: %s", buf_str(&hint), why.text);
-		snapshot_unref(s);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		check_advised(&v[i]);
 }
 
 TEST(suggest, says_when_a_deny_rule_has_to_go)
