@@ -1,7 +1,7 @@
 #include "fixture.h"
 
 /* 1.4: parse(serialise(m)) is m, for every text that any test parses. */
-static void
+void
 check_round_trip(const struct policy *p, struct view yaml, unsigned lenient)
 {
 	AUTO_BUF struct buf first = BUF_INIT(POLICY_TEXT_MAX);
@@ -51,6 +51,17 @@ struct parsed
 parse(const char *yaml)
 {
 	return parse_view(view_of(yaml));
+}
+
+struct parsed
+parse_endpoint(const char *endpoint)
+{
+	AUTO_BUF struct buf b = BUF_INIT(1 << 16);
+
+	buf_puts(&b, "version: 1\nnetwork_policies:\n  t:\n    endpoints:\n");
+	buf_printf(&b, "    - %s\n", endpoint);
+	buf_puts(&b, "    binaries: [{path: /usr/bin/curl}]\n");
+	return parse_view(buf_view(&b));
 }
 
 void

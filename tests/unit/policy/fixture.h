@@ -18,12 +18,20 @@ struct parsed parse(const char *yaml) MUST_USE;
 struct parsed parse_view(struct view yaml) MUST_USE;
 /* The language ahead of the proxy: also what is not enforced yet. */
 struct parsed parse_ahead(const char *yaml) MUST_USE;
+/* One endpoint, in flow style, of a whole policy. */
+struct parsed parse_endpoint(const char *endpoint) MUST_USE;
 void parsed_fini(struct parsed *p);
 #define AUTO_PARSED CLEANUP(parsed_fini)
 /* Fails the test, naming `id`, unless the text was accepted. */
 struct policy *must_parse(const char *id, const char *yaml) MUST_USE;
 struct snapshot *must_compile(const char *id, const char *yaml) MUST_USE;
 struct snapshot *must_compile_ahead(const char *id, const char *yaml) MUST_USE;
+/*
+ * Fails the test unless its canonical text reads back as the same policy, as
+ * is seen to of all that is parsed here; `yaml` is shown then.
+ */
+void check_round_trip(
+    const struct policy *p, struct view yaml, unsigned lenient);
 /* The canonical text, in static storage until the next call. */
 const char *canonical(const struct policy *p);
 
