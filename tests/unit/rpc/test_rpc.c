@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "openshell.pb-c.h"
+#include "place.h"
 #include "test.h"
 
 typedef Openshell__V1__HealthRequest health_request;
@@ -20,10 +21,8 @@ typedef Openshell__V1__ExecSandboxStdout blob;
 enum { BIG = 300000 };
 
 static struct world {
-	uv_loop_t loop;
-	struct rpc_server *server;
+	struct place place;
 	struct rpc_client *client;
-	char dir[64], path[128];
 	struct rpc_call *held;
 	unsigned started, messages, halves, closed, drained;
 	enum rpc_code closed_why;
@@ -179,30 +178,21 @@ static void
 open_client(const char *bearer)
 {
 	const struct rpc_client_hooks hooks = { .lost = on_lost };
-	AUTO_FREE char *url = mem_printf("unix:%s", w.path);
+	AUTO_FREE char *url = mem_printf("unix:%s", w.place.path);
 	struct rpc_target t = { .url = url, .bearer = bearer };
 	struct err e;
 
-	CHECK_INT(rpc_client_new(&w.loop, &t, &hooks, &w.client, &e), ==, 0);
+	CHECK_INT(
+	    rpc_client_new(&w.place.loop, &t, &hooks, &w.client, &e), ==, 0);
 }
 
 static void
 open_world(const char *bearer)
 {
 	const struct rpc_server_hooks hooks = { .allow = allow, .http = http };
-	struct err e;
-	int fd;
 
 	w = (struct world) { .started = 0 };
-	CHECK_INT(uv_loop_init(&w.loop), ==, 0);
-	(void)snprintf(w.dir, sizeof(w.dir), "/tmp/rpc-test-XXXXXX");
-	CHECK(mkdtemp(w.dir) != NULL);
-	(void)snprintf(w.path, sizeof(w.path), "%s/s", w.dir);
-	CHECK_INT(rpc_unix_listen(w.path, &fd, &e), ==, 0);
-	CHECK_INT(rpc_server_new(&w.loop, methods, ARRAY_LEN(methods), &hooks,
-		      &w.server, &e),
-	    ==, 0);
-	CHECK_INT(rpc_server_listen(w.server, fd, RPC_UNIX, NULL, &e), ==, 0);
+	place_open(&w.place, methods, ARRAY_LEN(methods), &hooks);
 	open_client(bearer);
 }
 
@@ -210,11 +200,7 @@ static void
 close_world(void)
 {
 	rpc_client_free(w.client);
-	rpc_server_free(w.server);
-	CHECK_INT(uv_run(&w.loop, UV_RUN_DEFAULT), ==, 0);
-	CHECK_INT(uv_loop_close(&w.loop), ==, 0);
-	(void)unlink(w.path);
-	(void)rmdir(w.dir);
+	place_close(&w.place);
 }
 
 static int
@@ -284,7 +270,7 @@ send_blob(struct rpc_out *o, size_t n)
 #define RUN_UNTIL(cond) \
 	do { \
 		for (unsigned i_ = 0; i_ < 100000 && !(cond); i_++) \
-			(void)uv_run(&w.loop, UV_RUN_ONCE); \
+			(void)uv_run(&w.place.loop, UV_RUN_ONCE); \
 		CHECK(cond); \
 	} while (0)
 
@@ -370,7 +356,7 @@ TEST(rpc, stops_a_sender_whose_reader_is_held)
 	for (unsigned i = 0; i < 20; i++)
 		send_blob(o, 100000);
 	for (unsigned i = 0; i < 2000; i++)
-		(void)uv_run(&w.loop, UV_RUN_NOWAIT);
+		(void)uv_run(&w.place.loop, UV_RUN_NOWAIT);
 	queued = rpc_out_queued(o);
 	CHECK_INT(queued, >, 1500000);
 	CHECK_INT(w.messages, ==, 0);
@@ -394,7 +380,7 @@ TEST(rpc, keeps_answers_that_their_owner_holds)
 	rpc_out_send(o, &m.base);
 	rpc_out_end(o);
 	for (unsigned i = 0; i < 2000; i++)
-		(void)uv_run(&w.loop, UV_RUN_NOWAIT);
+		(void)uv_run(&w.place.loop, UV_RUN_NOWAIT);
 	CHECK_INT(s.messages, ==, 0);
 	CHECK(!s.closed);
 	rpc_out_resume(o);
@@ -447,8 +433,8 @@ TEST(rpc, closes_every_call_when_the_server_goes)
 	o = open_stream(&s, "/t.T/Slow", 0);
 	rpc_out_send(o, &m.base);
 	RUN_UNTIL(w.started == 1);
-	rpc_server_free(w.server);
-	w.server = NULL;
+	rpc_server_free(w.place.server);
+	w.place.server = NULL;
 	RUN_UNTIL(w.lost);
 	CHECK(s.closed);
 	CHECK_INT(s.code, ==, RPC_UNAVAILABLE);
@@ -464,9 +450,9 @@ TEST(rpc, says_that_nobody_listens)
 
 	open_world(NULL);
 	rpc_client_free(w.client);
-	rpc_server_free(w.server);
-	w.server = NULL;
-	(void)unlink(w.path);
+	rpc_server_free(w.place.server);
+	w.place.server = NULL;
+	(void)unlink(w.place.path);
 	open_client(NULL);
 	CHECK_INT(ask("/t.T/Health", &m.base, &code, &e), ==, -1);
 	CHECK_INT(code, ==, RPC_UNAVAILABLE);
@@ -521,7 +507,8 @@ raw(const char *bytes, size_t n)
 	} a = { AF_UNIX, "" };
 	struct err e;
 
-	memcpy(a.path, w.path, MIN(strlen(w.path), sizeof(a.path) - 1));
+	memcpy(a.path, w.place.path,
+	    MIN(strlen(w.place.path), sizeof(a.path) - 1));
 	CHECK_INT(connect(fd, (void *)&a, sizeof(a)), ==, 0);
 	CHECK_INT(fd_write_all(fd, bytes, n, &e), ==, 0);
 	CHECK_INT(fd_set_nonblock(fd, true, &e), ==, 0);
@@ -529,7 +516,7 @@ raw(const char *bytes, size_t n)
 	for (unsigned i = 0; i < 5000; i++) {
 		ssize_t got;
 
-		(void)uv_run(&w.loop, UV_RUN_NOWAIT);
+		(void)uv_run(&w.place.loop, UV_RUN_NOWAIT);
 		got = read(fd, reply + reply_n, sizeof(reply) - 1 - reply_n);
 		if (got == 0)
 			break;
@@ -582,7 +569,7 @@ TEST(rpc, ends_a_connection_that_floods_it)
 		buf_put(
 		    &b, (struct view) { "\0\0\x08\6\0\0\0\0\0abcdefgh", 17 });
 	raw(b.p, b.n);
-	rpc_server_stats(w.server, &stats);
+	rpc_server_stats(w.place.server, &stats);
 	CHECK_INT(stats.open_connections, <=, 1);
 	close_world();
 }
@@ -702,7 +689,7 @@ TEST(rpc, ends_a_peer_that_opens_streams_and_reads_nothing)
 	struct err e;
 
 	open_world(NULL);
-	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%.100s", w.path);
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%.100s", w.place.path);
 	CHECK_INT(connect(fd, (void *)&a, sizeof(a)), ==, 0);
 	CHECK_INT(fd_set_nonblock(fd, true, &e), ==, 0);
 	buf_puts(&b, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
@@ -719,7 +706,7 @@ TEST(rpc, ends_a_peer_that_opens_streams_and_reads_nothing)
 			else if (errno != EAGAIN)
 				break;
 			else
-				(void)uv_run(&w.loop, UV_RUN_NOWAIT);
+				(void)uv_run(&w.place.loop, UV_RUN_NOWAIT);
 		}
 	}
 	CHECK_INT(sent, ==, -1);
@@ -783,9 +770,9 @@ TEST(rpc, says_unavailable_to_a_call_made_after_goaway)
 	o = open_stream(&s, "/t.T/Slow", 0);
 	rpc_out_send(o, &q.base);
 	RUN_UNTIL(w.started == 1);
-	rpc_server_drain(w.server, 60000, NULL, NULL);
+	rpc_server_drain(w.place.server, 60000, NULL, NULL);
 	for (unsigned i = 0; i < 100; i++)
-		(void)uv_run(&w.loop, UV_RUN_NOWAIT);
+		(void)uv_run(&w.place.loop, UV_RUN_NOWAIT);
 	CHECK_INT(ask("/t.T/Health", &q.base, &code, &e), ==, -1);
 	CHECK_INT(code, ==, RPC_UNAVAILABLE);
 	CHECK(!s.closed);
@@ -807,7 +794,7 @@ TEST(rpc, says_that_a_call_was_late_when_the_server_gave_it_up)
 	RUN_UNTIL(w.closed == 1);
 	CHECK_INT(w.closed_why, ==, RPC_DEADLINE_EXCEEDED);
 	for (unsigned i = 0; i < 100; i++)
-		(void)uv_run(&w.loop, UV_RUN_NOWAIT);
+		(void)uv_run(&w.place.loop, UV_RUN_NOWAIT);
 	rpc_out_resume(o);
 	RUN_UNTIL(s.closed);
 	CHECK_INT(s.code, ==, RPC_DEADLINE_EXCEEDED);

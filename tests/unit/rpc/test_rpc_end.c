@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "openshell.pb-c.h"
-#include "rpc/rpc.h"
+#include "place.h"
 #include "test.h"
 
 typedef Openshell__V1__ExecSandboxStdout blob;
@@ -19,9 +19,7 @@ typedef Openshell__V1__ExecSandboxStdout blob;
 enum { BIG = 300000, STREAMS = 8 };
 
 static struct world {
-	uv_loop_t loop;
-	struct rpc_server *server;
-	char dir[32], path[64];
+	struct place place;
 	unsigned started, closed;
 	struct rpc_call *call; /* the last one that began */
 	enum rpc_code why;
@@ -67,7 +65,7 @@ on_drained(void *ctx UNUSED)
 static void
 free_server(void *ctx UNUSED)
 {
-	rpc_server_free(take_ptr(w.server));
+	rpc_server_free(take_ptr(w.place.server));
 }
 
 static void
@@ -79,7 +77,7 @@ static void
 start_drain(struct rpc_call *c, const ProtobufCMessage *m)
 {
 	start(c, m);
-	rpc_server_drain(w.server, 5000, on_drained, NULL);
+	rpc_server_drain(w.place.server, 5000, on_drained, NULL);
 }
 
 static void
@@ -166,7 +164,7 @@ turn(void)
 	while (!w.eof && (n = nghttp2_session_mem_send(w.h2, &p)) > 0)
 		if (fd_write_all(w.fd, (const char *)p, (size_t)n, &e) < 0)
 			w.eof = true;
-	(void)uv_run(&w.loop, UV_RUN_NOWAIT);
+	(void)uv_run(&w.place.loop, UV_RUN_NOWAIT);
 	n = recv(w.fd, in, sizeof(in), MSG_DONTWAIT);
 	if (n == 0)
 		w.eof = true;
@@ -229,7 +227,7 @@ open_peer(uint32_t window)
 	nghttp2_option *o;
 
 	w.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", w.path);
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", w.place.path);
 	CHECK_INT(connect(w.fd, (void *)&a, sizeof(a)), ==, 0);
 	CHECK_INT(nghttp2_session_callbacks_new(&cb), ==, 0);
 	nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
@@ -248,19 +246,9 @@ static void
 open_world(uint32_t window)
 {
 	const struct rpc_server_hooks hooks = { .ctx = NULL };
-	struct err e;
-	int fd;
 
 	w = (struct world) { .fd = -1 };
-	CHECK_INT(uv_loop_init(&w.loop), ==, 0);
-	(void)snprintf(w.dir, sizeof(w.dir), "/tmp/rpc-end-XXXXXX");
-	CHECK(mkdtemp(w.dir) != NULL);
-	(void)snprintf(w.path, sizeof(w.path), "%s/s", w.dir);
-	CHECK_INT(rpc_unix_listen(w.path, &fd, &e), ==, 0);
-	CHECK_INT(rpc_server_new(&w.loop, methods, ARRAY_LEN(methods), &hooks,
-		      &w.server, &e),
-	    ==, 0);
-	CHECK_INT(rpc_server_listen(w.server, fd, RPC_UNIX, NULL, &e), ==, 0);
+	place_open(&w.place, methods, ARRAY_LEN(methods), &hooks);
 	open_peer(window);
 }
 
@@ -269,11 +257,7 @@ close_world(void)
 {
 	nghttp2_session_del(w.h2);
 	fd_close(&w.fd);
-	rpc_server_free(w.server);
-	CHECK_INT(uv_run(&w.loop, UV_RUN_DEFAULT), ==, 0);
-	CHECK_INT(uv_loop_close(&w.loop), ==, 0);
-	(void)unlink(w.path);
-	(void)rmdir(w.dir);
+	place_close(&w.place);
 }
 
 /* --- deadlines ----------------------------------------------------------- */
@@ -318,7 +302,7 @@ TEST(rpc_end, refuses_new_calls_while_it_drains_and_ends_the_old_ones)
 	open_world(65535);
 	old = call("/t.T/Wait", NULL);
 	TURN_UNTIL(w.started == 1);
-	rpc_server_drain(w.server, 5000, on_drained, NULL);
+	rpc_server_drain(w.place.server, 5000, on_drained, NULL);
 	/* Sent before the peer can know. */
 	late = call("/t.T/Wait", NULL);
 	TURN_UNTIL(w.streams[late].closed);
@@ -357,7 +341,7 @@ TEST(rpc_end, ends_open_calls_with_unavailable_when_draining_took_too_long)
 	open_world(65535);
 	s = call("/t.T/Wait", NULL);
 	TURN_UNTIL(w.started == 1);
-	rpc_server_drain(w.server, 50, on_drained, NULL);
+	rpc_server_drain(w.place.server, 50, on_drained, NULL);
 	TURN_UNTIL(w.drained && w.eof);
 	CHECK_STR(w.streams[s].status, "14");
 	CHECK_INT(w.closed, ==, 1);
@@ -371,7 +355,7 @@ TEST(rpc_end, drains_although_a_peer_reads_nothing)
 	open_world(1000);
 	s = call("/t.T/Flood", NULL);
 	TURN_UNTIL(w.started == 1);
-	rpc_server_drain(w.server, 50, on_drained, NULL);
+	rpc_server_drain(w.place.server, 50, on_drained, NULL);
 	TURN_UNTIL(w.drained && w.eof);
 	CHECK_STR(w.streams[s].status, "");
 	CHECK_INT(w.closed, ==, 1);
@@ -389,16 +373,16 @@ TEST(rpc_end, closes_idle_connections_when_it_drains)
 	char c;
 
 	open_world(65535);
-	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", w.path);
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", w.place.path);
 	CHECK_INT(connect(silent, (void *)&a, sizeof(a)), ==, 0);
 	s = call("/t.T/Wait", NULL);
 	TURN_UNTIL(w.started == 1);
 	rpc_finish(w.call, RPC_OK, NULL);
 	TURN_UNTIL(w.streams[s].closed);
-	rpc_server_drain(w.server, 5000, on_drained, NULL);
+	rpc_server_drain(w.place.server, 5000, on_drained, NULL);
 	TURN_UNTIL(w.drained && w.eof);
 	CHECK_INT(read(silent, &c, 1), ==, 0);
-	rpc_server_stats(w.server, &stats);
+	rpc_server_stats(w.place.server, &stats);
 	CHECK_INT(stats.open_connections, ==, 0);
 	close_world();
 }
@@ -408,8 +392,8 @@ TEST(rpc_end, may_go_as_soon_as_it_has_drained)
 	open_world(65535);
 	(void)call("/t.T/Wait", NULL);
 	TURN_UNTIL(w.started == 1);
-	rpc_server_drain(w.server, 50, free_server, NULL);
-	TURN_UNTIL(w.server == NULL && w.eof);
+	rpc_server_drain(w.place.server, 50, free_server, NULL);
+	TURN_UNTIL(w.place.server == NULL && w.eof);
 	CHECK_STR(w.streams[0].status, "14");
 	close_world();
 }
