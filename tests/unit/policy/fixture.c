@@ -130,3 +130,17 @@ who_is(const char *chain)
 		    view_trim(view_cut(rest, '<', &rest));
 	return who;
 }
+
+char *
+edited(const char *text, const char *from, const char *to)
+{
+	const char *at = strstr(text, from);
+	struct buf b = BUF_INIT(1 << 16);
+
+	CHECK(at != NULL);
+	buf_put(&b, (struct view) { text, (size_t)(at - text) });
+	buf_puts(&b, to);
+	buf_puts(&b, at + strlen(from));
+	(void)buf_str(&b);
+	return b.p;
+}

@@ -35,6 +35,9 @@ void check_round_trip(
 /* The canonical text, in static storage until the next call. */
 const char *canonical(const struct policy *p);
 
+/* `text` with `to` where it first has `from`, which it must; the caller's. */
+char *edited(const char *text, const char *from, const char *to) MUST_USE;
+
 /* "exe", or "exe < parent < grandparent"; borrowed. */
 struct policy_who who_is(const char *chain) MUST_USE;
 

@@ -180,20 +180,6 @@ TEST(extent, a_program_that_cannot_be_is_refused)
 	CHECK_INT(extent_program_check(VIEW("/usr/**/x"), &e), ==, 0);
 }
 
-static char *
-edited(const char *from, const char *to)
-{
-	const char *at = strstr(base, from);
-	struct buf b = BUF_INIT(1 << 16);
-
-	CHECK(at != NULL);
-	buf_put(&b, (struct view) { base, (size_t)(at - base) });
-	buf_puts(&b, to);
-	buf_puts(&b, at + strlen(from));
-	(void)buf_str(&b);
-	return b.p;
-}
-
 /* A line a change: "widens path github.0.1 GET a.b:443/p by /exe". */
 static const char *
 differences(const char *from, const char *to)
@@ -276,7 +262,7 @@ TEST(extent, diff_says_what_an_edit_widens_and_narrows)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		AUTO_FREE char *to = edited(rows[i].from, rows[i].to);
+		AUTO_FREE char *to = edited(base, rows[i].from, rows[i].to);
 
 		CHECK_STR(differences(base, to), rows[i].changes);
 	}

@@ -204,20 +204,6 @@ TEST(extent_ops, refuses_questions_that_ask_nothing)
 	}
 }
 
-static char *
-edited(const char *from, const char *to)
-{
-	const char *at = strstr(base, from);
-	struct buf b = BUF_INIT(1 << 16);
-
-	CHECK(at != NULL);
-	buf_put(&b, (struct view) { base, (size_t)(at - base) });
-	buf_puts(&b, to);
-	buf_puts(&b, at + strlen(from));
-	(void)buf_str(&b);
-	return b.p;
-}
-
 static const char *
 differences(const char *from, const char *to)
 {
@@ -291,7 +277,7 @@ TEST(extent_ops, diff_compares_operations)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		AUTO_FREE char *to = edited(rows[i].from, rows[i].to);
+		AUTO_FREE char *to = edited(base, rows[i].from, rows[i].to);
 		const char *is = differences(base, to);
 
 		if (rows[i].changes == NULL)
