@@ -115,6 +115,20 @@ add_binary(struct compiler *c, unsigned policy, struct view path)
 	return 0;
 }
 
+/* The path as written, and the file that it is a link to. */
+static int
+add_names(struct compiler *c, unsigned policy, struct view path)
+{
+	uint32_t at = strmap_get(&c->linkmap, path);
+
+	if (add_binary(c, policy, path) < 0)
+		return -1;
+	if (at == STRMAP_NONE || view_find(c->links[at].target, '*') >= 0)
+		return 0; /* as a file it would be a name, here a pattern */
+	return add_binary(
+	    c, policy, arena_view(&c->s->arena, c->links[at].target));
+}
+
 static int
 compile_binaries(struct compiler *c)
 {
@@ -122,7 +136,7 @@ compile_binaries(struct compiler *c)
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->npolicies; i++)
-		n += s->policies[i].binaries.n;
+		n += 2 * s->policies[i].binaries.n;
 	s->binaries = ARENA_ARRAY(&s->arena, n + 1, struct c_binary);
 	c->seen = ARENA_ARRAY(&c->tmp, n + 1, uint32_t);
 	c->policy_globs = ARENA_ARRAY(&c->tmp, s->npolicies + 1, uint32_t *);
@@ -133,8 +147,8 @@ compile_binaries(struct compiler *c)
 		c->policy_globs[i] =
 		    ARENA_ARRAY(&c->tmp, p->binaries.n, uint32_t);
 		for (size_t k = 0; k < p->binaries.n; k++)
-			if (add_binary(
-				c, (unsigned)i, p_binaries(p)[k].path.v) < 0)
+			if (add_names(c, (unsigned)i, p_binaries(p)[k].path.v) <
+			    0)
 				return -1;
 	}
 	return 0;
@@ -421,11 +435,12 @@ compile_keys(struct compiler *c)
 }
 
 int
-snapshot_new(const struct policy *p, uint64_t generation, struct snapshot **out,
+snapshot_new_linked(const struct policy *p, uint64_t generation,
+    const struct policy_link *links, size_t n_links, struct snapshot **out,
     struct err *e)
 {
 	struct snapshot *s = NEW(struct snapshot);
-	struct compiler c = { .s = s, .e = e };
+	struct compiler c = { .s = s, .e = e, .links = links };
 	int rc;
 
 	atomic_init(&s->refs, 1);
@@ -440,6 +455,9 @@ snapshot_new(const struct policy *p, uint64_t generation, struct snapshot **out,
 	s->opmap = STRMAP_INIT(&s->arena);
 	s->idmap = STRMAP_INIT(&s->arena);
 	c.globmap = STRMAP_INIT(&c.tmp);
+	c.linkmap = STRMAP_INIT(&c.tmp);
+	for (size_t i = 0; i < n_links; i++)
+		(void)strmap_add(&c.linkmap, links[i].path, (uint32_t)i);
 	rc = collect(&c);
 	if (rc == 0)
 		rc = compile_binaries(&c);
@@ -455,6 +473,19 @@ snapshot_new(const struct policy *p, uint64_t generation, struct snapshot **out,
 	}
 	*out = s;
 	return 0;
+}
+
+int
+snapshot_new(const struct policy *p, uint64_t generation, struct snapshot **out,
+    struct err *e)
+{
+	return snapshot_new_linked(p, generation, NULL, 0, out, e);
+}
+
+const struct policy *
+snapshot_policy(const struct snapshot *s)
+{
+	return s->source;
 }
 
 struct snapshot *

@@ -21,6 +21,8 @@ struct pending_op {
 
 struct compiler {
 	struct snapshot *s;
+	const struct policy_link *links;
+	struct strmap linkmap; /* path to place in links */
 	struct strmap globmap; /* delimiter and pattern to place in s->globs */
 	size_t globs_cap;
 	struct arena tmp;

@@ -21,6 +21,16 @@ struct snapshot;
 /* Compiles a parsed policy; `generation` only grows. */
 int snapshot_new(const struct policy *p, uint64_t generation,
     struct snapshot **out, struct err *e) MUST_USE;
+/* A path of `binaries` that is a link, and the file it led to. */
+struct policy_link {
+	struct view path, target;
+};
+/* A binary that is one of the links stands for its target, too; copied. */
+int snapshot_new_linked(const struct policy *p, uint64_t generation,
+    const struct policy_link *links, size_t n, struct snapshot **out,
+    struct err *e) MUST_USE;
+/* What it was made of. */
+const struct policy *snapshot_policy(const struct snapshot *s);
 struct snapshot *snapshot_ref(struct snapshot *s) MUST_USE;
 void snapshot_unref(struct snapshot *s);
 uint64_t snapshot_generation(const struct snapshot *s);

@@ -297,3 +297,15 @@ policy_static_check(const struct policy *now, const struct policy *next,
 		    "(applied at startup)");
 	return f->errors > before ? -1 : 0;
 }
+
+void
+policy_each_binary(const struct policy *p,
+    void (*each)(void *ctx, struct view path), void *ctx)
+{
+	for (size_t i = 0; i < p->top.network_policies.n; i++) {
+		const struct p_policy *q = &p_policies(p)[i];
+
+		for (size_t k = 0; k < q->binaries.n; k++)
+			each(ctx, p_binaries(q)[k].path.v);
+	}
+}

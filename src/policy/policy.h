@@ -80,6 +80,9 @@ enum policy_landlock { POLICY_LANDLOCK_BEST_EFFORT, POLICY_LANDLOCK_HARD };
 
 void policy_filesystem(const struct policy *p, struct policy_fs *out);
 enum policy_landlock policy_landlock_mode(const struct policy *p);
+/* The path of each of their binaries, as written, however often. */
+void policy_each_binary(const struct policy *p,
+    void (*each)(void *ctx, struct view path), void *ctx);
 /* Number of network policies; 0 means that nothing can be reached. */
 size_t policy_network_count(const struct policy *p);
 

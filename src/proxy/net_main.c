@@ -20,13 +20,13 @@
 #include "inspect/toolbook.h"
 #include "proxy/creds.h"
 #include "proxy/flow.h"
+#include "proxy/load.h"
 #include "proxy/px.h"
 #include "proxy/selfbox.h"
 #include "proxy/synth.h"
 #include "proxy/told.h"
 
 enum {
-	REASON_MAX = 900,
 	ANCESTORS_MAX = 8192,
 	/* A path whose bytes are all escaped, a query, a credential in each
 	 * part, the host. */
@@ -35,54 +35,6 @@ enum {
 };
 
 /* ---- from ctl ---------------------------------------------------------- */
-
-/*
- * A memfd's contents from its start, wherever its writer left the offset.
- * Without fstat(2): the C library may make it a newfstatat(2), which the
- * seccomp table refuses because it takes paths.
- */
-static int
-read_text(int fd, size_t max, struct buf *out, struct err *e)
-{
-	enum { PIECE = 65536 };
-
-	*out = BUF_INIT(max + 1);
-	for (;;) {
-		ssize_t n;
-
-		if (out->n > max ||
-		    !buf_reserve(out, MIN((size_t)PIECE, max + 1 - out->n)))
-			return err_set(
-			    e, ERR_LIMIT, "longer than %zu bytes", max);
-		n = pread(fd, out->p + out->n,
-		    MIN((size_t)PIECE, max + 1 - out->n), (off_t)out->n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, "read");
-		if (n == 0)
-			return 0;
-		out->n += (size_t)n;
-	}
-}
-
-/* Text to snapshot.  On failure *e holds every finding that fits. */
-static int
-load_policy(int fd, uint64_t generation, struct snapshot **out, struct err *e)
-{
-	AUTO_BUF struct buf text = BUF_INIT(0);
-	AUTO_FINDINGS struct policy_findings found = { 0 };
-	AUTO_POLICY struct policy *p = NULL;
-	AUTO_BUF struct buf said = BUF_INIT(REASON_MAX);
-
-	if (read_text(fd, POLICY_TEXT_MAX, &text, e) < 0)
-		return err_wrap(e, "read the policy");
-	if (policy_parse(buf_view(&text), &p, &found) < 0) {
-		policy_findings_print(&found, "policy", &said);
-		return err_set(e, ERR_INVALID, "%s", buf_str(&said));
-	}
-	return snapshot_new(p, generation, out, e);
-}
 
 static void
 send_status(struct px *px, uint64_t generation, const struct err *why)
@@ -124,7 +76,7 @@ on_policy(struct px *px, const union net_msg *m, int *fds, struct err *e)
 	struct err why;
 
 	(void)e;
-	if (load_policy(fd, m->policy.generation, &s, &why) < 0) {
+	if (load_policy(px, fd, m->policy.generation, &s, &why) < 0) {
 		/* The last good policy stays. */
 		record_policy(px, false, view_of(why.text));
 		send_status(px, m->policy.generation, &why);
@@ -210,6 +162,14 @@ on_credentials(
 	return 0;
 }
 
+static int
+on_links(struct px *px, const union net_msg *m, int *fds, struct err *e)
+{
+	AUTO_CLOSE int fd = fd_take(&fds[0]);
+
+	return load_links(px, fd, m->links.n, e);
+}
+
 /* Sizes, descriptors and directions are checked by net_recv. */
 static const struct ctl_rule {
 	enum net_type type;
@@ -222,6 +182,7 @@ static const struct ctl_rule {
 	{ NET_RESOLVER, 0, on_resolver },
 	{ NET_PACKETS, 0, on_packets },
 	{ NET_CREDENTIALS, 1, on_credentials },
+	{ NET_LINKS, 1, on_links },
 };
 
 static int
@@ -398,7 +359,7 @@ start(struct px *px, const struct net_start *m, int *fds, struct err *e)
 	if (selfbox_enter(m->drop_uid, m->drop_gid, &files, e) < 0)
 		return err_wrap(e, "confine the proxy");
 	px->conns_max = px_conns_max(files);
-	if (load_policy(fds[0], m->generation, &px->snap, e) < 0)
+	if (load_policy(px, fds[0], m->generation, &px->snap, e) < 0)
 		return -1;
 	/* What reading it took is not needed while the sandbox idles. */
 	mem_settle();
@@ -499,6 +460,7 @@ release(struct px *px)
 	buf_fini(&px->scratch);
 	buf_fini(&px->parts);
 	buf_fini(&px->ancestors);
+	buf_fini(&px->links);
 	rw_out_fini(&px->masked);
 	creds_drop(px);
 	synth_free(px->synth);

@@ -288,6 +288,7 @@ struct px {
 
 	struct snapshot *snap;
 	uint64_t generation;
+	struct buf links; /* load.h */
 	struct px_events events;
 	/* Of the last record: what came nearest, for the answer about it. */
 	struct policy_nearest nearest;

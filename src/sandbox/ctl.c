@@ -401,7 +401,8 @@ ctl_main(net_main_fn *net_main)
 	c = NEW(struct ctl);
 	c->sock = CTL_SOCK;
 	c->state = CTL_STARTING;
-	c->net_sock = c->packets = c->diag = c->proc = c->trust = -1;
+	c->net_sock = c->packets = c->diag = c->proc = -1;
+	c->root = c->trust = -1;
 	for (size_t i = 0; i < NET_NSOCKS; i++)
 		c->sockets[i] = -1;
 	outq_init(&c->to_owner);

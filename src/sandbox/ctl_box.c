@@ -368,6 +368,10 @@ ctl_try_isolate(struct ctl *c)
 	}
 	(void)uv_timer_stop(&c->deadline);
 	c->identity = identity_new(&c->loop, c->diag, c->proc, on_identity, c);
+	c->links = links_new(c->root);
+	ctl_follow_links(c, c->policy);
+	for (size_t i = 0; i < c->n_sent; i++)
+		ctl_follow_links(c, c->sent[i].policy);
 	hand_sockets(c);
 	c->packets_poll.data = c;
 	if (c->packets >= 0 &&
@@ -390,8 +394,9 @@ on_ready(struct ctl *c, const struct spawn_event *ev)
 	c->packets = ev->packets;
 	c->diag = ev->diag;
 	c->proc = ev->proc;
+	c->root = ev->root;
 	c->report = ev->report;
-	if (c->sockets[NET_SOCK_PROXY] < 0 || c->proc < 0)
+	if (c->sockets[NET_SOCK_PROXY] < 0 || c->proc < 0 || c->root < 0)
 		ctl_fail(c, "the sandbox came without its listener");
 	else
 		ctl_try_isolate(c);

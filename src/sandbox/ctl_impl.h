@@ -11,6 +11,7 @@
 #include "policy/policy.h"
 #include "sandbox/ctl.h"
 #include "sandbox/identity.h"
+#include "sandbox/links.h"
 #include "sandbox/outq.h"
 #include "sandbox/plan.h"
 #include "sandbox/session.h"
@@ -75,11 +76,12 @@ struct ctl {
 	struct spawn *spawn;
 	uv_poll_t spawn_poll;
 	bool ready;
-	int sockets[NET_NSOCKS], packets, diag, proc;
+	int sockets[NET_NSOCKS], packets, diag, proc, root;
 	uv_poll_t packets_poll;
 	int packets_events;
 	struct sbx_report report;
 	struct identity *identity;
+	struct links *links; /* once the root is there */
 	bool warmed; /* the program asked for is being hashed */
 	struct ctl_command commands[CTL_COMMANDS_MAX];
 
@@ -135,6 +137,8 @@ int ctl_start(struct ctl *c, net_main_fn *net_main, struct err *e);
 void ctl_to_net(struct ctl *c, enum net_type type, const int *fds,
     unsigned nfds); /* sends c->n */
 void ctl_read_net(struct ctl *c);
+/* What `p` names by a link, to net: before `p` itself is. */
+void ctl_follow_links(struct ctl *c, const struct policy *p);
 /* The log of refused packets: on to net, as it is. */
 void ctl_read_packets(struct ctl *c);
 void ctl_net_gone(struct ctl *c);

@@ -150,6 +150,26 @@ ctl_read_packets(struct ctl *c)
 	}
 }
 
+void
+ctl_follow_links(struct ctl *c, const struct policy *p)
+{
+	AUTO_BUF struct buf text = BUF_INIT(NET_LINKS_MAX);
+	AUTO_CLOSE int fd = -1;
+	struct err e;
+
+	if (!links_follow(c->links, p))
+		return;
+	links_put(c->links, &text);
+	if (memfd_seal(buf_view(&text), &fd, &e) < 0) {
+		/* Fewer programs are known by their names: none too many. */
+		LOG_ERROR("LINKS", KV_STR("reason", e.text));
+		return;
+	}
+	memset(&c->n.links, 0, sizeof(c->n.links));
+	c->n.links.n = (uint32_t)text.n;
+	ctl_to_net(c, NET_LINKS, &fd, 1);
+}
+
 static void (*const net_handlers[])(struct ctl *, const union net_msg *) = {
 	[NET_CA] = on_ca,
 	[NET_POLICY_STATUS] = on_status,

@@ -132,6 +132,8 @@ on_policy(
 	}
 	c->revision = m->policy.revision;
 	c->sent[c->n_sent++] = (struct ctl_revision) { c->revision, next };
+	if (c->links != NULL)
+		ctl_follow_links(c, next);
 	memset(&c->n.policy, 0, sizeof(c->n.policy));
 	c->n.policy.generation = c->revision;
 	ctl_to_net(c, NET_POLICY, fds, 1);

@@ -202,9 +202,13 @@ say_ready(const struct making *k, struct err *e)
 	const struct box *b = k->b;
 	union spawn_msg m = { 0 };
 	struct spawn_m_ready *r = &m.ready;
-	int fds[3 + NET_NSOCKS] = { k->net.diag, k->root.proc, k->net.proxy,
-		k->net.capture, k->net.dns, k->net.packets };
+	/* As the programs see it: its mounts are there, the old root is not. */
+	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fds[4 + NET_NSOCKS] = { k->net.diag, k->root.proc, root,
+		k->net.proxy, k->net.capture, k->net.dns, k->net.packets };
 
+	if (root < 0)
+		return err_sys(e, "open the root of the sandbox");
 	r->rootless = geteuid() != 0 && !b->ids.range;
 	r->seccomp = 1;
 	r->sockets = k->net.captured ? NET_NSOCKS : NET_SOCK_PROXY + 1;
@@ -215,7 +219,7 @@ say_ready(const struct making *k, struct err *e)
 	    sizeof(r->limits));
 	say_missing(k, r->missing, sizeof(r->missing));
 	return spawn_msg_send(
-	    b->sock, &m, SPAWN_M_READY, fds, 2u + r->sockets + r->packets, e);
+	    b->sock, &m, SPAWN_M_READY, fds, 3u + r->sockets + r->packets, e);
 }
 
 /* Everything inherited but what init itself needs. */

@@ -94,6 +94,7 @@ static const struct msg_rule net_rules[] = {
 	    .data_at = offsetof(struct net_packets, bytes), .ok = packets_ok },
 	[NET_CREDENTIALS] = { ROW(net_credentials), FROM_CTL, .fds_min = 1,
 	    .fds_max = 1 },
+	[NET_LINKS] = { ROW(net_links), FROM_CTL, .fds_min = 1, .fds_max = 1 },
 	[NET_CA] = { ROW(net_ca), FROM_NET, .n_at = offsetof(struct net_ca, n),
 	    .data_at = offsetof(struct net_ca, pem), .ok = ca_ok },
 	[NET_POLICY_STATUS] = { ROW(net_policy_status), FROM_NET,

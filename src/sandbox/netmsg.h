@@ -12,6 +12,7 @@
  *                                    <-  CA(pem)        once
  *   LISTEN(sockets)                  ->  when the namespace stands
  *   PACKETS(netlink messages)        ->
+ *   LINKS(paths)                     ->  before the policy that names them
  *   POLICY(generation)               ->
  *                                    <-  POLICY_STATUS(generation)
  *                                    <-  WHO(id, tuple)
@@ -41,7 +42,8 @@ enum {
 	NET_PATH_MAX = 512,
 	NET_ANCESTORS = 16, /* nearest; more are cut and said in `cut` */
 	NET_SERVERS_MAX = 256,
-	NET_PACKETS_MAX = 8192
+	NET_PACKETS_MAX = 8192,
+	NET_LINKS_MAX = 4 << 20
 };
 
 /*
@@ -71,6 +73,7 @@ enum net_type {
 	NET_RESOLVER, /* nameservers changed */
 	NET_PACKETS, /* what nfnetlink_log said of refused packets */
 	NET_CREDENTIALS, /* fds: their bytes (secrets/creds.h) */
+	NET_LINKS, /* fds: "path NUL target NUL", all there are */
 	/* net to ctl */
 	NET_CA = 64,
 	NET_POLICY_STATUS,
@@ -113,6 +116,12 @@ struct net_resolver {
 struct net_credentials {
 	struct net_hdr hdr;
 	uint32_t revision, n;
+};
+
+/* Binaries that the policy names by a link, and the files they are. */
+struct net_links {
+	struct net_hdr hdr;
+	uint32_t n, pad; /* bytes */
 };
 
 /* Unread: of all that ctl could open, this socket is kept from net, as who
@@ -196,6 +205,7 @@ union net_msg {
 	struct net_resolver resolver;
 	struct net_packets packets;
 	struct net_credentials credentials;
+	struct net_links links;
 	struct net_ca ca;
 	struct net_policy_status policy_status;
 	struct net_who who;

@@ -101,6 +101,7 @@ struct spawn_event {
 	int packets; /* READY: nfnetlink_log of refused packets; -1: none */
 	int diag; /* READY: NETLINK_SOCK_DIAG socket made inside */
 	int proc; /* READY: O_PATH directory of the sandbox's own /proc */
+	int root; /* READY: O_PATH directory of its root */
 	struct sbx_report report;
 	char text[1024];
 };

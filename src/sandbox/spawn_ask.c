@@ -115,10 +115,11 @@ fill_ready(struct spawn_event *ev, const struct spawn_m_ready *m, int *fds)
 	ev->type = SPAWN_READY;
 	ev->diag = fd_take(&fds[0]);
 	ev->proc = fd_take(&fds[1]);
+	ev->root = fd_take(&fds[2]);
 	for (unsigned i = 0; i < m->sockets; i++)
-		ev->sockets[i] = fd_take(&fds[2 + i]);
+		ev->sockets[i] = fd_take(&fds[3 + i]);
 	if (m->packets)
-		ev->packets = fd_take(&fds[2 + m->sockets]);
+		ev->packets = fd_take(&fds[3 + m->sockets]);
 	ev->report.rootless = m->rootless != 0;
 	ev->report.seccomp = m->seccomp != 0;
 	ev->report.capture = m->sockets > NET_SOCK_CAPTURE;
@@ -183,7 +184,8 @@ spawn_read(struct spawn *s, struct spawn_event *ev, struct err *e)
 		.sockets = { -1, -1, -1 },
 		.packets = -1,
 		.diag = -1,
-		.proc = -1 };
+		.proc = -1,
+		.root = -1 };
 	if (s->gone)
 		return err_set(e, ERR_AGAIN, "the sandbox has ended");
 	rc = spawn_msg_recv(

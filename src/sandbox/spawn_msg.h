@@ -29,7 +29,8 @@ enum spawn_type {
 	SPAWN_M_RESIZE,
 	SPAWN_M_FILE, /* fds: contents, in one or two parts */
 	/* init (or the spawner, before there is one) to ctl */
-	SPAWN_M_READY, /* fds: diag, proc, by enum net_sock [, packets] */
+	SPAWN_M_READY, /* fds: diag, proc, root, by enum net_sock
+			  [, packets] */
 	SPAWN_M_STARTED, /* fds: [terminal] */
 	SPAWN_M_EXITED,
 	SPAWN_M_FAILED,

@@ -1,4 +1,6 @@
 """Programs that pretend to be another: the verdict follows the file that the kernel runs, and nothing it says."""
+import os
+
 import pytest
 
 from harness import network, rest, upstream_requests
@@ -104,3 +106,37 @@ def test_a58_what_a_program_calls_itself_does_not_matter(sandbox):
     assert record["binary"].startswith("/usr/bin/python3"), record
     out = box.run("bash", "-c", f"exec -a /usr/bin/python3 {CURL} -sSf {URL}")
     assert out.code == 0 and not denied(out), out
+
+
+@pytest.mark.parametrize("link", ["/usr/bin/python3", "/bin/python3"])
+def test_a_binary_named_by_a_link_is_the_file_it_leads_to(sandbox, link):
+    """The kernel says python3.11; people write python3. Nothing else comes in by it."""
+    box = only(sandbox, link)
+    out = box.run(PYTHON, "-c", ASK)
+    assert out.code == 0 and not denied(out), out
+    allowed = [e for e in out.events if e["host"] == "api.github.com" and e["action"] == "allow"]
+    assert allowed and all(e["binary"] == os.path.realpath(link) for e in allowed), out
+    fails(box, CURL, "-sSf", URL, says="not allowed in policy")
+
+
+def test_a_link_changed_by_the_sandbox_leads_where_it_led(sandbox):
+    """The first policy that names it settles what it is."""
+    box = only(sandbox, CURL)
+    tool = box.work / "tool"
+    box.write_policy(network(rest("api.github.com"), binaries=(str(tool),)))
+    tool.symlink_to(PYTHON)
+    ask = [PYTHON, "-c", ASK]
+    assert box.run(*ask).code == 0
+    out = box.run("sh", "-c", f'ln -sf {CURL} tool; ./tool -sSf {URL} && exit 9; exec "$@"', "sh", *ask)
+    assert os.readlink(tool) == CURL, out
+    assert out.code == 0 and len(denied(out)) == 1, out
+    assert denied(out)[0]["binary"] == os.path.realpath(CURL), out
+
+
+def test_a_link_in_a_policy_that_comes_later_is_followed(sandbox):
+    box = only(sandbox, CURL)
+    running = box.start("sh", "-c", 'until "$@" 2>/dev/null; do echo waits; sleep 0.05; done', "sh", PYTHON, "-c", ASK)
+    assert running.stdout.readline() == b"waits\n"
+    box.write_policy(network(rest("api.github.com"), binaries=("/bin/python3",)))
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 0 and out.endswith(b"200\n"), (out, err)

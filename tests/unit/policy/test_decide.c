@@ -734,6 +734,54 @@ TEST(decide, more_policies_than_a_word_has_bits)
 	snapshot_unref(s);
 }
 
+/* 8.9: a binary that is a link means its file as well, and no other one. */
+TEST(decide, links_stand_for_the_files_they_lead_to)
+{
+	static const struct policy_link links[] = {
+		{ VIEW("/usr/bin/py3"), VIEW("/usr/bin/py3.11") },
+		{ VIEW("/bin/tool"), VIEW("/bin/*") }, /* never a pattern */
+		{ VIEW("/not/named"), VIEW("/usr/bin/curl") },
+	};
+	static const struct {
+		const char *chain;
+		bool plain, linked;
+	} v[] = {
+		{ "/usr/bin/py3", true, true },
+		{ "/usr/bin/py3.11", false, true },
+		{ "/usr/bin/sh < /usr/bin/py3.11", false, true },
+		{ "/usr/bin/py3.12", false, false },
+		{ "/bin/tool", true, true },
+		{ "/bin/other", false, false },
+		{ "/usr/bin/curl", false, false },
+	};
+	struct snapshot *s = must_compile("links",
+	    "version: 1\nnetwork_policies: {p: {endpoints: [{host: "
+	    "example.com, port: 443}], binaries: [{path: /usr/bin/py3}, "
+	    "{path: /bin/tool}]}}\n");
+	struct snapshot *linked = NULL;
+	struct policy_reason why;
+	struct policy_conn c;
+	struct err e;
+
+	CHECK_INT(snapshot_new_linked(snapshot_policy(s), 9, links,
+		      ARRAY_LEN(links), &linked, &e),
+	    ==, 0);
+	CHECK_INT(snapshot_generation(linked), ==, 9);
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		struct policy_who who = who_is(v[i].chain);
+
+		policy_decide_conn(s, &who, VIEW("example.com"), 443, &c, &why);
+		if (c.allow != v[i].plain)
+			fail_msg("%s: without links", v[i].chain);
+		policy_decide_conn(
+		    linked, &who, VIEW("example.com"), 443, &c, &why);
+		if (c.allow != v[i].linked)
+			fail_msg("%s: with links", v[i].chain);
+	}
+	snapshot_unref(s);
+	snapshot_unref(linked);
+}
+
 TEST(decide, snapshots_outlive_their_policy)
 {
 	struct snapshot *s = must_compile("life", fixture_b), *again;

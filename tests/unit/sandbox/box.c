@@ -181,6 +181,7 @@ box_end(struct test_box *b)
 	if (b->up) {
 		fd_close(&b->ready.diag);
 		fd_close(&b->ready.proc);
+		fd_close(&b->ready.root);
 		for (size_t i = 0; i < NET_NSOCKS; i++)
 			fd_close(&b->ready.sockets[i]);
 		fd_close(&b->ready.packets);

@@ -42,11 +42,12 @@ TEST(netmsg, who_and_identity_travel)
 TEST(netmsg, net_cannot_say_what_ctl_says)
 {
 	static const enum net_type rows[] = { NET_START, NET_LISTEN, NET_POLICY,
-		NET_IDENTITY, NET_RESOLVER };
+		NET_IDENTITY, NET_RESOLVER, NET_LINKS };
 	static const size_t sizes[] = { sizeof(struct net_start),
 		sizeof(struct net_listen), sizeof(struct net_policy),
-		sizeof(struct net_identity), sizeof(struct net_resolver) };
-	static const unsigned nfds[] = { 2, 1, 1, 0, 0 };
+		sizeof(struct net_identity), sizeof(struct net_resolver),
+		sizeof(struct net_links) };
+	static const unsigned nfds[] = { 2, 1, 1, 0, 0, 1 };
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		union net_msg m = { .hdr = { NET_VERSION, (uint16_t)rows[i],
