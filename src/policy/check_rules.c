@@ -92,10 +92,25 @@ check_uses(const struct subject *s)
 
 /* --- matchers ------------------------------------------------------------- */
 
+/* In deny_rules names mean any case: then these two are one. */
+static void
+check_twins(const struct subject *s, const char *key, const struct p_query *q)
+{
+	for (size_t i = 1; s->deny && i < q->n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (view_eq_nocase(q->v[k].name.v, q->v[i].name.v))
+				P_ERROR(s->pl, q->v[i].name.h.at,
+				    "%s '%s' and '%s' are one: deny_rules mean "
+				    "a name in any case",
+				    key, p_show(q->v[k].name.v).text,
+				    p_show(q->v[i].name.v).text);
+}
+
 static void
 check_matchers(const struct subject *s, const char *key,
     const struct p_query *q, char delim)
 {
+	check_twins(s, key, q);
 	for (size_t i = 0; i < q->n; i++) {
 		const struct p_matcher *m = &q->v[i];
 		size_t before = p_place_enter(s->pl, ".%s.%s%s", key,

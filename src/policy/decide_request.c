@@ -148,7 +148,9 @@ value_matches(const struct c_query *q, struct view value)
 
 /*
  * To allow: at least one value, and every one of them.  To deny, one is
- * enough; one that no glob can be asked about (NUL) is one.
+ * enough; one that no glob can be asked about (NUL) is one.  Attack: a name in
+ * another case, which many servers take for the same; so a refusal does, a
+ * permission does not.
  */
 static bool
 param_matches(const struct c_query *q, const struct query *in, bool deny)
@@ -159,7 +161,8 @@ param_matches(const struct c_query *q, const struct query *in, bool deny)
 		struct view value = in->pairs[i].value;
 		bool yes;
 
-		if (!view_eq(in->pairs[i].name, q->name))
+		if (!(deny ? view_eq_nocase(in->pairs[i].name, q->name)
+			   : view_eq(in->pairs[i].name, q->name)))
 			continue;
 		yes = value_matches(q, value);
 		if (deny && (yes || (value.n > 0 && memchr(value.p, '\0',

@@ -15,6 +15,7 @@
 
 enum {
 	RULES_MAX = 64, /* that have a say; bits of a piece */
+	SPELLINGS_MAX = 8, /* of one name, by case */
 	PIECES_MAX = 64 /* of one parameter with NUL; bits of a set */
 };
 
@@ -65,13 +66,28 @@ too_many(struct x_run *r)
 
 /* --- pieces ---------------------------------------------------------- */
 
+/* A deny rule means a name in any case, an allow rule as it is written. */
+static bool
+is_deny(const struct solver *s, size_t clause)
+{
+	return (clause >= s->first_mine && clause < s->end_mine) ||
+	       clause >= s->end_allows;
+}
+
 static const struct p_matcher *
-matcher_of(const struct p_query *q, struct view name)
+matcher_of(const struct p_query *q, bool deny, struct view name)
 {
 	for (size_t i = 0; i < q->n; i++)
-		if (view_eq(q->v[i].name.v, name))
+		if (deny ? view_eq_nocase(q->v[i].name.v, name)
+			 : view_eq(q->v[i].name.v, name))
 			return &q->v[i];
 	return NULL;
+}
+
+static const struct p_matcher *
+matcher_in(const struct solver *s, size_t clause, struct view name)
+{
+	return matcher_of(s->clauses[clause].q, is_deny(s, clause), name);
 }
 
 static struct param *
@@ -81,6 +97,19 @@ param_of(struct solver *s, struct view name)
 		if (view_eq(s->params[i].name, name))
 			return &s->params[i];
 	return NULL;
+}
+
+/* The parameters that a deny rule's name is about. */
+static size_t
+spellings(
+    const struct solver *s, struct view name, struct param *out[SPELLINGS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_params; i++)
+		if (view_eq_nocase(s->params[i].name, name))
+			out[n++] = &s->params[i]; /* collect_params counted */
+	return n;
 }
 
 /* The places of a clause's globs among the sets of one parameter. */
@@ -125,8 +154,7 @@ add_nul(struct solver *s, struct param *p)
 	uint64_t rules = 0;
 
 	for (size_t i = s->first_mine; i < s->n_clauses; i++)
-		if ((i < s->end_mine || i >= s->end_allows) &&
-		    matcher_of(s->clauses[i].q, p->name) != NULL)
+		if (is_deny(s, i) && matcher_in(s, i, p->name) != NULL)
 			rules |= (uint64_t)1 << i;
 	for (size_t i = 0; i < p->n; i++)
 		if (p->v[i].rules == rules)
@@ -144,8 +172,7 @@ cut(struct solver *s, struct param *p)
 	size_t n = 2;
 
 	for (size_t i = 0; i < s->n_clauses; i++) {
-		const struct p_matcher *m =
-		    matcher_of(s->clauses[i].q, p->name);
+		const struct p_matcher *m = matcher_in(s, i, p->name);
 
 		n += m != NULL ? m->globs.n : 0;
 	}
@@ -156,8 +183,7 @@ cut(struct solver *s, struct param *p)
 		sets[q.n++] = (struct atoms_set) { s->d->asked, ATOMS_FREE };
 	}
 	for (size_t i = 0; i < s->n_clauses; i++) {
-		const struct p_matcher *m =
-		    matcher_of(s->clauses[i].q, p->name);
+		const struct p_matcher *m = matcher_in(s, i, p->name);
 
 		c.first[i] = q.n;
 		c.n[i] = m != NULL ? m->globs.n : 0;
@@ -231,22 +257,16 @@ spend(struct solver *s)
 /* 1: done, 0: no way from here, -1: gave up. */
 static int break_allows(struct solver *s, size_t clause);
 
-/* All parameters of a deny rule of theirs get a value inside. */
+static int trigger(struct solver *s, size_t clause, size_t at);
+
+/* The one parameter gets a value inside, then the others that are left. */
 static int
-trigger(struct solver *s, size_t clause, size_t at)
+trigger_with(struct solver *s, size_t clause, size_t at, struct param *p)
 {
-	const struct p_query *q = s->clauses[clause].q;
-	struct param *p;
-	uint64_t before, options;
+	uint64_t before = p->used;
+	uint64_t options = open_of(p) & inside(p, clause);
 	int rc = 0;
 
-	if (at == q->n)
-		return possible(s);
-	if (spend(s) < 0)
-		return -1;
-	p = param_of(s, q->v[at].name.v);
-	before = p->used;
-	options = open_of(p) & inside(p, clause);
 	for (size_t i = 0; i < p->n && rc == 0; i++) {
 		if (!(options >> i & 1))
 			continue;
@@ -255,6 +275,25 @@ trigger(struct solver *s, size_t clause, size_t at)
 	}
 	if (rc == 0)
 		p->used = before;
+	return rc;
+}
+
+/* All parameters of a deny rule of theirs get a value inside. */
+static int
+trigger(struct solver *s, size_t clause, size_t at)
+{
+	const struct p_query *q = s->clauses[clause].q;
+	struct param *v[SPELLINGS_MAX];
+	size_t n;
+	int rc = 0;
+
+	if (at == q->n)
+		return possible(s);
+	if (spend(s) < 0)
+		return -1;
+	n = spellings(s, q->v[at].name.v, v);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = trigger_with(s, clause, at, v[i]);
 	return rc;
 }
 
@@ -336,7 +375,7 @@ choose_asked(struct solver *s)
 	return rc;
 }
 
-/* Deny rules of mine: one parameter has no value inside. */
+/* Deny rules of mine: one parameter, in no case, has a value inside. */
 static int
 avoid_denies(struct solver *s, size_t clause)
 {
@@ -349,14 +388,18 @@ avoid_denies(struct solver *s, size_t clause)
 		return -1;
 	q = s->clauses[clause].q;
 	for (size_t i = 0; i < q->n && rc == 0; i++) {
-		struct param *p = param_of(s, q->v[i].name.v);
-		uint64_t before = p->barred;
+		struct param *v[SPELLINGS_MAX];
+		uint64_t before[SPELLINGS_MAX];
+		size_t n = spellings(s, q->v[i].name.v, v);
 
-		p->barred |= inside(p, clause);
+		for (size_t k = 0; k < n; k++) {
+			before[k] = v[k]->barred;
+			v[k]->barred |= inside(v[k], clause);
+		}
 		if (possible(s))
 			rc = avoid_denies(s, clause + 1);
-		if (rc == 0)
-			p->barred = before;
+		for (size_t k = 0; k < n && rc == 0; k++)
+			v[k]->barred = before[k];
 	}
 	return rc;
 }
@@ -385,6 +428,16 @@ add_rules(struct solver *s, const struct x_rule *const *v, size_t n)
 	return 0;
 }
 
+static size_t
+count_spellings(const struct solver *s, struct view name)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_params; i++)
+		n += view_eq_nocase(s->params[i].name, name);
+	return n;
+}
+
 static int
 collect_params(struct solver *s, const struct p_query *allow)
 {
@@ -402,12 +455,16 @@ collect_params(struct solver *s, const struct p_query *allow)
 			if (param_of(s, name) == NULL)
 				s->params[s->n_params++].name = name;
 		}
+	for (size_t i = 0; i < s->n_params; i++)
+		if (count_spellings(s, s->params[i].name) > SPELLINGS_MAX)
+			return too_many(s->r);
 	for (size_t i = 0; i < s->n_params; i++) {
 		struct param *p = &s->params[i];
 
 		if (cut(s, p) < 0)
 			return -1;
-		p->wanted = allow != NULL && matcher_of(allow, p->name) != NULL;
+		p->wanted =
+		    allow != NULL && matcher_of(allow, false, p->name) != NULL;
 		/* The allowing rule is clause 0. */
 		p->allowed = p->wanted ? inside(p, 0) : all_of(p);
 		p->wanted |= s->d->some.n > 0 && view_eq(p->name, s->d->some);

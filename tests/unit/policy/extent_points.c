@@ -46,7 +46,8 @@ put_query(struct dice *d, struct buf *y)
 		return;
 	buf_puts(y, ", query: {");
 	for (unsigned i = 0; i < n; i++) {
-		buf_printf(y, "%s%c: ", i > 0 ? ", " : "", 'p' + (int)i);
+		buf_printf(y, "%s%c: ", i > 0 ? ", " : "",
+		    (roll(d, 4) == 3 ? 'P' : 'p') + (int)i);
 		if (roll(d, 3) == 2)
 			buf_printf(y, "{any: ['%s', '%s']}", PICK(d, globs),
 			    PICK(d, globs));
@@ -155,8 +156,9 @@ static const char *const at_methods[] = { "GET", "POST", "HEAD", "FOO",
 	"OPTIONS" };
 static const char *const at_paths[] = { "/", "/a", "/b", "/a/", "/a/b", "/ba",
 	"/a/b/a", "/%20", "/c", "*", "/acb", "/a%2Fa" };
-static const char *const at_queries[] = { NULL, "p=a", "p=b", "p=a&p=b",
-	"p=c&p=ab", "p=a&q=a", "p=a&q=b", "p=b&q=b", "p=.", "p=" };
+static const char *const at_queries[] = { NULL, "p=a", "p=b", "p=a&p=b", "P=a",
+	"P=b&p=a", "P=a&p=b&q=a", "Q=a&p=a", "p=c&p=ab", "p=a&q=a", "p=a&q=b",
+	"p=b&q=b", "p=.", "p=" };
 
 struct question {
 	const char *methods, *host, *port, *path, *program;

@@ -360,6 +360,32 @@ TEST(extent, prove_knows_deny_rules_scopes_and_labels)
 		CHECK_STR(proved(later, rows[i].never, NULL), rows[i].answer);
 }
 
+/* A deny rule means a name in any case, an allow rule as it is written. */
+TEST(extent, deny_rules_mean_names_in_any_case)
+{
+	static const char text[] =
+	    "version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
+	    "    - host: a.test\n      port: 1\n      protocol: rest\n"
+	    "      rules:\n"
+	    "      - allow: {method: GET, path: /a, query: {p: 'x'}}\n"
+	    "      - allow: {method: GET, path: /b, query: {p: '{x,y}'}}\n"
+	    "      deny_rules: [{query: {P: x}}]\n"
+	    "    binaries: [{path: /x}]\n";
+	static const char without[] =
+	    "version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
+	    "    - host: a.test\n      port: 1\n      protocol: rest\n"
+	    "      rules:\n"
+	    "      - allow: {method: GET, path: /b, query: {p: '{x,y}'}}\n"
+	    "    binaries: [{path: /x}]\n";
+
+	CHECK_STR(proved(text, "GET a.test/a", NULL), "yes");
+	CHECK_STR(proved(text, "GET a.test/b", NULL),
+	    "GET a.test:1/b?p=y by /x (rule)");
+	/* The other way round: what the deny rule takes away, in any case. */
+	CHECK_HAS(differences(without, text),
+	    "narrows query p.0.0 GET a.test:1/b?p=x");
+}
+
 /* A deny rule takes one value, an allow rule every one. */
 TEST(extent, diff_knows_deny_rules)
 {

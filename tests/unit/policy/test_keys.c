@@ -294,6 +294,10 @@ TEST(keys, of_rules_are_refused_where_they_say_nothing)
 		    "WEBSOCKET_TEXT needs protocol 'websocket'" },
 		{ "{" REST "access: full, deny_rules: [{fields: [a]}]}",
 		    "t.endpoints[0].deny_rules[0]: fields has no meaning" },
+		{ "{" REST "access: full, deny_rules: [{query: {tag: a, x: b, "
+		  "Tag: c}}]}",
+		    "query 'Tag' and 'tag' are one: deny_rules mean a name in "
+		    "any case" },
 		{ "{" REST "access: full, deny_rules: [{path: admin}]}",
 		    "nothing is refused" },
 		{ "{" AT "protocol: graphql, rules: [{allow: {method: POST, "

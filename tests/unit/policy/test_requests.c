@@ -105,6 +105,13 @@ TEST(requests, rules_and_deny_rules)
 		    "deny api/0 deny_rules[2]" },
 		{ "/usr/bin/git", "GET", "/x", "mode=force",
 		    "allow api/0 rules[0]" },
+		/* a name in another case is the same to many servers */
+		{ "/usr/bin/git", "POST", "/v1/a", "MODE=force",
+		    "deny api/0 deny_rules[2]" },
+		{ "/usr/bin/git", "POST", "/v1/a", "mode=soft&%4dode=force",
+		    "deny api/0 deny_rules[2]" },
+		{ "/usr/bin/git", "POST", "/v1/a", "Modes=force",
+		    "allow api/0 rules[1]" },
 		{ "/usr/bin/git", "DELETE", "/tmp/a", NULL, "deny api/0" },
 		/* of another policy, which is the program's as well */
 		{ "/usr/bin/curl", "DELETE", "/tmp/a", NULL,
