@@ -151,7 +151,8 @@ struct hx_tap {
 	/*
 	 * A response head before it is written, interim ones too; fields of *h
 	 * may be pointed elsewhere.  1: it must see the body, and *state is
-	 * its own; 0: it need not; -1: the answer may not pass.
+	 * its own; 2: all of it, so the head waits for its word; 0: it need
+	 * not; -1: the answer may not pass.
 	 */
 	int (*head)(
 	    struct px_conn *c, struct h1_head *h, void **state, struct err *e);
@@ -166,7 +167,7 @@ struct hx_tap {
 	void (*end)(void *state);
 };
 
-/* Asks the rows.  1 when some must see the body; -1 it may not pass. */
+/* Asks the rows: the most that one of them wants, or -1. */
 int hx_tap_head(struct px_conn *c, struct h1_head *h, struct err *e) MUST_USE;
 /* As hx_move_body for an answer that is tapped. */
 enum px_io_result hx_tap_move(struct px_conn *c, bool *progress, struct err *e);

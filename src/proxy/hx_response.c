@@ -96,6 +96,15 @@ switch_protocols(struct px_conn *c, const struct h1_head *h, size_t n)
 	return PX_MORE;
 }
 
+static void
+hold_head(struct px_conn *c)
+{
+	struct buf *head = &c->hx.tapped.head;
+
+	*head = BUF_INIT(c->px->scratch.n);
+	buf_put(head, buf_view(&c->px->scratch));
+}
+
 static enum px_next
 on_response(struct px_conn *c, struct view bytes, bool *progress)
 {
@@ -141,9 +150,13 @@ on_response(struct px_conn *c, struct view bytes, bool *progress)
 		return switch_protocols(c, &h, bytes.n);
 	if (h.status < 200)
 		return interim(c, &h, bytes.n);
-	px_put(&c->client, buf_view(&c->px->scratch));
+	/* A tap that needs all of it may refuse it still. */
+	x->started = tapped < 2 || x->resp.done;
+	if (x->started)
+		px_put(&c->client, buf_view(&c->px->scratch));
+	else
+		hold_head(c);
 	px_eat(&c->up, bytes.n);
-	x->started = true;
 	x->rechunk = h.framing == H1_BODY_CHUNKED && !w.bare;
 	x->unframed = h.framing == H1_BODY_UNTIL_CLOSE || w.bare;
 	if (w.close)
@@ -214,5 +227,8 @@ hx_response_body(struct px_conn *c, bool *progress)
 	case PX_IO_FAIL:
 		break;
 	}
-	return hx_upstream_lost(c, "the upstream broke off its answer", &e);
+	return hx_upstream_lost(c,
+	    x->tapped.refused ? "the answer may not pass"
+			      : "the upstream broke off its answer",
+	    &e);
 }

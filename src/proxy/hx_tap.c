@@ -18,7 +18,7 @@ int
 hx_tap_head(struct px_conn *c, struct h1_head *h, struct err *e)
 {
 	struct hx_tapped *t = &c->hx.tapped;
-	int any = 0;
+	int most = 0;
 
 	for (size_t i = 0; taps[i] != NULL; i++) {
 		void *state = NULL;
@@ -30,11 +30,11 @@ hx_tap_head(struct px_conn *c, struct h1_head *h, struct err *e)
 			continue;
 		t->tap[t->n] = taps[i];
 		t->state[t->n++] = state;
-		any = 1;
+		most = MAX(most, r);
 	}
-	if (any > 0)
+	if (most > 0)
 		t->out = BUF_INIT(TAPPED_MAX);
-	return any;
+	return most;
 }
 
 void
@@ -45,6 +45,7 @@ hx_tap_end(struct px_conn *c)
 	for (size_t i = 0; i < t->n; i++)
 		t->tap[i]->end(t->state[i]);
 	buf_fini(&t->out);
+	buf_fini(&t->head);
 	*t = (struct hx_tapped) { 0 };
 }
 
@@ -80,12 +81,30 @@ pass_trailers(struct hx_tapped *t, struct buf *lines)
 			t->tap[i]->trailers(t->state[i], lines->p, lines->n);
 }
 
+/* The head, once there is a word about what follows it. */
+static bool
+put_head(struct px_conn *c)
+{
+	struct hx_tapped *t = &c->hx.tapped;
+
+	if (t->head.n == 0 || (t->out.n == 0 && !t->last))
+		return true;
+	if (px_out_room(&c->client) < t->head.n)
+		return false;
+	px_put(&c->client, buf_view(&t->head));
+	buf_fini(&t->head);
+	c->hx.started = true;
+	return true;
+}
+
 /* What the taps let go, to the client.  False when it takes no more now. */
 static bool
 drain(struct px_conn *c, bool *progress)
 {
 	struct hx_tapped *t = &c->hx.tapped;
 
+	if (!put_head(c))
+		return false;
 	while (t->at < t->out.n) {
 		size_t room = px_out_room(&c->client);
 		size_t n = MIN(t->out.n - t->at, PUT_MAX);
@@ -136,8 +155,10 @@ hx_tap_move(struct px_conn *c, bool *progress, struct err *e)
 		else if (r != PX_IO_OK)
 			return r;
 		t->last = b->done;
-		if (pass(t, data, t->last, e) < 0)
+		if (pass(t, data, t->last, e) < 0) {
+			t->refused = true;
 			return PX_IO_FAIL;
+		}
 		if (t->last)
 			pass_trailers(t, &b->trailers);
 		px_eat(&c->up, used);

@@ -129,6 +129,8 @@ struct hx_tapped {
 	struct buf out; /* what they let go */
 	size_t at; /* of out, gone to the client */
 	bool last; /* they have seen the end */
+	bool refused; /* by one of them */
+	struct buf head; /* of the answer, until something follows it */
 };
 struct hx {
 	bool active;

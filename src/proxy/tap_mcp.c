@@ -9,7 +9,8 @@
  *			are; what is denied is not delivered
  *	notifications	pass
  *
- * What cannot be read does not go on: the answer is cut.
+ * What cannot be read does not go on: JSON, of which nothing went yet, becomes
+ * a 502; a stream is cut.
  */
 #include "proxy/hx.h"
 
@@ -73,7 +74,7 @@ head(struct px_conn *c, struct h1_head *h, void **state, struct err *e)
 	tap->text = BUF_INIT(MESSAGE_MAX);
 	sse_init(&tap->sse, MESSAGE_MAX);
 	*state = tap;
-	return 1;
+	return stream ? 1 : 2;
 }
 
 static void

@@ -198,7 +198,10 @@ out["odd"] = call("https://tools.example.test/odd", rpc("tools/list"))
         names = [t["name"] for t in json.loads(text)["result"]["tools"]]
         assert names == ["read_note", "write_note"], text
     assert json.loads(out["json-ping"][1])["result"] == {}
-    assert out["gzip"][0] == 502 and out["odd"] == [-1, "cut"], out
+    # Nothing of it went, so the client hears a whole sentence.
+    assert out["gzip"][0] == out["odd"][0] == 502, out
+    assert json.loads(out["odd"][1])["detail"] == "the answer may not pass", out
+    assert len(done.event("UPSTREAM_FAILED", action="deny")) == 2, done
     hidden = done.event("L7_RESPONSE", operation="tools/list", action="info")
     assert hidden and "delete_note" in hidden[0]["reason"], done
 
