@@ -47,38 +47,31 @@ fill_identity(policy_wire_msg *m)
 	fill(&m->process->run_as_group);
 }
 
-/* All errors of `f`, joined. */
+/* All errors of one class, behind what their readers know them by. */
 static void
-join(const struct policy_findings *f, struct buf *why)
+join(const struct policy_findings *f, const char *class, const char *head,
+    const char *between, struct buf *why)
 {
 	bool first = true;
 
 	for (size_t i = 0; i < f->n; i++) {
-		if (f->v[i].warning)
+		if (f->v[i].warning || strcmp(f->v[i].class, class) != 0)
 			continue;
-		buf_puts(why, first ? "" : "; ");
+		if (first && why->n > 0)
+			buf_putc(why, '\n');
+		buf_puts(why, first ? head : between);
 		buf_puts(why, f->v[i].text);
 		first = false;
 	}
 }
 
-static bool
-has_class(const struct policy_findings *f, const char *class)
-{
-	for (size_t i = 0; i < f->n; i++)
-		if (!f->v[i].warning && strcmp(f->v[i].class, class) == 0)
-			return true;
-	return false;
-}
-
+/* Every reason is told, whatever its class. */
 static void
 explain(const struct policy_findings *f, struct buf *why)
 {
-	/* Every reason is told, whatever its class. */
-	buf_puts(why, has_class(f, "safety")
-			  ? "policy contains unsafe content: "
-			  : "policy is invalid: ");
-	join(f, why);
+	join(f, "safety", "policy contains unsafe content: ", "; ", why);
+	join(f, "parse", "policy is invalid: ", "; ", why);
+	join(f, "network", "L7 policy validation failed:\n", "\n", why);
 }
 
 static policy_wire_msg *
@@ -109,7 +102,7 @@ check_static(
 	}
 	if (policy_static_check(now, next, &f) == 0)
 		return 0;
-	join(&f, why);
+	join(&f, "static", "", "; ", why);
 	return -1;
 }
 

@@ -273,6 +273,9 @@ UNSAFE = {
     "broad with a dot": ({"filesystem_policy": {"read_write": ["/."]}}, ["overly broad"]),
     "many": ({"filesystem_policy": {"read_only": [f"/{i}" for i in range(257)]}}, ["too many filesystem paths (257 > 256)"]),
     "long": ({"filesystem_policy": {"read_only": ["/" + "x" * 4097]}}, ["path exceeds maximum length (4098 > 4096)"]),
+    "and bad rules": ({"process": {"run_as_user": "root"}, "network_policies": {
+        "a": {"endpoints": [{"host": "*", "port": 443}], "binaries": [{"path": "/**"}]}}},
+                      ["run_as_user", "\nL7 policy validation failed:\na.endpoints[0]: host wildcard"]),
     "two at once": ({"process": {"run_as_user": "root"}, "filesystem_policy": {"read_write": ["/"]}}, ["run_as_user", "overly broad"]),
 }
 
@@ -295,7 +298,9 @@ def test_invalid_network_rules_are_refused_before_they_are_stored(shared, api):
         "a": {"endpoints": [{"host": "*", "port": 443}], "binaries": [{"path": "/**"}]},
         "b": {"endpoints": [{"host": "x.test", "port": 443, "protocol": "rest"}], "binaries": [{"path": "/**"}]}}}
     said = fails(Code.INVALID_ARGUMENT, lambda: api.UpdateConfig(v1.UpdateConfigRequest(name="demo", policy=wire(bad))))
-    assert "matches all hosts" in said and "protocol requires rules or access" in said, said
+    assert said == ("L7 policy validation failed:\n"
+                    "a.endpoints[0]: host wildcard '*' matches all hosts; use specific patterns like '*.example.com'\n"
+                    "b.endpoints[0]: protocol requires rules or access to define allowed traffic"), said
     assert [r.version for r in api.ListSandboxPolicies(name="demo").revisions] == [1]
 
 
