@@ -88,14 +88,14 @@ void audit_event_each(const struct audit_event *ev,
 	void *ctx, const char *name, const struct view *text, uint64_t number),
     void *ctx);
 /*
- * The fields of a log line, by the names in fields.def: each is given to
- * `put` as text.  The values are raw and last as long as the call.
+ * The fields of a log line, by the names in fields.def and log.c: each is given
+ * to `put` as text.  The values are raw and last as long as the call.
  */
 void audit_log_fields(const struct audit_event *ev,
     void (*put)(void *ctx, const char *key, struct view value), void *ctx);
 /*
- * The way back: false when no field has that key or the text is not of its
- * kind.  `value` is borrowed by *ev.
+ * The way back, once ev->kind is that of the line: false when no field has
+ * that key or the text is not of its kind.  `value` is borrowed by *ev.
  */
 bool audit_log_take(
     struct audit_event *ev, struct view key, struct view value) MUST_USE;

@@ -12,7 +12,7 @@
 #include "base/macros.h"
 #include "openshell.pb-c.h"
 
-enum { RING_LINES = 2000, RING_BYTES = 1 << 20 };
+enum { RING_LINES = 2000, RING_BYTES = 5 << 18 };
 
 struct ring {
 	Openshell__V1__SandboxLogLine *v[RING_LINES];

@@ -276,7 +276,7 @@ def test_logs_are_ocsf_lines_and_short_ones(gateway):
                      re.M), short
     assert re.search(r"NET:OPEN ALLOWED .* -> api\.github\.com:443/tcp \[policy:test engine:policy\]", short), short
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", short + "".join(lines)), short
-    assert json.loads(g.ok("logs", "kept", "--denied", "-n", "1", "-o", "json").stdout.splitlines()[-1])["fields"]["method"] == "POST"
+    assert json.loads(g.ok("logs", "kept", "--denied", "-n", "1", "-o", "json").stdout.splitlines()[-1])["fields"]["l7_action"] == "POST"
 
 
 # --- learned

@@ -219,21 +219,87 @@ put(void *ctx, const char *key, struct view value)
 	    (struct view) { back->kept.p + at, value.n }));
 }
 
-TEST(ocsf, a_log_line_gives_the_record_back)
+TEST(ocsf, a_log_line_of_any_kind_gives_the_record_back)
 {
 	struct audit_event ev = request();
-	struct back back = { { .time_ms = ev.time_ms, .kind = ev.kind },
-		BUF_INIT(1 << 16) };
-	AUTO_BUF struct buf a = BUF_INIT(1 << 16), b = BUF_INIT(1 << 16);
 
-	CHECK(buf_reserve(&back.kept, 1 << 15)); /* so that it stays */
-	audit_log_fields(&ev, put, &back);
-	audit_event_json(&ev, &a);
-	audit_event_json(&back.ev, &b);
-	CHECK_STR(buf_str(&a), buf_str(&b));
-	CHECK(!audit_log_take(&back.ev, VIEW("nope"), VIEW("x")));
-	CHECK(!audit_log_take(&back.ev, VIEW("pid"), VIEW("x")));
-	CHECK(!audit_log_take(&back.ev, VIEW("dst_port"), VIEW("65536")));
-	CHECK(!audit_log_take(&back.ev, VIEW("action"), VIEW("maybe")));
-	buf_fini(&back.kept);
+	ev.query_names = VIEW("a, b");
+	for (unsigned kind = 0; kind < AUDIT_NKINDS; kind++) {
+		struct back back = { { .time_ms = ev.time_ms },
+			BUF_INIT(1 << 16) };
+		AUTO_BUF struct buf a = BUF_INIT(1 << 16),
+				    b = BUF_INIT(1 << 16);
+
+		ev.kind = back.ev.kind = (enum audit_kind)kind;
+		CHECK(buf_reserve(&back.kept, 1 << 15)); /* so that it stays */
+		audit_log_fields(&ev, put, &back);
+		audit_event_json(&ev, &a);
+		audit_event_json(&back.ev, &b);
+		CHECK_STR(buf_str(&a), buf_str(&b));
+		CHECK(!audit_log_take(&back.ev, VIEW("nope"), VIEW("x")));
+		CHECK(
+		    !audit_log_take(&back.ev, VIEW("dst_port"), VIEW("65536")));
+		CHECK(!audit_log_take(&back.ev, VIEW("action"), VIEW("maybe")));
+		buf_fini(&back.kept);
+	}
+}
+
+static void
+put_line(void *ctx, const char *key, struct view value)
+{
+	buf_printf(ctx, " %s=%.*s", key, (int)value.n, value.p);
+}
+
+/* 3.12: the names that readers of the reference's lines know. */
+TEST(ocsf, log_lines_have_the_names_that_readers_know)
+{
+	static const struct {
+		enum audit_kind kind;
+		const char *has, *lacks;
+	} v[] = {
+		{ AUDIT_L7_REQUEST, " l7_action=POST", " method=" },
+		{ AUDIT_L7_REQUEST, " l7_target=/zen", " path=" },
+		{ AUDIT_L7_REQUEST, " l7_query_params=a, b", " query=" },
+		{ AUDIT_L7_REQUEST, " l7_decision=deny", "opa" },
+		{ AUDIT_L7_REQUEST, " action=deny", " binary_pid=" },
+		{ AUDIT_L7_REQUEST, " l7_protocol=rest", NULL },
+		{ AUDIT_L7_REQUEST, " l7_deny_reason=POST /zen not",
+		    " reason=" },
+		{ AUDIT_L7_REQUEST, " dst_host=api.github.com dst_port=443",
+		    NULL },
+		{ AUDIT_FORWARD_L7, " method=POST path=/zen", "l7_action" },
+		{ AUDIT_FORWARD_L7, " l7_decision=deny", " reason=" },
+		{ AUDIT_FORWARD_L7, " l7_deny_reason=POST /zen not", NULL },
+		{ AUDIT_CONNECT, " binary_pid=42", " pid=" },
+		{ AUDIT_CONNECT, " engine=opa", "l7_" },
+		{ AUDIT_CONNECT, " reason=POST /zen not permitted", NULL },
+		{ AUDIT_FORWARD, " binary_pid=42", "l7_" },
+		{ AUDIT_HTTP_REQUEST, " host=api.github.com port=443",
+		    "dst_host" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		AUTO_BUF struct buf b = BUF_INIT(1 << 16);
+		struct audit_event ev = request();
+
+		ev.kind = v[i].kind;
+		ev.query_names = VIEW("a, b");
+		audit_log_fields(&ev, put_line, &b);
+		CHECK_HAS(buf_str(&b), v[i].has);
+		if (v[i].lacks != NULL &&
+		    strstr(buf_str(&b), v[i].lacks) != NULL)
+			fail_msg("%s: %s", v[i].lacks, buf_str(&b));
+	}
+}
+
+/* What an operation is of, its name tells; "rest" would be wrong. */
+TEST(ocsf, log_lines_of_operations_name_no_protocol)
+{
+	AUTO_BUF struct buf b = BUF_INIT(1 << 16);
+	struct audit_event ev = request();
+
+	ev.operation = VIEW("tools/call");
+	audit_log_fields(&ev, put_line, &b);
+	CHECK_HAS(buf_str(&b), " operation=tools/call");
+	CHECK(strstr(buf_str(&b), "l7_protocol") == NULL);
 }

@@ -51,7 +51,7 @@ TEST(record, becomes_a_line_with_its_fields)
 	CHECK_STR(field(l, "dst_port"), "443");
 	CHECK_STR(field(l, "pid"), "42");
 	CHECK_STR(field(l, "binary"), "/usr/bin/curl");
-	CHECK_STR(field(l, "path"), "/zen");
+	CHECK_STR(field(l, "l7_target"), "/zen");
 	CHECK_STR(field(l, "generation"), "3");
 	CHECK_STR(field(l, "stage"), "(none)"); /* empty is left out */
 	gate_close();
@@ -70,7 +70,7 @@ TEST(record, of_a_denial_goes_out_at_once_and_others_wait)
 	/* In order, with the one that waited. */
 	CHECK_INT(gate_up(0)->logs->first_seq, ==, 1);
 	CHECK_INT(gate_up(0)->logs->n_lines, ==, 2);
-	CHECK_STR(field(gate_up(0)->logs->lines[0], "path"), "/one");
+	CHECK_STR(field(gate_up(0)->logs->lines[0], "l7_target"), "/one");
 	CHECK_STR(gate_up(0)->logs->lines[1]->level, "WARN");
 	gate_close();
 }
@@ -92,8 +92,8 @@ TEST(record, that_cannot_be_read_costs_itself_only_and_is_told)
 		    "a record could not be read: ");
 	}
 	add(AUDIT_ALLOW, "/after");
-	CHECK_STR(
-	    field(ring_at(&gate.k.ring, 1 + ARRAY_LEN(bad)), "path"), "/after");
+	CHECK_STR(field(ring_at(&gate.k.ring, 1 + ARRAY_LEN(bad)), "l7_target"),
+	    "/after");
 	gate_close();
 }
 
