@@ -45,7 +45,8 @@ static void
 record(struct px *px, const struct flow *f, uint64_t held,
     const struct px_owner *o)
 {
-	AUTO_BUF struct buf ancestors = BUF_INIT(8192);
+	AUTO_BUF struct buf ancestors =
+	    BUF_INIT(NET_ANCESTORS_TEXT + 4 * NET_ANCESTORS);
 	AUTO_BUF struct buf reason = BUF_INIT(1024);
 	struct audit_event ev = { .kind = f->kind,
 		.action = AUDIT_DENY,

@@ -121,6 +121,8 @@ px_identify(struct px_conn *c)
 	return PX_WAIT;
 }
 
+_Static_assert((int)NET_ANCESTORS <= (int)POLICY_ANCESTORS_MAX, "they fit");
+
 static struct view
 text_of(const char *p, size_t max)
 {
@@ -143,8 +145,13 @@ px_owner_add(
 	parts[n++] = text_of(m->exe, sizeof(m->exe));
 	parts[n++] = text_of(m->sha256, sizeof(m->sha256));
 	parts[n++] = text_of(m->cmdline, sizeof(m->cmdline));
-	for (size_t i = 0; i < m->n_ancestors && i < NET_ANCESTORS; i++)
-		parts[n++] = text_of(m->ancestors[i], sizeof(m->ancestors[i]));
+	for (size_t i = 0, from = 0; i < m->n_ancestors && i < NET_ANCESTORS &&
+				     from < sizeof(m->ancestors);
+	     i++) {
+		parts[n] =
+		    text_of(m->ancestors + from, sizeof(m->ancestors) - from);
+		from += parts[n++].n + 1;
+	}
 	for (size_t i = 0; i < n; i++)
 		total += parts[i].n;
 	at = o->text = mem_calloc(1, total + 1);

@@ -27,7 +27,7 @@
 #include "proxy/told.h"
 
 enum {
-	ANCESTORS_MAX = 8192,
+	ANCESTORS_MAX = NET_ANCESTORS_TEXT + 4 * NET_ANCESTORS,
 	/* A path whose bytes are all escaped, a query, a credential in each
 	 * part, the host. */
 	PARTS_MAX =

@@ -322,6 +322,27 @@ check_prog(struct identity *id, const struct id_prog *p, const char **hex,
 
 /* --- answers ------------------------------------------------------------ */
 
+/* The nearest, as many as fit: one that is left out gives no right. */
+static void
+fill_ancestors(const struct id_owner *o, struct net_identity *m)
+{
+	size_t at = 0;
+
+	for (unsigned i = 0; i < o->n_ancestors; i++) {
+		size_t n = strlen(o->ancestors[i].path) + 1;
+
+		if (m->n_ancestors == NET_ANCESTORS ||
+		    n > sizeof(m->ancestors) - at) {
+			m->cut = 1;
+			return;
+		}
+		memcpy(m->ancestors + at, o->ancestors[i].path, n);
+		at += n;
+		m->n_ancestors++;
+	}
+	m->cut = o->cut;
+}
+
 static void
 fill_owner(
     struct identity *id, const struct id_owner *o, struct net_identity *m)
@@ -333,10 +354,7 @@ fill_owner(
 	m->starttime = o->starttime;
 	(void)snprintf(m->exe, sizeof(m->exe), "%s", o->self.path);
 	(void)snprintf(m->cmdline, sizeof(m->cmdline), "%s", o->cmdline);
-	m->cut = o->cut || o->n_ancestors > NET_ANCESTORS;
-	for (unsigned i = 0; i < o->n_ancestors && i < NET_ANCESTORS; i++)
-		(void)snprintf(m->ancestors[m->n_ancestors++],
-		    sizeof(m->ancestors[0]), "%s", o->ancestors[i].path);
+	fill_ancestors(o, m);
 	if (o->reason[0] != '\0') {
 		(void)snprintf(m->reason, sizeof(m->reason), "%s", o->reason);
 		return;

@@ -62,9 +62,8 @@ msg_check(const struct msg_proto *p, unsigned self, void *msg, size_t got,
 		    e, ERR_PROTO, "%s: type %u refused", p->name, h.type);
 	if (check_row(p, r, msg, got, nfds, e) < 0)
 		return -1;
-	for (const struct msg_text *t = r->text; t->count > 0; t++)
-		for (size_t i = 0; i < t->count; i++)
-			((char *)msg)[t->at + (i + 1) * t->size - 1] = '\0';
+	for (const struct msg_text *t = r->text; t->size > 0; t++)
+		((char *)msg)[t->at + t->size - 1] = '\0';
 	return 0;
 }
 

@@ -22,20 +22,13 @@ struct msg_hdr {
 	uint32_t size; /* of the whole message */
 };
 
-/* `count` strings of `size` bytes each from offset `at`. */
+/* A string of `size` bytes from offset `at`. */
 struct msg_text {
-	size_t at, size, count;
+	size_t at, size;
 };
 #define MSG_TEXT(st, member) \
 	{ \
-		offsetof(struct st, member), sizeof(((struct st *)0)->member), \
-		    1 \
-	}
-#define MSG_TEXTS(st, member) \
-	{ \
-		offsetof(struct st, member), \
-		    sizeof(((struct st *)0)->member[0]), \
-		    ARRAY_LEN(((struct st *)0)->member) \
+		offsetof(struct st, member), sizeof(((struct st *)0)->member) \
 	}
 
 enum { MSG_TEXTS_MAX = 6 }; /* the last stays empty */

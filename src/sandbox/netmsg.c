@@ -85,7 +85,7 @@ static const struct msg_rule net_rules[] = {
 	[NET_IDENTITY] = { ROW(net_identity), FROM_CTL, .ok = identity_ok,
 	    .text = { MSG_TEXT(net_identity, exe),
 		MSG_TEXT(net_identity, sha256), MSG_TEXT(net_identity, reason),
-		MSG_TEXTS(net_identity, ancestors),
+		MSG_TEXT(net_identity, ancestors),
 		MSG_TEXT(net_identity, cmdline) } },
 	[NET_RESOLVER] = { ROW(net_resolver), FROM_CTL,
 	    .text = { MSG_TEXT(net_resolver, servers) } },

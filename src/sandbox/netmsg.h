@@ -40,7 +40,8 @@ enum {
 	NET_EVENTS_MAX = 32768,
 	NET_PEM_MAX = 4096,
 	NET_PATH_MAX = 512,
-	NET_ANCESTORS = 16, /* nearest; more are cut and said in `cut` */
+	NET_ANCESTORS = 64, /* nearest; more, or more text, sets `cut` */
+	NET_ANCESTORS_TEXT = 8192,
 	NET_SERVERS_MAX = 256,
 	NET_PACKETS_MAX = 8192,
 	NET_LINKS_MAX = 4 << 20
@@ -158,7 +159,7 @@ struct net_identity {
 	char exe[NET_PATH_MAX];
 	char sha256[65];
 	char reason[256];
-	char ancestors[NET_ANCESTORS][NET_PATH_MAX];
+	char ancestors[NET_ANCESTORS_TEXT]; /* NUL behind each */
 	char cmdline[256];
 };
 

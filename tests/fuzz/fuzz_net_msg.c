@@ -47,8 +47,7 @@ check_taken(enum net_side self, union net_msg *m, size_t got, unsigned nfds)
 		assert(m->ca.n <= NET_PEM_MAX && m->ca.n > 0);
 	if (m->hdr.type == NET_IDENTITY) {
 		assert(m->identity.n_ancestors <= NET_ANCESTORS);
-		for (unsigned i = 0; i < m->identity.n_ancestors; i++)
-			assert(strlen(m->identity.ancestors[i]) < NET_PATH_MAX);
+		assert(strlen(m->identity.ancestors) < NET_ANCESTORS_TEXT);
 	}
 	if (m->hdr.type == NET_PACKETS)
 		assert(m->packets.n <= NET_PACKETS_MAX && m->packets.n > 0);

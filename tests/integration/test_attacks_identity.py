@@ -140,3 +140,15 @@ def test_a_link_in_a_policy_that_comes_later_is_followed(sandbox):
     box.write_policy(network(rest("api.github.com"), binaries=("/bin/python3",)))
     out, err = running.communicate(timeout=60)
     assert running.returncode == 0 and out.endswith(b"200\n"), (out, err)
+
+
+def test_a_program_far_down_the_tree_has_the_rights_of_its_ancestor(sandbox):
+    """Forty shells between them; the one that nobody allowed has none, however deep."""
+    deep = 'n=$1; shift; if [ $n = 0 ]; then "$@"; else sh -c "$DEEP" sh $((n - 1)) "$@"; fi; exit $?'
+    start = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+    box = only(sandbox, PYTHON)
+    line = ("env", f"DEEP={deep}", PYTHON, "-c", start, "sh", "-c", deep, "sh", "40", CURL, "-sSf", URL)
+    out = box.run(*line)
+    assert out.code == 0 and not denied(out), out
+    record = fails(box, "env", f"DEEP={deep}", *line[5:], says="not allowed in policy")
+    assert record["ancestors"].count(" -> ") >= 40, record
