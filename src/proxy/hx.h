@@ -17,11 +17,6 @@
 
 /* State of a new request from its parsed head. */
 void hx_begin(struct px_conn *c, const struct h1_head *h);
-/*
- * The field of `h` that many servers obey instead of the request line, or
- * NULL.  Attack: POST, which is allowed, with X-HTTP-Method-Override: DELETE.
- */
-const char *hx_override(const struct h1_head *h);
 /* Keeps the canonical path and the query of `raw`, an origin-form target. */
 int hx_target(struct px_conn *c, struct view raw, struct err *e) MUST_USE;
 /*
@@ -69,6 +64,17 @@ enum px_next hx_refuse(struct px_conn *c, unsigned status, const struct err *e);
 bool hx_repeatable(const struct h1_head *h);
 /* Whether field `name` logs in the connection, not the request: RFC 4559. */
 bool hx_binds(const struct h1_head *h, struct view name);
+
+/* ---- hx_override.c ------------------------------------------------------ */
+
+/*
+ * The field of `h` that many servers obey instead of the request line, or
+ * NULL.  Attack: POST, which is allowed, with X-HTTP-Method-Override: DELETE.
+ */
+const char *hx_override(const struct h1_head *h);
+/* Of a request that rules allow: nothing in it names what they do not. */
+bool hx_override_permitted(struct px_conn *c, const struct policy_request *r,
+    struct policy_verdict *v, struct policy_reason *why);
 
 /* ---- hx_body.c --------------------------------------------------------- */
 

@@ -113,42 +113,6 @@ hx_treatment(struct px_conn *c)
 	return &x->treatment;
 }
 
-/* As a server that hands fields on as variables has them (CGI, WSGI): case
- * and the kind of dash are lost. */
-static bool
-same_variable(struct view a, struct view b)
-{
-	if (a.n != b.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++) {
-		struct view x = view_slice(a, i, i + 1);
-
-		if (x.p[0] == '_' ? b.p[i] != '-'
-				  : !view_eq_nocase(x, view_slice(b, i, i + 1)))
-			return false;
-	}
-	return true;
-}
-
-const char *
-hx_override(const struct h1_head *h)
-{
-	static const char *const names[] = { "X-HTTP-Method-Override",
-		"X-HTTP-Method", "X-Method-Override", "X-Original-URL",
-		"X-Rewrite-URL" };
-
-	for (size_t i = 0; i < h->n_fields; i++) {
-		struct view name = h->fields[i].name;
-
-		if (name.n < 13 || (name.p[0] | 0x20) != 'x')
-			continue;
-		for (size_t j = 0; j < ARRAY_LEN(names); j++)
-			if (same_variable(name, view_of(names[j])))
-				return names[j];
-	}
-	return NULL;
-}
-
 /* What the rules say, and that nothing in the head says otherwise. */
 static bool
 permitted(struct px_conn *c, const struct policy_request *r,
@@ -159,13 +123,7 @@ permitted(struct px_conn *c, const struct policy_request *r,
 	if (v->operations && ops_reader(v->protocol) == NULL &&
 	    !px_judge_grpc(c, c->snap, r, v, why))
 		return false;
-	if (c->hx.override == NULL)
-		return true;
-	(void)snprintf(why->text, sizeof(why->text),
-	    "%s may make the server act on another method or path than the one "
-	    "that was judged: send the real ones in the request line",
-	    c->hx.override);
-	return false;
+	return hx_override_permitted(c, r, v, why);
 }
 
 /* Attack: a server that decodes it sees another path than was judged. */

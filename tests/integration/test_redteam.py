@@ -96,10 +96,10 @@ OVERRIDES = ["X-HTTP-Method-Override: DELETE", "x-http-method: DELETE", "X-Metho
              "X-Rewrite-Url: /status/200"]
 
 
-def ask(box, extra, forward=False):
+def ask(box, extra, forward=False, method="POST", query=""):
     head = f"Host: files.example.test\r\nContent-Length: 0\r\n{extra}\r\n\r\n"
-    target = "http://files.example.test/echo" if forward else "/echo"
-    send = base64.b64encode(f"POST {target} HTTP/1.1\r\n{head}".encode()).decode()
+    target = ("http://files.example.test/echo" if forward else "/echo") + query
+    send = base64.b64encode(f"{method} {target} HTTP/1.1\r\n{head}".encode()).decode()
     what = {"connect": None if forward else "files.example.test:443", "tls": not forward, "send": [send]}
     out = box.run("/usr/bin/python3", INSIDE, input=json.dumps(what).encode(), options=["--ro", str(STAGE)])
     assert out.code == 0, out
@@ -123,3 +123,23 @@ def test_fields_that_name_another_method_or_path_are_denied(sandbox, field, forw
     free = sandbox(policy=network({"host": "files.example.test", "port": 80},
                                   {"host": "files.example.test", "port": 443}))
     assert ask(free, field, forward)[0] == 200
+
+
+@pytest.mark.parametrize("forward", [False, True], ids=["tunnel", "forward"])
+@pytest.mark.parametrize("query", ["?_method=DELETE", "?a=b&%5Fmethod=delete", "?.Method=PUT", "?_method=POST&_method=DELETE"])
+def test_a_parameter_that_names_another_method_is_judged_as_it(sandbox, query, forward):
+    def endpoints(*methods):
+        rules = [{"allow": {"method": m, "path": "/echo"}} for m in methods]
+        return network(*({"host": "files.example.test", "port": p, "protocol": "rest", "rules": rules} for p in (80, 443)))
+
+    box = sandbox(policy=endpoints("POST", "GET"))
+    before = len(upstream_requests("files.example.test"))
+    status, out = ask(box, "X: 1", forward, query=query)
+    assert status == 403, out
+    denied = [e for e in out.events if e["action"] == "deny"]
+    assert len(denied) == 1 and "_method" in denied[0]["reason"] and "suggestion" not in denied[0], out
+    assert len(upstream_requests("files.example.test")) == before
+    # The other side: no other method, no POST, and rules that allow what it becomes.
+    assert ask(box, "X: 1", forward, query="?_method=POST&method=DELETE")[0] == 200
+    assert ask(box, "X: 1", forward, method="GET", query=query)[0] == 200
+    assert ask(sandbox(policy=endpoints("POST", "DELETE", "PUT")), "X: 1", forward, query=query)[0] == 200
