@@ -129,9 +129,10 @@ fill_policy(struct cli *c, spec_msg *spec, const char *file, struct err *e)
 	if (file == NULL)
 		return 0;
 	rc = policy_load(c, file, &p, e);
-	if (rc == 0)
-		spec->policy = policy_wire_from(p);
-	return rc;
+	if (rc != 0)
+		return rc < 0 ? -1 : policy_refuse(file, e);
+	spec->policy = policy_wire_from(p);
+	return 0;
 }
 
 int

@@ -121,3 +121,11 @@ policy_load(struct cli *c, const char *path, struct policy **out, struct err *e)
 	cli_note(c, &lines);
 	return rc < 0 ? 1 : 0;
 }
+
+int
+policy_refuse(const char *path, struct err *e)
+{
+	return err_set(e, ERR_INVALID,
+	    "failed to parse sandbox policy YAML\n%s is invalid",
+	    strcmp(path, "-") == 0 ? "<stdin>" : path);
+}

@@ -54,5 +54,7 @@ int policy_text(struct cli *c, const char *path, char **text, size_t *n,
  */
 int policy_load(struct cli *c, const char *path, struct policy **out,
     struct err *e) MUST_USE;
+/* What a command says that needed the policy, once its errors are told: -1. */
+int policy_refuse(const char *path, struct err *e) MUST_USE;
 
 #endif

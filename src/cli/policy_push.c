@@ -93,7 +93,7 @@ policy_upload_read(
 	    &found, strcmp(file, "-") == 0 ? "<stdin>" : file, &lines);
 	cli_note(c, &lines);
 	if (rc < 0)
-		return 1;
+		return policy_refuse(file, e);
 	u->m = policy_wire_from(p);
 	find_sections((struct view) { text, n }, u);
 	return 0;

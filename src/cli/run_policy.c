@@ -60,9 +60,7 @@ run_policy_check(struct run *r, struct view text, struct err *e)
 		return 0; /* the default */
 	if (policy_parse(text, &r->policy, &found) < 0) {
 		report_findings(r, &found);
-		return err_set(e, ERR_INVALID,
-		    "failed to parse sandbox policy YAML\n%s is invalid",
-		    r->o->policy);
+		return policy_refuse(r->o->policy, e);
 	}
 	if (!r->o->quiet)
 		report_findings(r, &found);

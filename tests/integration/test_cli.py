@@ -247,6 +247,16 @@ def test_a_policy_that_cannot_be_read_is_told_once(no_gateway):
     assert out.stderr == "Error: failed to read sandbox policy from nosuch.yaml: No such file or directory\n", out
 
 
+@pytest.mark.parametrize("command", ["sandbox create --policy {}", "policy set demo --policy {}"])
+def test_a_policy_that_is_invalid_is_told_with_places_and_as_such(no_gateway, tmp_path, command):
+    (tmp_path / "bad.yaml").write_text("version: 1\nbogus: 1\n")
+    out = no_gateway.cli(*command.format(tmp_path / "bad.yaml").split())
+    assert out.code == 1
+    first, *rest = out.stderr.splitlines()
+    assert first.startswith(f"{tmp_path}/bad.yaml:2:1: error: unknown key 'bogus'"), out
+    assert rest == ["Error: failed to parse sandbox policy YAML", f"  {tmp_path}/bad.yaml is invalid"], out
+
+
 PROVED = """
 version: 1
 network_policies:
