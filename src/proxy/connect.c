@@ -166,6 +166,24 @@ bound_name(struct px_conn *c, struct err *e)
 	return px_name(c->px, host, true, &v4, &v6, e);
 }
 
+/*
+ * The name of the model router, which is not there yet.  Whatever the policy
+ * says it is never asked for outside.  Attack: a machine of the network that
+ * answers to it is sent prompts and keys.
+ */
+static enum px_next
+no_inference(struct px_conn *c)
+{
+	struct err e;
+
+	(void)err_set(&e, ERR_NOT_FOUND,
+	    "inference.local: this version has no model router; allow the "
+	    "model's own host in the policy");
+	return px_fail(c, 503,
+	    c->mode == PX_MODE_FORWARD ? AUDIT_FORWARD : AUDIT_CONNECT,
+	    "inference", "inference_unavailable", e.text, &e);
+}
+
 enum px_next
 px_decide(struct px_conn *c)
 {
@@ -175,6 +193,8 @@ px_decide(struct px_conn *c)
 	px_pin(c);
 	c->judged = false;
 	px_set_policy(c, NULL, 0);
+	if (strcmp(c->dst.host, "inference.local") == 0)
+		return no_inference(c);
 	if (!px_judge_conn(c, c->snap, &c->conn, &why)) {
 		if (!px_wants_peek(c))
 			return px_deny_conn(c, &why);

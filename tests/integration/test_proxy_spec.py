@@ -388,6 +388,32 @@ put("head", read_all(s))
     assert [e.get("query_names") for e in out.event("L7_REQUEST")] == ["key, b"], out
 
 
+def test_inference_local_is_never_asked_for_outside(sandbox):
+    """3.4: without a router it is refused before the 200, though a policy names it."""
+    box = sandbox(policy=network(rest("inference.local"), rest("inference.local", port=80), rest("api.github.com")))
+    answers, out = inside(box, """
+for name in ("inference.local", "Inference.Local."):
+    s = dial(); s.sendall(b"CONNECT %s:443 HTTP/1.1\\r\\nHost: %s:443\\r\\n\\r\\n" % (name.encode(), name.encode()))
+    put(name, read_all(s))
+s = dial(); s.sendall(get("http://inference.local/v1/models", "inference.local")); put("forward", read_all(s))
+try:
+    socket.create_connection(("inference.local", 443), 10).recv(1); put("direct", "open")
+except OSError as e:
+    put("direct", type(e).__name__)
+s = tls("api.github.com:443"); s.sendall(get("/zen", "api.github.com"))
+put("other", response(s)[0])
+""")
+    for name in ("inference.local", "Inference.Local.", "forward"):
+        a = check_refusal(answers[name][0], 503, "inference_unavailable")
+        assert "no model router" in a["detail"], answers
+    assert answers["other"] == [200]
+    assert answers["direct"] == ["ConnectionResetError"], answers
+    stages = [e["stage"] for e in out.event("CONNECT", action="deny")]
+    assert set(stages) == {"inference"} and len(stages) >= 3, out  # direct: perhaps once for each of its addresses
+    assert [e["stage"] for e in out.event("FORWARD", action="deny")] == ["inference"], out
+    assert not out.event("UPSTREAM_FAILED"), out
+
+
 def test_paths_are_cut_in_records_only(sandbox):
     box = sandbox(policy=network(rest("files.example.test", access="full")))
     _, out = inside(box, "s = tls('files.example.test:443'); s.sendall(get('/' + 'a' * 3000, 'files.example.test'))\n"
