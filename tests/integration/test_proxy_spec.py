@@ -356,7 +356,11 @@ s = dial(); s.sendall(get("http://private.example.test/in", "private.example.tes
 put("ssrf-forward", read_all(s))
 s = dial(); s.sendall(get("http://evil.example.test/", "evil.example.test", "HEAD"))
 put("head", read_all(s))
+s = dial(); s.sendall(get("http://api.github.com/", "api.github.com"))
+put("X-62", read_all(s))
 """)
+    a = check_denial(answers["X-62"][0], "-", "l4")  # the policy has its port 443 alone
+    assert a["detail"] == "endpoint api.github.com:80 is not allowed by any policy"
     a = check_denial(answers["connect"][0], "-", "l4")
     assert (a["protocol"], a["rule"], a["host"], a["port"], a["method"]) == (
         "connect", "CONNECT evil.example.test:443", "evil.example.test", 443, "CONNECT")
@@ -380,7 +384,8 @@ put("head", read_all(s))
     assert [(e["kind"], e["action"], e.get("stage", "")) for e in network_events(out)] == [
         ("CONNECT", "deny", "connect"), ("FORWARD", "deny", "forward"),
         ("FORWARD_L7", "deny", "forward-l7-deny"), ("CONNECT_L7", "allow", ""), ("L7_REQUEST", "deny", "l7"),
-        ("CONNECT", "deny", "ssrf"), ("FORWARD", "deny", "ssrf"), ("FORWARD", "deny", "forward")], out
+        ("CONNECT", "deny", "ssrf"), ("FORWARD", "deny", "ssrf"), ("FORWARD", "deny", "forward"),
+        ("FORWARD", "deny", "forward")], out
     reasons = [e["reason"] for e in network_events(out) if e.get("stage") == "ssrf"]
     assert reasons == ["private.example.test resolves to internal address 10.0.5.9, connection rejected (private)"] * 2
     assert "secretvalue" not in box.events.read_text()
@@ -629,6 +634,22 @@ s.sendall(get("/4", T)); put("last", *response(s))
     assert "Content-Length" not in answers["204"][1] and answers["last"][2] == "ok"
     assert [h.split()[1] for h in got] == [b"/1", b"/2", b"/3", b"/4"]
     assert len(out.event("L7_REQUEST", action="allow")) == 4 and len(out.event("CONNECT_L7")) == 1, out
+
+
+def test_chunked_answers_end_at_their_empty_line(sandbox):
+    """X-52 and X-53: whole in one piece, or with a trailer, on a connection that stays open."""
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+    answers, out, got = exchange(sandbox, answering(
+        chunked + b"\r\n", chunked + b"x-checksum: 1\r\n\r\n", OK), """
+s = tunnel(T)
+for n in ("whole", "trailer", "after"):
+    t = time.monotonic(); s.sendall(get("/" + n, T)); put(n, *response(s), time.monotonic() - t)
+""")
+    for name in ("whole", "trailer"):
+        status, _, body, took = answers[name]
+        assert status == 200 and body == "2\r\nok\r\n0\r\n\r\n" and took < 3, answers
+    assert answers["after"][2] == "ok" and [h.split()[1] for h in got] == [b"/whole", b"/trailer", b"/after"], answers
+    assert len(out.event("CONNECT_L7")) == 1, out
 
 
 @pytest.mark.parametrize("n,status", [(8, 200), (9, 502)])

@@ -216,6 +216,60 @@ TEST(policy, P_19_path_too_long)
 	parsed_fini(&r);
 }
 
+/* 1.6 (b): what is just within the bounds is taken. */
+TEST(policy, paths_at_their_bounds)
+{
+	for (int extra = 0; extra < 2; extra++) {
+		AUTO_BUF struct buf many = BUF_INIT(1 << 16),
+				    lengthy = BUF_INIT(1 << 16);
+		AUTO_PARSED struct parsed a = { 0 }, b = { 0 };
+
+		buf_puts(
+		    &many, "version: 1\nfilesystem_policy:\n  read_only:\n");
+		for (int i = 0; i < PL_FS_PATHS_MAX + extra; i++)
+			buf_printf(&many, "  - /p%d\n", i);
+		a = parse_view(buf_view(&many));
+		CHECK((a.p == NULL) == (extra == 1));
+		buf_puts(&lengthy, "version: 1\nfilesystem_policy:\n  "
+				   "read_only:\n  - /");
+		for (int i = 1; i < PL_FS_PATH_MAX + extra; i++)
+			buf_putc(&lengthy, 'a');
+		buf_putc(&lengthy, '\n');
+		b = parse_view(buf_view(&lengthy));
+		CHECK((b.p == NULL) == (extra == 1));
+	}
+}
+
+/* A path of more than 80 bytes is shown cut between characters. */
+TEST(policy, paths_are_shown_cut_between_characters)
+{
+	static const struct {
+		int before; /* ASCII bytes in front of two-byte characters */
+		size_t shown;
+	} v[] = { { 0, 76 }, { 1, 77 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		AUTO_BUF struct buf text = BUF_INIT(4096), want = BUF_INIT(256);
+		AUTO_PARSED struct parsed r = { 0 };
+
+		buf_puts(&text, "version: 1\nfilesystem_policy:\n  read_only:\n"
+				"  - '");
+		buf_puts(&want, "path must be absolute (start with '/'): ");
+		for (int k = 0; k < v[i].before; k++) {
+			buf_putc(&text, 'a');
+			buf_putc(&want, 'a');
+		}
+		for (int k = 0; k < 60; k++)
+			buf_puts(&text, "\xc3\xa9");
+		for (size_t n = (size_t)v[i].before; n < v[i].shown; n += 2)
+			buf_puts(&want, "\xc3\xa9");
+		buf_puts(&want, "...\n");
+		buf_puts(&text, "'\n");
+		r = parse_view(buf_view(&text));
+		CHECK_HAS(buf_str(&r.text), buf_str(&want));
+	}
+}
+
 TEST(policy, P_20_paths_are_normalised)
 {
 	static const char *const want[] = { "/usr/lib", "/usr/lib", "/tmp",
