@@ -39,6 +39,8 @@ struct audit_event {
 	struct view binary; /* executable inside the sandbox, "-" unknown */
 	uint32_t pid; /* inside the sandbox; 0 unknown */
 	struct view ancestors; /* " -> " joined */
+	struct view cmdline; /* absolute arguments, ", " joined: of connections,
+				for people alone */
 	struct view sha256;
 	struct view host; /* name or address asked for */
 	uint16_t port;

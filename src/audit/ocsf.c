@@ -202,6 +202,7 @@ put_unmapped(struct json *j, const struct audit_event *ev)
 		struct view v;
 	} texts[] = {
 		{ "stage", ev->stage },
+		{ "cmdline", ev->cmdline },
 		{ "sha256", ev->sha256 },
 		{ "query_names", ev->query_names },
 		{ "rule", ev->rule },

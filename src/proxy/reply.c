@@ -61,6 +61,14 @@ direct_to(const struct px_conn *c, char out[ADDR_TEXT_MAX + 16])
 	return view_of(out);
 }
 
+/* What the program was told to run, once for all that it asks then. */
+static bool
+is_of_connection(enum audit_kind kind)
+{
+	return kind == AUDIT_CONNECT || kind == AUDIT_CONNECT_L7 ||
+	       kind == AUDIT_FORWARD;
+}
+
 /* Who asked and where to. */
 static void
 put_connection(struct px_conn *c, struct audit_event *ev)
@@ -75,6 +83,8 @@ put_connection(struct px_conn *c, struct audit_event *ev)
 		ev->ancestors = buf_view(ancestors);
 		ev->pid = o->pid;
 		ev->sha256 = o->sha256;
+		if (is_of_connection(ev->kind))
+			ev->cmdline = o->who.cmdline;
 	}
 	ev->host = view_of(c->dst.host);
 	ev->port = c->dst.port;

@@ -152,3 +152,18 @@ def test_a_program_far_down_the_tree_has_the_rights_of_its_ancestor(sandbox):
     assert out.code == 0 and not denied(out), out
     record = fails(box, "env", f"DEEP={deep}", *line[5:], says="not allowed in policy")
     assert record["ancestors"].count(" -> ") >= 40, record
+
+
+def test_the_script_that_runs_is_named_for_people_and_decides_nothing(sandbox):
+    """D-01 and D-23: argv is what its program says."""
+    box = only(sandbox, PYTHON)
+    script = box.work / "tool.py"
+    script.write_text(ASK)
+    out = box.run(PYTHON, script)
+    assert out.code == 0, out
+    (opened,) = out.event("CONNECT_L7", action="allow")
+    assert opened["cmdline"].split(", ")[-1] == str(script), opened
+    assert all("cmdline" not in e for e in out.event("L7_REQUEST")), out
+    box.write_policy(network(rest("api.github.com"), binaries=(str(script),)))
+    record = fails(box, PYTHON, script, says=f"cmdline: [{opened['cmdline']}]")
+    assert record["cmdline"] == opened["cmdline"], record

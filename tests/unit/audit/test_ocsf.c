@@ -19,6 +19,7 @@ request(void)
 		.binary = VIEW("/usr/bin/curl"),
 		.pid = 42,
 		.ancestors = VIEW("/usr/bin/bash -> /usr/bin/node"),
+		.cmdline = VIEW("/opt/tool.js, /etc/tool.conf"),
 		.host = VIEW("api.github.com"),
 		.port = 443,
 		.scheme = VIEW("https"),
