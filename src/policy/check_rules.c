@@ -92,16 +92,16 @@ check_uses(const struct subject *s)
 
 /* --- matchers ------------------------------------------------------------- */
 
-/* In deny_rules names mean any case: then these two are one. */
+/* What is said under a name in another case counts: then these are one. */
 static void
 check_twins(const struct subject *s, const char *key, const struct p_query *q)
 {
-	for (size_t i = 1; s->deny && i < q->n; i++)
+	for (size_t i = 1; i < q->n; i++)
 		for (size_t k = 0; k < i; k++)
 			if (view_eq_nocase(q->v[k].name.v, q->v[i].name.v))
 				P_ERROR(s->pl, q->v[i].name.h.at,
-				    "%s '%s' and '%s' are one: deny_rules mean "
-				    "a name in any case",
+				    "%s '%s' and '%s' are one: what is said "
+				    "under a name in another case counts",
 				    key, p_show(q->v[k].name.v).text,
 				    p_show(q->v[i].name.v).text);
 }

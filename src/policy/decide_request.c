@@ -149,8 +149,8 @@ value_matches(const struct c_query *q, struct view value)
 /*
  * To allow: at least one value, and every one of them.  To deny, one is
  * enough; one that no glob can be asked about (NUL) is one.  Attack: a name in
- * another case, which many servers take for the same; so a refusal does, a
- * permission does not.
+ * another case, which many servers take for the same: what is said under it
+ * counts, but does not stand for the name itself where that must be there.
  */
 static bool
 param_matches(const struct c_query *q, const struct query *in, bool deny)
@@ -161,8 +161,7 @@ param_matches(const struct c_query *q, const struct query *in, bool deny)
 		struct view value = in->pairs[i].value;
 		bool yes;
 
-		if (!(deny ? view_eq_nocase(in->pairs[i].name, q->name)
-			   : view_eq(in->pairs[i].name, q->name)))
+		if (!view_eq_nocase(in->pairs[i].name, q->name))
 			continue;
 		yes = value_matches(q, value);
 		if (deny && (yes || (value.n > 0 && memchr(value.p, '\0',
@@ -170,7 +169,7 @@ param_matches(const struct c_query *q, const struct query *in, bool deny)
 			return true;
 		if (!deny && !yes)
 			return false;
-		seen = true;
+		seen |= view_eq(in->pairs[i].name, q->name);
 	}
 	return seen && !deny;
 }

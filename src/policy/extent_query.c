@@ -66,7 +66,6 @@ too_many(struct x_run *r)
 
 /* --- pieces ---------------------------------------------------------- */
 
-/* A deny rule means a name in any case, an allow rule as it is written. */
 static bool
 is_deny(const struct solver *s, size_t clause)
 {
@@ -74,12 +73,13 @@ is_deny(const struct solver *s, size_t clause)
 	       clause >= s->end_allows;
 }
 
+/* What is said under a name in another case counts; check_rules has seen to
+ * it that there is one at most. */
 static const struct p_matcher *
-matcher_of(const struct p_query *q, bool deny, struct view name)
+matcher_of(const struct p_query *q, struct view name)
 {
 	for (size_t i = 0; i < q->n; i++)
-		if (deny ? view_eq_nocase(q->v[i].name.v, name)
-			 : view_eq(q->v[i].name.v, name))
+		if (view_eq_nocase(q->v[i].name.v, name))
 			return &q->v[i];
 	return NULL;
 }
@@ -87,7 +87,7 @@ matcher_of(const struct p_query *q, bool deny, struct view name)
 static const struct p_matcher *
 matcher_in(const struct solver *s, size_t clause, struct view name)
 {
-	return matcher_of(s->clauses[clause].q, is_deny(s, clause), name);
+	return matcher_of(s->clauses[clause].q, name);
 }
 
 static struct param *
@@ -99,7 +99,7 @@ param_of(struct solver *s, struct view name)
 	return NULL;
 }
 
-/* The parameters that a deny rule's name is about. */
+/* The parameters that a rule's name is about. */
 static size_t
 spellings(
     const struct solver *s, struct view name, struct param *out[SPELLINGS_MAX])
@@ -297,21 +297,30 @@ trigger(struct solver *s, size_t clause, size_t at)
 	return rc;
 }
 
-/* One parameter of an allow rule of theirs is missing or has a bad value. */
+/* The parameter is missing. */
+static int
+break_without(struct solver *s, size_t clause, struct param *p)
+{
+	uint64_t barred = p->barred;
+	int rc;
+
+	if (p->wanted || p->used != 0)
+		return 0;
+	p->barred = all_of(p);
+	rc = break_allows(s, clause + 1);
+	if (rc == 0)
+		p->barred = barred;
+	return rc;
+}
+
+/* It has a value outside. */
 static int
 break_with(struct solver *s, size_t clause, struct param *p)
 {
-	uint64_t used = p->used, barred = p->barred;
+	uint64_t used = p->used;
 	uint64_t outside = open_of(p) & ~inside(p, clause);
 	int rc = 0;
 
-	if (!p->wanted && used == 0) {
-		p->barred = all_of(p);
-		rc = break_allows(s, clause + 1);
-		if (rc != 0)
-			return rc;
-		p->barred = barred;
-	}
 	for (size_t i = 0; i < p->n && rc == 0; i++) {
 		if (!(outside >> i & 1))
 			continue;
@@ -323,6 +332,7 @@ break_with(struct solver *s, size_t clause, struct param *p)
 	return rc;
 }
 
+/* One parameter of an allow rule of theirs is missing or has a bad value. */
 static int
 break_allows(struct solver *s, size_t clause)
 {
@@ -334,8 +344,14 @@ break_allows(struct solver *s, size_t clause)
 	if (spend(s) < 0)
 		return -1;
 	q = s->clauses[clause].q;
-	for (size_t i = 0; i < q->n && rc == 0; i++)
-		rc = break_with(s, clause, param_of(s, q->v[i].name.v));
+	for (size_t i = 0; i < q->n && rc == 0; i++) {
+		struct param *v[SPELLINGS_MAX];
+		size_t n = spellings(s, q->v[i].name.v, v);
+
+		rc = break_without(s, clause, param_of(s, q->v[i].name.v));
+		for (size_t k = 0; k < n && rc == 0; k++)
+			rc = break_with(s, clause, v[k]);
+	}
 	return rc;
 }
 
@@ -460,13 +476,14 @@ collect_params(struct solver *s, const struct p_query *allow)
 			return too_many(s->r);
 	for (size_t i = 0; i < s->n_params; i++) {
 		struct param *p = &s->params[i];
+		const struct p_matcher *m;
 
 		if (cut(s, p) < 0)
 			return -1;
-		p->wanted =
-		    allow != NULL && matcher_of(allow, false, p->name) != NULL;
+		m = allow != NULL ? matcher_of(allow, p->name) : NULL;
+		p->wanted = m != NULL && view_eq(m->name.v, p->name);
 		/* The allowing rule is clause 0. */
-		p->allowed = p->wanted ? inside(p, 0) : all_of(p);
+		p->allowed = m != NULL ? inside(p, 0) : all_of(p);
 		p->wanted |= s->d->some.n > 0 && view_eq(p->name, s->d->some);
 	}
 	return 0;

@@ -360,8 +360,25 @@ TEST(extent, prove_knows_deny_rules_scopes_and_labels)
 		CHECK_STR(proved(later, rows[i].never, NULL), rows[i].answer);
 }
 
-/* A deny rule means a name in any case, an allow rule as it is written. */
-TEST(extent, deny_rules_mean_names_in_any_case)
+/* One GET rule with a query, and what else the endpoint says. */
+static const char *
+one_rule(const char *query, const char *more)
+{
+	static char text[2][1024];
+	static unsigned at;
+	char *to = text[at++ % 2];
+
+	(void)snprintf(to, sizeof(text[0]),
+	    "version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
+	    "    - host: a.test\n      port: 1\n      protocol: rest\n"
+	    "      rules: [{allow: {method: GET, path: /a, query: %s}}]\n%s"
+	    "    binaries: [{path: /x}]\n",
+	    query, more);
+	return to;
+}
+
+/* What is said under a name in another case counts. */
+TEST(extent, knows_names_in_any_case)
 {
 	static const char text[] =
 	    "version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
@@ -384,6 +401,15 @@ TEST(extent, deny_rules_mean_names_in_any_case)
 	/* The other way round: what the deny rule takes away, in any case. */
 	CHECK_HAS(differences(without, text),
 	    "narrows query p.0.0 GET a.test:1/b?p=x");
+	/* P=ok&p=bad is refused without the deny rule as well. */
+	CHECK_STR(
+	    differences(one_rule("{P: ok}", ""),
+		one_rule("{P: ok}", "      deny_rules: [{query: {p: bad}}]\n")),
+	    "");
+	CHECK_HAS(
+	    differences(one_rule("{q: ok}", ""),
+		one_rule("{q: ok}", "      deny_rules: [{query: {p: bad}}]\n")),
+	    "narrows query p.0.0 GET a.test:1/a?q=ok&p=bad");
 }
 
 /* A deny rule takes one value, an allow rule every one. */

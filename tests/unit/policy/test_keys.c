@@ -296,8 +296,11 @@ TEST(keys, of_rules_are_refused_where_they_say_nothing)
 		    "t.endpoints[0].deny_rules[0]: fields has no meaning" },
 		{ "{" REST "access: full, deny_rules: [{query: {tag: a, x: b, "
 		  "Tag: c}}]}",
-		    "query 'Tag' and 'tag' are one: deny_rules mean a name in "
-		    "any case" },
+		    "deny_rules[0]: query 'Tag' and 'tag' are one: what is "
+		    "said under a name in another case counts" },
+		{ "{" REST "rules: [{allow: {method: GET, path: /, query: {a: "
+		  "x1, A: x2}}}]}",
+		    "rules[0].allow: query 'A' and 'a' are one" },
 		{ "{" REST "access: full, deny_rules: [{path: admin}]}",
 		    "nothing is refused" },
 		{ "{" AT "protocol: graphql, rules: [{allow: {method: POST, "
