@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "cli/policy_file.h"
 #include "codec/json.h"
+#include "codec/query.h"
 #include "http/target.h"
 #include "policy/decide.h"
 
@@ -117,6 +118,33 @@ put_verdict(struct answer *r, const struct policy_verdict *v)
 				 : "deny";
 }
 
+/* As the proxy does: a POST is judged by the methods that its query gives.
+ * False: one of them is not allowed. */
+static bool
+other_methods_permitted(const struct snapshot *s, const struct policy_who *who,
+    const struct question *q, const struct policy_request *req,
+    struct policy_verdict *v, struct answer *r)
+{
+	struct policy_request as = *req;
+	struct policy_reason cause;
+	struct query query;
+	size_t at = 0;
+	struct err e;
+
+	if (query_decode(req->query, &query, &e) < 0)
+		return true; /* it was not allowed */
+	while (v->allow && query_method(&query, &at, &as.method)) {
+		policy_decide_request(
+		    s, who, view_of(q->to.host), q->to.port, &as, v, &cause);
+		if (!v->allow)
+			(void)snprintf(r->reason.text, sizeof(r->reason.text),
+			    "the query's _method makes many servers act on "
+			    "another method: %.800s",
+			    cause.text);
+	}
+	return v->allow;
+}
+
 static void
 ask(const struct snapshot *s, const struct policy_who *who, const char *method,
     const struct question *q, struct answer *r)
@@ -124,6 +152,7 @@ ask(const struct snapshot *s, const struct policy_who *who, const char *method,
 	struct view host = view_of(q->to.host), m = { 0 }, path = { 0 };
 	struct policy_conn conn = { 0 };
 	struct policy_verdict v = { 0 };
+	bool hopeless = false; /* no rule about this very request would help */
 
 	policy_decide_conn(s, who, host, q->to.port, &conn, &r->reason);
 	r->policy = conn.policy;
@@ -145,14 +174,18 @@ ask(const struct snapshot *s, const struct policy_who *who, const char *method,
 
 		policy_decide_request(
 		    s, who, host, q->to.port, &req, &v, &r->reason);
-		put_verdict(r, &v);
 		m = req.method;
 		path = req.path;
+		if (v.allow && view_eq_nocase(m, VIEW("POST")) &&
+		    policy_protocol_judged(v.protocol) == POLICY_BY_REQUEST)
+			hopeless =
+			    !other_methods_permitted(s, who, q, &req, &v, r);
+		put_verdict(r, &v);
 	}
 	if (strcmp(r->verdict, "allow") == 0)
 		(void)snprintf(r->reason.text, sizeof(r->reason.text), "%s",
 		    v.operations ? "each operation in it is judged, too" : "");
-	else if (!v.bad_query) /* which no policy would let pass */
+	else if (!v.bad_query && !hopeless)
 		policy_suggest(
 		    s, who, host, q->to.port, m, path, &r->suggestion);
 }

@@ -69,3 +69,25 @@ query_decode(struct view raw, struct query *out, struct err *e)
 	}
 	return 0;
 }
+
+/* As PHP reads a name: blanks and dots are underscores. */
+static bool
+names_method(struct view name)
+{
+	return name.n == 7 && memchr("_. ", name.p[0], 3) != NULL &&
+	       view_eq_nocase(view_slice(name, 1, 7), VIEW("method"));
+}
+
+bool
+query_method(const struct query *q, size_t *at, struct view *method)
+{
+	while (*at < q->n) {
+		const struct query_pair *pair = &q->pairs[(*at)++];
+
+		if (pair->value.n == 0 || !names_method(pair->name))
+			continue;
+		*method = pair->value;
+		return true;
+	}
+	return false;
+}

@@ -27,5 +27,12 @@ struct query {
  * first '='; '+' is a blank, %HH a byte.  Pairs stay in order.
  */
 int query_decode(struct view raw, struct query *out, struct err *e) MUST_USE;
+/*
+ * The next method, from the pair *at on, that the query of a POST gives in
+ * place of its own: `_method`, which Rails, Laravel, Symfony and Express take
+ * for it. Begin with *at 0; false: no more.
+ */
+bool query_method(
+    const struct query *q, size_t *at, struct view *method) MUST_USE;
 
 #endif

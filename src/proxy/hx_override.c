@@ -41,17 +41,9 @@ hx_override(const struct h1_head *h)
 	return NULL;
 }
 
-/* As PHP reads a name: blanks and dots are underscores. */
-static bool
-names_method(struct view name)
-{
-	return name.n == 7 && memchr("_. ", name.p[0], 3) != NULL &&
-	       view_eq_nocase(view_slice(name, 1, 7), VIEW("method"));
-}
-
 /*
- * Attack: POST, which is allowed, with ?_method=DELETE (Rails, Laravel,
- * Symfony, Express).  The rules must allow what it becomes, too.  Of a form in
+ * Attack: POST, which is allowed, with ?_method=DELETE.  The rules must allow
+ * what it becomes, too.  Of a form in
  * the body nothing is known here.
  */
 static __attribute__((noinline)) bool
@@ -61,6 +53,7 @@ parameter_permitted(struct px_conn *c, const struct policy_request *r,
 	struct policy_request as = *r;
 	struct query q UNINIT;
 	struct policy_reason cause;
+	size_t at = 0;
 	struct err e;
 
 	if (query_decode(r->query, &q, &e) < 0) {
@@ -68,10 +61,7 @@ parameter_permitted(struct px_conn *c, const struct policy_request *r,
 		(void)snprintf(why->text, sizeof(why->text), "%s", e.text);
 		return false;
 	}
-	for (size_t i = 0; i < q.n; i++) {
-		if (!names_method(q.pairs[i].name) || q.pairs[i].value.n == 0)
-			continue;
-		as.method = q.pairs[i].value;
+	while (query_method(&q, &at, &as.method)) {
 		if (px_judge_request(c, c->snap, &as, v, &cause))
 			continue;
 		c->hx.override = "_method"; /* no rule is suggested */

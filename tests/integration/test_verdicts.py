@@ -110,6 +110,8 @@ ASKED = [("GET", ZEN), ("HEAD", ZEN), ("OPTIONS", ZEN), ("POST", ZEN), ("DELETE"
          ("GET", "https://files.example.test/slow"), ("GET", "https://FILES.example.TEST/bytes/4"),
          ("GET", "https://dual.example.test/bytes/4"), ("GET", "https://pypi.example.test/simple/"),
          ("DELETE", "https://pypi.example.test/simple/"), ("GET", "https://github.com/"),
+         ("POST", "https://files.example.test/echo"), ("POST", "https://files.example.test/echo?_method=DELETE"),
+         ("POST", "https://files.example.test/echo?a=1&_method=post"),
          ("GET", "https://evil.example.test/"), ("GET", "https://files.example.test/")]
 ASK_ALL = r"""
 while read -r method url; do

@@ -76,3 +76,26 @@ TEST(query, bounds_length_and_count)
 	buf_putc(&b, 'a');
 	CHECK_INT(query_decode(buf_view(&b), &q, &e), ==, -1);
 }
+
+TEST(query, tells_what_is_taken_for_the_method)
+{
+	struct view m;
+	size_t at = 0;
+
+	CHECK_INT(
+	    query_decode(VIEW("a=1&_method=PUT&method=X&%5FMethod=DELETE&"
+			      ".method=PATCH&+method=b&_method=&xmethod=C&"
+			      "_methods=D"),
+		&q, &e),
+	    ==, 0);
+	CHECK(query_method(&q, &at, &m));
+	CHECK_VIEW(m, "PUT");
+	CHECK(query_method(&q, &at, &m));
+	CHECK_VIEW(m, "DELETE");
+	CHECK(query_method(&q, &at, &m));
+	CHECK_VIEW(m, "PATCH");
+	CHECK(query_method(&q, &at, &m));
+	CHECK_VIEW(m, "b");
+	CHECK(!query_method(&q, &at, &m));
+	CHECK(!query_method(&q, &at, &m));
+}
