@@ -9,89 +9,12 @@
  * counts), or without any value inside (deny: one value is enough).  The
  * search over the choices is bounded like all others.
  */
-#include "policy/extent_impl.h"
+#include "policy/extent_query.h"
 
 #include "codec/query.h"
 
-enum {
-	RULES_MAX = 64, /* that have a say; bits of a piece */
-	SPELLINGS_MAX = 8, /* of one name, by case */
-	PIECES_MAX = 64 /* of one parameter with NUL; bits of a set */
-};
-
-/* A piece: the rules whose matcher of this parameter it satisfies. */
-struct piece {
-	struct view value;
-	uint64_t rules;
-	bool asked; /* in what the question asks about */
-};
-
-struct param {
-	struct view name;
-	struct piece *v;
-	size_t n;
-	bool wanted; /* by the allowing rule */
-	uint64_t allowed; /* pieces that its values may be of */
-	uint64_t used, barred; /* the choice so far */
-	bool missing; /* barred altogether */
-};
-
-/* A rule with parameters: bit i of the pieces. */
-struct clause {
-	const struct p_query *q;
-};
-
-struct solver {
-	struct x_run *r;
-	const struct x_demand *d;
-	struct arena tmp;
-	struct param *params;
-	size_t n_params;
-	struct clause clauses[RULES_MAX];
-	size_t n_clauses;
-	/* In this order: the rule that allows, my denies up to end_mine,
-	 * their allows up to end_allows, their denies. */
-	size_t first_mine, end_mine, end_allows;
-	bool denied; /* there, whatever the query */
-	bool allowed; /* there, but for the deny rules */
-};
-
-static int
-too_many(struct x_run *r)
-{
-	return err_set(r->e, ERR_LIMIT,
-	    "more rules look at the query of one request than the search can "
-	    "hold: the answer is not known");
-}
-
-/* --- pieces ---------------------------------------------------------- */
-
-static bool
-is_deny(const struct solver *s, size_t clause)
-{
-	return (clause >= s->first_mine && clause < s->end_mine) ||
-	       clause >= s->end_allows;
-}
-
-/* What is said under a name in another case counts; check_rules has seen to
- * it that there is one at most. */
-static const struct p_matcher *
-matcher_of(const struct p_query *q, struct view name)
-{
-	for (size_t i = 0; i < q->n; i++)
-		if (view_eq_nocase(q->v[i].name.v, name))
-			return &q->v[i];
-	return NULL;
-}
-
-static const struct p_matcher *
-matcher_in(const struct solver *s, size_t clause, struct view name)
-{
-	return matcher_of(s->clauses[clause].q, name);
-}
-
-static struct param *
-param_of(struct solver *s, struct view name)
+static struct q_param *
+param_of(struct q_solver *s, struct view name)
 {
 	for (size_t i = 0; i < s->n_params; i++)
 		if (view_eq(s->params[i].name, name))
@@ -101,8 +24,8 @@ param_of(struct solver *s, struct view name)
 
 /* The parameters that a rule's name is about. */
 static size_t
-spellings(
-    const struct solver *s, struct view name, struct param *out[SPELLINGS_MAX])
+spellings(const struct q_solver *s, struct view name,
+    struct q_param *out[Q_SPELLINGS_MAX])
 {
 	size_t n = 0;
 
@@ -112,130 +35,17 @@ spellings(
 	return n;
 }
 
-/* The places of a clause's globs among the sets of one parameter. */
-struct cutter {
-	struct solver *s;
-	struct param *p;
-	size_t first[RULES_MAX], n[RULES_MAX];
-	size_t asked; /* the place of the question's pattern; 0: none */
-	bool overflow;
-};
-
-static bool
-on_value(void *ctx, struct view word, const uint64_t *in)
-{
-	struct cutter *c = ctx;
-	bool asked = c->asked > 0 && atoms_in(in, c->asked);
-	uint64_t rules = 0;
-
-	for (size_t i = 0; i < c->s->n_clauses; i++)
-		for (size_t k = 0; k < c->n[i]; k++)
-			if (atoms_in(in, c->first[i] + k))
-				rules |= (uint64_t)1 << i;
-	for (size_t i = 0; i < c->p->n; i++)
-		if (c->p->v[i].rules == rules && c->p->v[i].asked == asked)
-			return false;
-	if (c->p->n == PIECES_MAX - 1) {
-		c->overflow = true;
-		return true;
-	}
-	c->p->v[c->p->n++] =
-	    (struct piece) { arena_view(&c->s->tmp, word), rules, asked };
-	return false;
-}
-
-/*
- * A value with NUL, which no glob is asked about: an allow takes it for no
- * match, a deny for one.
- */
-static void
-add_nul(struct solver *s, struct param *p)
-{
-	uint64_t rules = 0;
-
-	for (size_t i = s->first_mine; i < s->n_clauses; i++)
-		if (is_deny(s, i) && matcher_in(s, i, p->name) != NULL)
-			rules |= (uint64_t)1 << i;
-	for (size_t i = 0; i < p->n; i++)
-		if (p->v[i].rules == rules)
-			return;
-	p->v[p->n++] = (struct piece) { { "\0", 1 }, rules, false };
-}
-
-static int
-cut(struct solver *s, struct param *p)
-{
-	struct cutter c = { .s = s, .p = p };
-	struct x_run *r = s->r;
-	struct atoms_query q = { .longest = EXTENT_VALUE_MAX };
-	struct atoms_set *sets;
-	size_t n = 2;
-
-	for (size_t i = 0; i < s->n_clauses; i++) {
-		const struct p_matcher *m = matcher_in(s, i, p->name);
-
-		n += m != NULL ? m->globs.n : 0;
-	}
-	sets = ARENA_ARRAY(&s->tmp, n, struct atoms_set);
-	sets[q.n++] = (struct atoms_set) { s->d->values, ATOMS_MUST };
-	if (s->d->asked != NULL && view_eq(p->name, s->d->some)) {
-		c.asked = q.n;
-		sets[q.n++] = (struct atoms_set) { s->d->asked, ATOMS_FREE };
-	}
-	for (size_t i = 0; i < s->n_clauses; i++) {
-		const struct p_matcher *m = matcher_in(s, i, p->name);
-
-		c.first[i] = q.n;
-		c.n[i] = m != NULL ? m->globs.n : 0;
-		for (size_t k = 0; k < c.n[i]; k++) {
-			uint32_t lang;
-
-			if (x_glob(r, m->globs.v[k].v, s->d->delim, &lang) < 0)
-				return -1;
-			sets[q.n++] =
-			    (struct atoms_set) { r->lang[lang], ATOMS_FREE };
-		}
-	}
-	q.v = sets;
-	p->v = ARENA_ARRAY(&s->tmp, PIECES_MAX, struct piece);
-	if (atoms_find(&q, &r->budget, on_value, &c, r->e) < 0)
-		return -1;
-	if (c.overflow)
-		return too_many(r);
-	if (s->d->nul)
-		add_nul(s, p);
-	return 0;
-}
-
-/* The pieces of `p` that satisfy a clause's matcher. */
-static uint64_t
-inside(const struct param *p, size_t clause)
-{
-	uint64_t set = 0;
-
-	for (size_t i = 0; i < p->n; i++)
-		if (p->v[i].rules >> clause & 1)
-			set |= (uint64_t)1 << i;
-	return set;
-}
-
-static uint64_t
-all_of(const struct param *p)
-{
-	return p->n == 64 ? UINT64_MAX : ((uint64_t)1 << p->n) - 1;
-}
-
 /* --- choices --------------------------------------------------------- */
 
 static uint64_t
-open_of(const struct param *p)
+open_of(const struct q_param *p)
 {
 	return p->allowed & ~p->barred;
 }
 
 /* Every wanted parameter can still have a value. */
 static bool
-possible(const struct solver *s)
+possible(const struct q_solver *s)
 {
 	for (size_t i = 0; i < s->n_params; i++)
 		if (s->params[i].wanted && open_of(&s->params[i]) == 0)
@@ -244,7 +54,7 @@ possible(const struct solver *s)
 }
 
 static int
-spend(struct solver *s)
+spend(struct q_solver *s)
 {
 	if (s->r->budget.left == 0)
 		return err_set(s->r->e, ERR_LIMIT,
@@ -255,16 +65,16 @@ spend(struct solver *s)
 }
 
 /* 1: done, 0: no way from here, -1: gave up. */
-static int break_allows(struct solver *s, size_t clause);
+static int break_allows(struct q_solver *s, size_t clause);
 
-static int trigger(struct solver *s, size_t clause, size_t at);
+static int trigger(struct q_solver *s, size_t clause, size_t at);
 
 /* The one parameter gets a value inside, then the others that are left. */
 static int
-trigger_with(struct solver *s, size_t clause, size_t at, struct param *p)
+trigger_with(struct q_solver *s, size_t clause, size_t at, struct q_param *p)
 {
 	uint64_t before = p->used;
-	uint64_t options = open_of(p) & inside(p, clause);
+	uint64_t options = open_of(p) & q_inside(p, clause);
 	int rc = 0;
 
 	for (size_t i = 0; i < p->n && rc == 0; i++) {
@@ -280,10 +90,10 @@ trigger_with(struct solver *s, size_t clause, size_t at, struct param *p)
 
 /* All parameters of a deny rule of theirs get a value inside. */
 static int
-trigger(struct solver *s, size_t clause, size_t at)
+trigger(struct q_solver *s, size_t clause, size_t at)
 {
 	const struct p_query *q = s->clauses[clause].q;
-	struct param *v[SPELLINGS_MAX];
+	struct q_param *v[Q_SPELLINGS_MAX];
 	size_t n;
 	int rc = 0;
 
@@ -299,14 +109,14 @@ trigger(struct solver *s, size_t clause, size_t at)
 
 /* The parameter is missing. */
 static int
-break_without(struct solver *s, size_t clause, struct param *p)
+break_without(struct q_solver *s, size_t clause, struct q_param *p)
 {
 	uint64_t barred = p->barred;
 	int rc;
 
 	if (p->wanted || p->used != 0)
 		return 0;
-	p->barred = all_of(p);
+	p->barred = q_all(p);
 	rc = break_allows(s, clause + 1);
 	if (rc == 0)
 		p->barred = barred;
@@ -315,10 +125,10 @@ break_without(struct solver *s, size_t clause, struct param *p)
 
 /* It has a value outside. */
 static int
-break_with(struct solver *s, size_t clause, struct param *p)
+break_with(struct q_solver *s, size_t clause, struct q_param *p)
 {
 	uint64_t used = p->used;
-	uint64_t outside = open_of(p) & ~inside(p, clause);
+	uint64_t outside = open_of(p) & ~q_inside(p, clause);
 	int rc = 0;
 
 	for (size_t i = 0; i < p->n && rc == 0; i++) {
@@ -334,7 +144,7 @@ break_with(struct solver *s, size_t clause, struct param *p)
 
 /* One parameter of an allow rule of theirs is missing or has a bad value. */
 static int
-break_allows(struct solver *s, size_t clause)
+break_allows(struct q_solver *s, size_t clause)
 {
 	const struct p_query *q;
 	int rc = 0;
@@ -345,7 +155,7 @@ break_allows(struct solver *s, size_t clause)
 		return -1;
 	q = s->clauses[clause].q;
 	for (size_t i = 0; i < q->n && rc == 0; i++) {
-		struct param *v[SPELLINGS_MAX];
+		struct q_param *v[Q_SPELLINGS_MAX];
 		size_t n = spellings(s, q->v[i].name.v, v);
 
 		rc = break_without(s, clause, param_of(s, q->v[i].name.v));
@@ -357,7 +167,7 @@ break_allows(struct solver *s, size_t clause)
 
 /* The other one denies it: by no rule that allows, or by one that denies. */
 static int
-denied(struct solver *s)
+denied(struct q_solver *s)
 {
 	int rc = 0;
 
@@ -372,9 +182,9 @@ denied(struct solver *s)
 
 /* What the question asks about is among the values of that parameter. */
 static int
-choose_asked(struct solver *s)
+choose_asked(struct q_solver *s)
 {
-	struct param *p;
+	struct q_param *p;
 	int rc = 0;
 
 	if (s->d->asked == NULL)
@@ -393,7 +203,7 @@ choose_asked(struct solver *s)
 
 /* Deny rules of mine: one parameter, in no case, has a value inside. */
 static int
-avoid_denies(struct solver *s, size_t clause)
+avoid_denies(struct q_solver *s, size_t clause)
 {
 	const struct p_query *q;
 	int rc = 0;
@@ -404,13 +214,13 @@ avoid_denies(struct solver *s, size_t clause)
 		return -1;
 	q = s->clauses[clause].q;
 	for (size_t i = 0; i < q->n && rc == 0; i++) {
-		struct param *v[SPELLINGS_MAX];
-		uint64_t before[SPELLINGS_MAX];
+		struct q_param *v[Q_SPELLINGS_MAX];
+		uint64_t before[Q_SPELLINGS_MAX];
 		size_t n = spellings(s, q->v[i].name.v, v);
 
 		for (size_t k = 0; k < n; k++) {
 			before[k] = v[k]->barred;
-			v[k]->barred |= inside(v[k], clause);
+			v[k]->barred |= q_inside(v[k], clause);
 		}
 		if (possible(s))
 			rc = avoid_denies(s, clause + 1);
@@ -423,17 +233,17 @@ avoid_denies(struct solver *s, size_t clause)
 /* --- the demand ------------------------------------------------------ */
 
 static int
-add_clause(struct solver *s, const struct p_query *q)
+add_clause(struct q_solver *s, const struct p_query *q)
 {
-	if (s->n_clauses == RULES_MAX)
-		return too_many(s->r);
+	if (s->n_clauses == Q_RULES_MAX)
+		return q_too_many(s->r);
 	s->clauses[s->n_clauses++].q = q;
 	return 0;
 }
 
 /* 1 when some of them has no parameters: it matches whatever the query. */
 static int
-add_rules(struct solver *s, const struct x_rule *const *v, size_t n)
+add_rules(struct q_solver *s, const struct x_rule *const *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (v[i]->query == NULL)
@@ -445,7 +255,7 @@ add_rules(struct solver *s, const struct x_rule *const *v, size_t n)
 }
 
 static size_t
-count_spellings(const struct solver *s, struct view name)
+count_spellings(const struct q_solver *s, struct view name)
 {
 	size_t n = 0;
 
@@ -455,13 +265,13 @@ count_spellings(const struct solver *s, struct view name)
 }
 
 static int
-collect_params(struct solver *s, const struct p_query *allow)
+collect_params(struct q_solver *s, const struct p_query *allow)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->n_clauses; i++)
 		n += s->clauses[i].q->n;
-	s->params = ARENA_ARRAY(&s->tmp, n + 2, struct param);
+	s->params = ARENA_ARRAY(&s->tmp, n + 2, struct q_param);
 	if (s->d->some.n > 0)
 		s->params[s->n_params++].name = s->d->some;
 	for (size_t i = 0; i < s->n_clauses; i++)
@@ -472,18 +282,18 @@ collect_params(struct solver *s, const struct p_query *allow)
 				s->params[s->n_params++].name = name;
 		}
 	for (size_t i = 0; i < s->n_params; i++)
-		if (count_spellings(s, s->params[i].name) > SPELLINGS_MAX)
-			return too_many(s->r);
+		if (count_spellings(s, s->params[i].name) > Q_SPELLINGS_MAX)
+			return q_too_many(s->r);
 	for (size_t i = 0; i < s->n_params; i++) {
-		struct param *p = &s->params[i];
+		struct q_param *p = &s->params[i];
 		const struct p_matcher *m;
 
-		if (cut(s, p) < 0)
+		if (q_cut(s, p) < 0)
 			return -1;
-		m = allow != NULL ? matcher_of(allow, p->name) : NULL;
+		m = allow != NULL ? q_matcher(allow, p->name) : NULL;
 		p->wanted = m != NULL && view_eq(m->name.v, p->name);
 		/* The allowing rule is clause 0. */
-		p->allowed = m != NULL ? inside(p, 0) : all_of(p);
+		p->allowed = m != NULL ? q_inside(p, 0) : q_all(p);
 		p->wanted |= s->d->some.n > 0 && view_eq(p->name, s->d->some);
 	}
 	return 0;
@@ -512,7 +322,7 @@ put_encoded(struct buf *out, struct view v)
 
 /* The values that were chosen, by parameter. */
 static void
-take_pairs(struct solver *s, struct arena *a, struct x_pairs *out)
+take_pairs(struct q_solver *s, struct arena *a, struct x_pairs *out)
 {
 	size_t n = 0;
 
@@ -521,7 +331,7 @@ take_pairs(struct solver *s, struct arena *a, struct x_pairs *out)
 	*out =
 	    (struct x_pairs) { ARENA_ARRAY(a, n + 1, struct policy_param), 0 };
 	for (size_t i = 0; i < s->n_params; i++) {
-		struct param *p = &s->params[i];
+		struct q_param *p = &s->params[i];
 
 		if (p->wanted && p->used == 0)
 			p->used = open_of(p) & -open_of(p); /* any one */
@@ -534,7 +344,7 @@ take_pairs(struct solver *s, struct arena *a, struct x_pairs *out)
 }
 
 static int
-solve(struct solver *s, const struct x_demand *d)
+solve(struct q_solver *s, const struct x_demand *d)
 {
 	int rc;
 
@@ -560,7 +370,7 @@ int
 x_values(struct x_run *r, const struct x_demand *d, struct arena *a,
     struct x_pairs *out)
 {
-	struct solver s = { .r = r, .d = d };
+	struct q_solver s = { .r = r, .d = d };
 	int rc = solve(&s, d);
 
 	if (rc > 0)
@@ -589,6 +399,6 @@ x_query(struct x_run *r, struct x_demand *d, struct buf *out)
 	}
 	arena_fini(&tmp);
 	if (rc > 0 && (out->full || out->n > QUERY_MAX))
-		return too_many(r);
+		return q_too_many(r);
 	return rc;
 }
