@@ -1,4 +1,4 @@
-"""A policy that changes under open streams: what it no longer permits ends at once, said and recorded once; the rest
+"""A31: a policy that changes under open streams: what it no longer permits ends at once, said and recorded once; the rest
 goes on.
 
 Every kind of stream is open twice in one sandbox, once with a permission that goes and once with one that stays.  How
