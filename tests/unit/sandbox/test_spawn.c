@@ -627,17 +627,22 @@ cgroup_left(const struct test_box *b)
 	return nftw("/sys/fs/cgroup", is_it, 32, FTW_PHYS) == 1;
 }
 
-TEST(spawn, ends_when_init_is_killed)
+/* `generation` 1: the spawner is killed; 2: init. */
+static void
+check_ends_without(int generation)
 {
 	struct test_box b;
 	struct spawn_event ev;
+	pid_t pid = getpid();
 	int fd;
 
 	box_plan(&b);
 	b.plan.protect = protected;
 	up(&b);
 	fd = linger(&b);
-	CHECK_INT(kill(child_of(child_of(getpid())), SIGKILL), ==, 0);
+	while (generation-- > 0)
+		pid = child_of(pid);
+	CHECK_INT(kill(pid, SIGKILL), ==, 0);
 	wait_closed(fd);
 	box_event(&b, &ev);
 	CHECK_INT(ev.type, ==, SPAWN_GONE);
@@ -648,25 +653,14 @@ TEST(spawn, ends_when_init_is_killed)
 	box_end(&b);
 }
 
+TEST(spawn, ends_when_init_is_killed)
+{
+	check_ends_without(2);
+}
+
 TEST(spawn, ends_when_the_spawner_is_killed)
 {
-	struct test_box b;
-	struct spawn_event ev;
-	int fd;
-
-	box_plan(&b);
-	b.plan.protect = protected;
-	up(&b);
-	fd = linger(&b);
-	CHECK_INT(kill(child_of(getpid()), SIGKILL), ==, 0);
-	wait_closed(fd);
-	box_event(&b, &ev);
-	CHECK_INT(ev.type, ==, SPAWN_GONE);
-	spawn_free(b.s);
-	b.s = NULL;
-	CHECK(!cgroup_left(&b));
-	CHECK(!box_host_has(&b, ".envrc"));
-	box_end(&b);
+	check_ends_without(1);
 }
 
 /* The supervisor itself, killed at some point of a run. */
