@@ -156,7 +156,15 @@ TEST(decide, vectors_of_connections)
 		    NULL },
 		{ "D-32", ONE(PORTS, "/c"), "/c", "", "example.com", 80, NULL,
 		    NULL },
-		/* beyond the vectors */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		check_conn(&v[i]);
+}
+
+TEST(decide, connections_beyond_the_vectors)
+{
+	static const struct conn_vector v[] = {
 		{ "wildcard, apex", ONE(SUB, "/c"), "/c", "", "example.com",
 		    443, NULL, NULL },
 		{ "double wildcard", ONE(DEEP, "/c"), "/c", "",
@@ -414,7 +422,15 @@ TEST(decide, vectors_of_requests)
 		    "/repos/", NULL, true, NULL },
 		{ "D-76", fixture_b, CURL, "GET", "api.query.com", "/download",
 		    "slug=bad%2", false, "percent-encoding" },
-		/* beyond the vectors */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		check_request(&v[i]);
+}
+
+TEST(decide, requests_beyond_the_vectors)
+{
+	static const struct request_vector v[] = {
 		{ "HEAD by GET", GETX("/x", ""), CURL, "HEAD", "h.com", "/x",
 		    NULL, true, NULL },
 		{ "POST by GET", GETX("/x", ""), CURL, "POST", "h.com", "/x",

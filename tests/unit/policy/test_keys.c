@@ -165,6 +165,17 @@ TEST(keys, of_endpoints_are_refused_where_they_say_nothing)
 		    "protocol 'tcp' needs a host" },
 		{ "{host: h.example.com, protocol: tcp}",
 		    "protocol 'tcp' needs ports" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		check_refused(v[i].endpoint, v[i].has);
+}
+
+TEST(keys, of_endpoints_are_refused_where_they_say_too_little)
+{
+	static const struct {
+		const char *endpoint, *has;
+	} v[] = {
 		{ "{" AT "protocol: mcp, access: full}",
 		    "access has no meaning for protocol 'mcp'; use rules" },
 		{ "{" AT "protocol: json-rpc, access: full}",
