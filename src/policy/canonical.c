@@ -103,13 +103,62 @@ put_query(struct buf *out, const struct p_query *q, unsigned indent)
 	}
 }
 
+static void
+put_ports(struct buf *out, const struct p_uints *u, unsigned indent)
+{
+	for (size_t i = 0; i < u->n; i++) {
+		line(out, indent);
+		buf_printf(out, "- %u", u->v[i].v);
+	}
+}
+
+/* A mapping, on lines of its own. */
+static void
+put_below(struct buf *out, enum p_owner owner, const void *map, unsigned indent)
+{
+	if (map_is_empty(owner, map)) {
+		buf_puts(out, " {}");
+		return;
+	}
+	line(out, indent);
+	put_map(out, owner, map, indent);
+}
+
+static void
+put_list(struct buf *out, enum p_owner owner, const struct p_list *l,
+    unsigned indent)
+{
+	size_t size = p_size_of(owner);
+
+	for (size_t i = 0; i < l->n; i++) {
+		line(out, indent);
+		buf_puts(out, "- ");
+		put_map(out, owner, (const char *)l->v + i * size, indent + 2);
+	}
+}
+
+static void
+put_named(struct buf *out, enum p_owner owner, const struct p_list *l,
+    unsigned indent)
+{
+	size_t size = p_size_of(owner);
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct p_map *e =
+		    (const void *)((const char *)l->v + i * size);
+
+		line(out, indent);
+		ydoc_put_str(out, e->key.v);
+		buf_putc(out, ':');
+		put_below(out, owner, e, indent + 2);
+	}
+}
+
 /* After "key:"; members of a collection start on lines of their own. */
 static void
 put_value(
     struct buf *out, const struct p_field *f, const void *m, unsigned indent)
 {
-	size_t size = p_size_of(f->sub);
-
 	switch (f->kind) {
 	case K_UINT:
 	case K_PORT:
@@ -124,55 +173,20 @@ put_value(
 		ydoc_put_str(out, ((const struct p_str *)m)->v);
 		break;
 	case K_MAP:
-		if (map_is_empty(f->sub, m)) {
-			buf_puts(out, " {}");
-			break;
-		}
-		line(out, indent + 2);
-		put_map(out, f->sub, m, indent + 2);
+		put_below(out, f->sub, m, indent + 2);
 		break;
 	case K_STRS:
 		put_strs(out, m, indent);
 		break;
-	case K_PORTS: {
-		const struct p_uints *u = m;
-
-		for (size_t i = 0; i < u->n; i++) {
-			line(out, indent);
-			buf_printf(out, "- %u", u->v[i].v);
-		}
+	case K_PORTS:
+		put_ports(out, m, indent);
 		break;
-	}
-	case K_LIST: {
-		const struct p_list *l = m;
-
-		for (size_t i = 0; i < l->n; i++) {
-			line(out, indent);
-			buf_puts(out, "- ");
-			put_map(out, f->sub, (const char *)l->v + i * size,
-			    indent + 2);
-		}
+	case K_LIST:
+		put_list(out, f->sub, m, indent);
 		break;
-	}
-	case K_NAMED: {
-		const struct p_list *l = m;
-
-		for (size_t i = 0; i < l->n; i++) {
-			const struct p_map *e =
-			    (const void *)((const char *)l->v + i * size);
-
-			line(out, indent + 2);
-			ydoc_put_str(out, e->key.v);
-			buf_putc(out, ':');
-			if (map_is_empty(f->sub, e)) {
-				buf_puts(out, " {}");
-				continue;
-			}
-			line(out, indent + 4);
-			put_map(out, f->sub, e, indent + 4);
-		}
+	case K_NAMED:
+		put_named(out, f->sub, m, indent + 2);
 		break;
-	}
 	case K_QUERY:
 	case K_PARAMS:
 		put_query(out, m, indent + 2);
