@@ -325,6 +325,17 @@ TEST(keys, of_rules_are_refused_where_they_say_nothing)
 		{ "{" AT "protocol: graphql, rules: [{allow: {operation_type: "
 		  "query, fields: []}}]}",
 		    "fields list cannot be empty" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		check_refused(v[i].endpoint, v[i].has);
+}
+
+TEST(keys, of_rules_for_messages_are_refused_where_they_say_nothing)
+{
+	static const struct {
+		const char *endpoint, *has;
+	} v[] = {
 		{ "{" AT "protocol: json-rpc, rules: [{allow: {}}]}",
 		    "method is missing" },
 		{ "{" AT "protocol: json-rpc, rules: [{allow: {method: "
