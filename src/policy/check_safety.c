@@ -119,12 +119,24 @@ check_path(const struct p_str *s, bool writable, struct policy_findings *f)
 		    "read-write path is overly broad: %s", shown.text);
 }
 
+uint32_t
+p_id(struct view v)
+{
+	uint64_t n = 0;
+
+	/* -1 is nobody's: setresuid(2). */
+	if (v.n == 0 || v.p[0] == '0' || !view_u64(v, UINT32_MAX - 1, &n))
+		return 0;
+	return (uint32_t)n;
+}
+
 /* A field that is not there is filled in with 'sandbox' later. */
 static void
 check_identity(
     const struct p_str *s, const char *field, struct policy_findings *f)
 {
-	if (s->h.set && !s->h.bad && !view_eq(s->v, VIEW("sandbox")))
+	if (s->h.set && !s->h.bad && !view_eq(s->v, VIEW("sandbox")) &&
+	    p_id(s->v) == 0)
 		p_error(f, s->h.at, "safety", "%s must be 'sandbox', got '%s'",
 		    field, p_show(s->v).text);
 }

@@ -357,6 +357,8 @@ bool p_has_control(struct view v) MUST_USE;
 void p_read(struct policy *p, const struct ydoc_node *root, bool whole,
     struct policy_findings *f);
 void p_check_safety(const struct policy *p, struct policy_findings *f);
+/* A user or group by number, 1 to 4294967294; 0 when it is none. */
+uint32_t p_id(struct view v) MUST_USE;
 /* Marks the endpoints that are at fault, which p_check_overlap leaves out. */
 void p_check_network(struct policy *p, struct policy_findings *f);
 /* Protocols and keys that the proxy does not do yet. */

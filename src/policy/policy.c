@@ -208,6 +208,15 @@ policy_filesystem(const struct policy *p, struct policy_fs *out)
 	};
 }
 
+void
+policy_identity(const struct policy *p, struct policy_ids *out)
+{
+	const struct p_process *process = &p->top.process;
+
+	out->user = p_id(process->run_as_user.v);
+	out->group = p_id(process->run_as_group.v);
+}
+
 enum policy_landlock
 policy_landlock_mode(const struct policy *p)
 {

@@ -78,7 +78,13 @@ struct policy_fs {
 };
 enum policy_landlock { POLICY_LANDLOCK_BEST_EFFORT, POLICY_LANDLOCK_HARD };
 
+/* Who the programs are inside; 0: as the sandbox has it ("sandbox"). */
+struct policy_ids {
+	uint32_t user, group;
+};
+
 void policy_filesystem(const struct policy *p, struct policy_fs *out);
+void policy_identity(const struct policy *p, struct policy_ids *out);
 enum policy_landlock policy_landlock_mode(const struct policy *p);
 /* The path of each of their binaries, as written, however often. */
 void policy_each_binary(const struct policy *p,

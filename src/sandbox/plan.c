@@ -277,6 +277,17 @@ set_id(struct plan *p, const struct blob *wish)
 		random_hex(p->sbx.id, SESSION_SHORT_ID - 1);
 }
 
+/* Another number inside is no other right outside: one id is mapped. */
+static void
+set_user(struct plan *p, const struct policy *policy)
+{
+	struct policy_ids ids;
+
+	policy_identity(policy, &ids);
+	p->sbx.uid = ids.user != 0 ? ids.user : spawn_inside_uid();
+	p->sbx.gid = ids.group != 0 ? ids.group : spawn_inside_gid();
+}
+
 int
 plan_new(const struct policy *policy, const struct session_spec *limits,
     const struct blob *wish, struct plan **out, struct err *e)
@@ -297,6 +308,7 @@ plan_new(const struct policy *policy, const struct session_spec *limits,
 		.capture_port = SBX_CAPTURE_PORT,
 	};
 	set_id(p, wish);
+	set_user(p, policy);
 	set_limits(&p->sbx, limits);
 	set_owner(p, wish);
 	policy_filesystem(policy, &fs);

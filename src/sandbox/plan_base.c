@@ -132,8 +132,8 @@ add_file(struct plan *p, const char *path, const char *text, struct err *e)
 static int
 add_generated(struct plan *p, struct err *e)
 {
-	unsigned uid = (unsigned)spawn_inside_uid();
-	unsigned gid = (unsigned)spawn_inside_gid();
+	unsigned uid = (unsigned)p->sbx.uid;
+	unsigned gid = (unsigned)p->sbx.gid;
 	AUTO_FREE char *passwd = mem_printf("root:x:0:0:root:/root:"
 					    "/usr/sbin/nologin\n"
 					    "%s:x:%u:%u:sandbox:%s:%s\n"

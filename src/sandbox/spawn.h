@@ -64,6 +64,9 @@ struct sbx_plan {
 	bool landlock_hard; /* every rule and ABI >= 3 must hold */
 	const char *home; /* inside, e.g. "/sandbox" */
 	const char *user; /* name shown inside: "sandbox" */
+	/* The ids that it has inside; 0: spawn_inside_uid and _gid. */
+	uid_t uid;
+	gid_t gid;
 	uint32_t pids_max, nofile_max;
 	uint64_t memory_max, disk_max; /* bytes */
 	const char *proxy_addr; /* "10.200.0.1" */
@@ -107,9 +110,9 @@ struct spawn_event {
 };
 
 /*
- * The ids the agent has inside: the caller's own without root; 1000:1000 when
- * started as root, where they stand for ids of the host that nobody has.
- * Generated passwd and group files must use them.
+ * The ids the agent has inside where nobody says otherwise: the caller's own
+ * without root; 1000:1000 when started as root, where they stand for ids of the
+ * host that nobody has.
  */
 uid_t spawn_inside_uid(void);
 gid_t spawn_inside_gid(void);

@@ -44,7 +44,7 @@ spawn_clean(struct box *b)
 static int
 take_host(struct box *b, struct err *e)
 {
-	if (userns_ids_take(&b->ids, e) < 0 ||
+	if (userns_ids_take(&b->ids, b->plan->uid, b->plan->gid, e) < 0 ||
 	    protect_prepare(&b->protect, b->plan, &b->ids, e) < 0)
 		return -1;
 	cgroup_make(
@@ -58,7 +58,8 @@ spawn_clean_after(struct box *b)
 	struct err ignored;
 
 	/* Placeholders that a crash left are known by their stamp. */
-	(void)(userns_ids_take(&b->ids, &ignored) < 0 ||
+	(void)(userns_ids_take(&b->ids, b->plan->uid, b->plan->gid, &ignored) <
+		   0 ||
 	       protect_prepare(&b->protect, b->plan, &b->ids, &ignored) < 0);
 	cgroup_find(&b->cg, b->plan->id);
 	spawn_clean(b);

@@ -1,7 +1,8 @@
 /*
  * userns: ids and user namespaces.
  *
- * Rootless there is one id: the caller's own, mapped to itself, and
+ * Rootless there is one id: the caller's own, mapped to itself or to what the
+ * policy says, and
  * setgroups(2) is denied, as the kernel demands of a process without
  * privilege.  As root the agent gets a pair of ids that no account of the host
  * has; the owner's files come in through idmapped mounts.  In a user namespace
@@ -120,13 +121,16 @@ slot_lock(struct userns_ids *ids, struct err *e)
 }
 
 int
-userns_ids_take(struct userns_ids *ids, struct err *e)
+userns_ids_take(
+    struct userns_ids *ids, uid_t inside_uid, gid_t inside_gid, struct err *e)
 {
-	*ids = (struct userns_ids) { .uid = spawn_inside_uid(),
-		.gid = spawn_inside_gid(),
-		.out_uid = geteuid(),
-		.out_gid = getegid(),
-		.lock = -1 };
+	*ids =
+	    (struct userns_ids) { .uid = inside_uid != 0 ? inside_uid
+							 : spawn_inside_uid(),
+		    .gid = inside_gid != 0 ? inside_gid : spawn_inside_gid(),
+		    .out_uid = geteuid(),
+		    .out_gid = getegid(),
+		    .lock = -1 };
 	ids->range = geteuid() == 0 && maps_range("/proc/self/uid_map") &&
 		     maps_range("/proc/self/gid_map");
 	return ids->range ? slot_lock(ids, e) : 0;

@@ -18,11 +18,12 @@ struct userns_ids {
 };
 
 /*
- * Chooses the ids.  As root each sandbox takes a pair of its own from
- * 0x70000000 up, held by a record lock on /run/openshell/ids until the
- * descriptor is closed by everyone who has it.
+ * Chooses the ids that those inside stand for.  As root each sandbox takes a
+ * pair of its own from 0x70000000 up, held by a record lock on
+ * /run/openshell/ids until the descriptor is closed by everyone who has it.
  */
-int userns_ids_take(struct userns_ids *ids, struct err *e) MUST_USE;
+int userns_ids_take(struct userns_ids *ids, uid_t inside_uid, gid_t inside_gid,
+    struct err *e) MUST_USE;
 void userns_ids_release(struct userns_ids *ids);
 
 /* Our effective uid as the user namespace above ours has it. */

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from harness import MODE, OPENSHELL, STAGE, Terminal, leftovers, tree, until
+from harness import MODE, OPENSHELL, STAGE, Terminal, leftovers, network, tree, until
 
 PYTHON = "/usr/bin/python3"
 WITHOUT_LANDLOCK = [PYTHON, str(STAGE / "tests/integration/without.py"), "landlock"]
@@ -429,6 +429,22 @@ with open("/bin/true", "rb") as f: os.write(fd, f.read())
 try: os.execv(f"/proc/self/fd/{fd}", ["true"])
 except OSError as e: print(e.errno); raise SystemExit(3)
 """
+
+
+@pytest.mark.parametrize("user, group", [("4242", "sandbox"), ("sandbox", "4294967294"), ("65534", "5")])
+def test_programs_have_the_ids_that_the_policy_gives_them_inside_and_no_others(sandbox, user, group):
+    plain = sandbox(policy=network()).run("sh", "-c", "id -u; id -g").stdout.split()
+    box = sandbox(policy={**network(), "process": {"run_as_user": user, "run_as_group": group}})
+    out = box.run("sh", "-c", "id -u; id -g; id -un; echo hi > made; stat -c %u:%g made /sandbox; grep -c . /proc/self/uid_map")
+    assert out.code == 0, out
+    uid = plain[0] if user == "sandbox" else user
+    gid = plain[1] if group == "sandbox" else group
+    assert out.stdout.split() == [uid, gid, "sandbox", f"{uid}:{gid}", f"{uid}:{gid}", "1"], out
+    # On the machine the file is its owner's, as always.
+    made, work = os.stat(box.work / "made"), os.stat(box.work)
+    assert (made.st_uid, made.st_gid) == (work.st_uid, work.st_gid)
+    assert box.run("sh", "-c", "cat /proc/1/environ").code != 0
+    assert box.run("id", "-u", options=[]).stdout.strip() == uid
 
 
 def test_programs_in_memory_do_not_run_as_root_starts_them(sandbox):

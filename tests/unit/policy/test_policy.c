@@ -142,6 +142,23 @@ TEST(policy, name_is_the_key_when_there_is_none)
 				"    name: b\n");
 }
 
+TEST(policy, ids_are_kept_as_the_strings_they_are)
+{
+	AUTO_POLICY struct policy *p = must_parse("8.1",
+	    "version: 1\nprocess: {run_as_user: '4242', run_as_group: "
+	    "sandbox}\n");
+	AUTO_POLICY struct policy *plain = policy_default();
+	struct policy_ids ids;
+
+	CHECK_HAS(canonical(p), "  run_as_user: '4242'\n");
+	policy_identity(p, &ids);
+	CHECK_INT(ids.user, ==, 4242);
+	CHECK_INT(ids.group, ==, 0);
+	policy_identity(plain, &ids);
+	CHECK_INT(ids.user, ==, 0);
+	CHECK_INT(ids.group, ==, 0);
+}
+
 TEST(policy, P_07_default)
 {
 	AUTO_POLICY struct policy *p = policy_default();

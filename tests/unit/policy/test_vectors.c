@@ -64,6 +64,23 @@ TEST(policy, vectors_of_documents)
 		    "run_as_group: ''}",
 		    REFUSED, 2, "run_as_user must be 'sandbox', got ''",
 		    "safety" },
+		{ "8.1",
+		    "version: 1\nprocess: {run_as_user: '1', "
+		    "run_as_group: '4294967294'}",
+		    OK, 0, NULL, NULL },
+		{ "8.1",
+		    "version: 1\nprocess: {run_as_user: '4294967295', "
+		    "run_as_group: '01'}",
+		    REFUSED, 2,
+		    "run_as_user must be 'sandbox', got '4294967295'",
+		    "safety" },
+		{ "8.1",
+		    "version: 1\nprocess: {run_as_user: '-1', run_as_group: "
+		    "'1000 '}",
+		    REFUSED, 2, "run_as_group must be 'sandbox', got '1000 '",
+		    "safety" },
+		{ "8.1", "version: 1\nprocess: {run_as_user: 1000}", REFUSED, 1,
+		    "expected a string, got a number", "parse" },
 		{ "P-14", "version: 1\nnetwork_policies: {}", OK, 0, NULL,
 		    NULL },
 		{ "P-15",
