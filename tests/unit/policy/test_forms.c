@@ -110,6 +110,12 @@ TEST(policy, static_fields_cannot_change_live)
 		{ "version: 1\n",
 		    "filesystem policy cannot be removed on a live sandbox",
 		    1 },
+		{ "version: 1\nfilesystem_policy: {include_workdir: true, "
+		  "read_only: [/usr, /opt/a], read_write: [/tmp]}\n"
+		  "process: {run_as_group: '7'}\n",
+		    "process policy cannot be changed on a live sandbox "
+		    "(applied at startup)",
+		    1 },
 		{ "version: 1\nfilesystem_policy: {read_only: [/usr, /opt/a], "
 		  "read_write: [/tmp]}\n",
 		    "filesystem include_workdir cannot "
