@@ -19,7 +19,7 @@ struct links {
 	int root;
 	struct arena arena;
 	struct strmap seen; /* path to place in v */
-	struct link v[LINKS_MAX];
+	struct link *v; /* a sandbox that idles has few */
 	uint32_t n;
 	bool full;
 	bool changed; /* by what is followed now */ /* said so */
@@ -44,6 +44,7 @@ links_free(struct links *l)
 	if (l == NULL)
 		return;
 	arena_fini(&l->arena);
+	free(l->v);
 	free(l);
 }
 
@@ -76,7 +77,7 @@ static bool
 add(struct links *l, struct view path)
 {
 	char name[1025], real[NET_PATH_MAX];
-	struct link *k = &l->v[l->n];
+	struct link *k;
 
 	if (path.n == 0 || path.n >= sizeof(name) || path.p[0] != '/' ||
 	    view_find(path, '*') >= 0 ||
@@ -93,7 +94,10 @@ add(struct links *l, struct view path)
 		l->full = true;
 		return false;
 	}
-	k->path = arena_view(&l->arena, path);
+	if (l->n % 16 == 0)
+		l->v = mem_realloc(l->v, l->n + 16, sizeof(*l->v));
+	k = &l->v[l->n];
+	*k = (struct link) { .path = arena_view(&l->arena, path) };
 	(void)strmap_add(&l->seen, k->path, l->n++);
 	if (view_eq(path, view_of(real)))
 		return false;
