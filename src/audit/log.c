@@ -73,26 +73,30 @@ struct giving {
 	const struct audit_event *ev;
 	void (*put)(void *ctx, const char *key, struct view value);
 	void *ctx;
+	const struct audit_field *at; /* they come in order */
 };
 
 static void
 give(void *arg, const char *name, const struct view *text, uint64_t number)
 {
 	struct giving *g = arg;
-	const struct audit_field *f = field_of(name);
-	const char *key = key_of(g->ev, f);
 	struct view value = { NULL, 0 };
-	char digits[24];
+	char digits[24] = "";
+	const char *key;
 
+	while (strcmp(g->at->name, name) != 0)
+		g->at++;
+	key = key_of(g->ev, g->at);
 	if (key == NULL)
 		return;
-	(void)snprintf(
-	    digits, sizeof(digits), "%llu", (unsigned long long)number);
+	if (text == NULL)
+		(void)snprintf(
+		    digits, sizeof(digits), "%llu", (unsigned long long)number);
 	value = text != NULL ? *text : view_of(digits);
 	g->put(g->ctx, key, value);
 	for (size_t i = 0; i < ARRAY_LEN(more); i++)
 		if (is_of(more[i].kinds, g->ev) && more[i].field != NULL &&
-		    field_of(more[i].field) == f)
+		    strcmp(more[i].field, name) == 0)
 			g->put(g->ctx, more[i].key, value);
 }
 
@@ -100,7 +104,7 @@ void
 audit_log_fields(const struct audit_event *ev,
     void (*put)(void *ctx, const char *key, struct view value), void *ctx)
 {
-	struct giving g = { ev, put, ctx };
+	struct giving g = { ev, put, ctx, audit_fields };
 
 	audit_event_each(ev, give, &g);
 	for (size_t i = 0; i < ARRAY_LEN(more); i++)
