@@ -16,7 +16,7 @@ run(struct cli *c, const void *argp, struct err *e)
 {
 	const struct args *a = argp;
 	AUTO_FREE char *name = deploy_name(c, a->name);
-	AUTO_FREE char *level = NULL;
+	AUTO_FREE char *had = NULL;
 	AUTO_GATEWAY g = { 0 };
 	struct err ignored;
 	struct deploy_options o = { .name = name };
@@ -33,7 +33,8 @@ run(struct cli *c, const void *argp, struct err *e)
 		    name, name);
 	if (known)
 		o.plaintext = strncmp(g.endpoint, "http:", 5) == 0;
-	deploy_had(name, &o, &level);
+	if (deploy_had(name, &o, &had, e) < 0)
+		return -1;
 	deploy_say(c, COLOR_HINT, "•", "-", "Stopping gateway %s...", name);
 	if (deploy_stop(name, &was, e) < 0)
 		return -1;
@@ -45,8 +46,8 @@ const struct cli_cmd cmd_gateway_restart = {
 	.summary = "Stop a gateway and start it again",
 	.about =
 	    "Ends the gateway and starts it again with all it has, and as it "
-	    "was started: port, --plaintext, --disable-gateway-auth and "
-	    "--log-level. Its "
+	    "was started: port, --plaintext, --disable-gateway-auth, "
+	    "--log-level and the upstream proxy. Its "
 	    "sandboxes do not notice but for commands that ran through it: "
 	    "these end.",
 	.examples = "openshell gateway restart",

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "cli/deploy.h"
+#include "cli/egress_opts.h"
 #include "cli/later.h"
 #include "cli/state.h"
 
@@ -11,6 +12,7 @@ struct args {
 	const char *port;
 	bool recreate, plaintext, no_auth;
 	const char *level, *host, *user, *token;
+	struct egress_options egress;
 	bool gpu;
 };
 
@@ -67,7 +69,7 @@ static const struct cli_opt opts[] = {
 	    OPT(level),
 	    .value = "LEVEL",
 	    .help = "error, warn, info, debug or trace" },
-	OPT_END
+	EGRESS_OPTS(egress), OPT_END
 };
 
 /* Passed over, each would promise what is not done. */
@@ -91,6 +93,22 @@ refuse_later(const struct args *a, struct err *e)
 	return 0;
 }
 
+/* Before anything is started; the gateway works in /. */
+static int
+check_egress(struct egress_options *g, char **file, struct err *e)
+{
+	AUTO_BUF struct buf ignored = BUF_INIT(EGRESS_TEXT_MAX);
+
+	if (g->auth_file != NULL) {
+		*file = realpath(g->auth_file, NULL);
+		if (*file == NULL)
+			return err_sys(
+			    e, "--upstream-proxy-auth-file %s", g->auth_file);
+		g->auth_file = *file;
+	}
+	return egress_write(g, &ignored, e);
+}
+
 static int
 run(struct cli *c, const void *argp, struct err *e)
 {
@@ -102,10 +120,12 @@ run(struct cli *c, const void *argp, struct err *e)
 		.port_given = a->port != NULL,
 		.plaintext = a->plaintext,
 		.no_auth = a->no_auth,
-		.log_level = a->level };
+		.log_level = a->level,
+		.egress = a->egress };
 	AUTO_GATEWAY g = { 0 };
+	AUTO_FREE char *file = NULL;
 
-	if (refuse_later(a, e) < 0)
+	if (refuse_later(a, e) < 0 || check_egress(&o.egress, &file, e) < 0)
 		return -1;
 	if (a->port != NULL &&
 	    cli_value_uint(a->port, 0, 65535, &o.port, e) < 0) {

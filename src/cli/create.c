@@ -70,10 +70,10 @@ reach_or_start(struct cli *c, const struct create_options *o, struct reach **r,
 		struct deploy_options d = { .name = name,
 			.plaintext = g.endpoint != NULL &&
 				     strncmp(g.endpoint, "http:", 5) == 0 };
-		AUTO_FREE char *level = NULL;
+		AUTO_FREE char *had = NULL;
 
-		deploy_had(name, &d, &level);
-		if (deploy_start(c, &d, e) < 0)
+		if (deploy_had(name, &d, &had, e) < 0 ||
+		    deploy_start(c, &d, e) < 0)
 			return -1;
 	}
 	return reach_open(c, r, e);

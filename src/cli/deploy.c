@@ -272,11 +272,36 @@ find_server(char out[PATH_MAX], struct err *e)
 
 extern char **environ;
 
+/* At most eight. */
+static size_t
+egress_words(const struct egress_options *g, const char **argv)
+{
+	size_t n = 0;
+
+	if (g->proxy != NULL) {
+		argv[n++] = "--upstream-proxy";
+		argv[n++] = g->proxy;
+	}
+	if (g->no_proxy != NULL) {
+		argv[n++] = "--upstream-no-proxy";
+		argv[n++] = g->no_proxy;
+	}
+	if (g->auth_file != NULL) {
+		argv[n++] = "--upstream-proxy-auth-file";
+		argv[n++] = g->auth_file;
+	}
+	if (g->auth_insecure)
+		argv[n++] = "--upstream-proxy-auth-allow-insecure";
+	if (g->by_hostname)
+		argv[n++] = "--upstream-proxy-connect-by-hostname";
+	return n;
+}
+
 static int
 spawn_server(struct launch *l, int ready_child, pid_t *pid, struct err *e)
 {
 	char program[PATH_MAX], fd_text[16];
-	const char *argv[20];
+	const char *argv[32];
 	posix_spawn_file_actions_t files;
 	size_t n = 0;
 	int rc;
@@ -303,6 +328,7 @@ spawn_server(struct launch *l, int ready_child, pid_t *pid, struct err *e)
 		argv[n++] = "--log-level";
 		argv[n++] = l->o->log_level;
 	}
+	n += egress_words(&l->o->egress, argv + n);
 	argv[n] = NULL;
 	/* The user's flag is the confirmation that the server asks for. */
 	if (l->o->plaintext || l->o->no_auth)
@@ -492,6 +518,8 @@ adopt_running(struct cli *c, struct launch *l, const struct deploy_state *s,
     struct err *e)
 {
 	AUTO_GATEWAY g = { 0 };
+	AUTO_FREE char *text = NULL;
+	struct deploy_options had = { .name = l->o->name };
 	struct err ignored;
 
 	if (!listens(l))
@@ -506,6 +534,13 @@ adopt_running(struct cli *c, struct launch *l, const struct deploy_state *s,
 		    "Gateway '%.100s' is running on port %u already\nstop it "
 		    "first: openshell gateway stop",
 		    l->o->name, s->port);
+	if (l->o->egress.proxy != NULL &&
+	    (deploy_had(l->o->name, &had, &text, &ignored) < 0 ||
+		!deploy_same_egress(&had.egress, &l->o->egress)))
+		return err_set(e, ERR_EXISTS,
+		    "Gateway '%.100s' is running already, and not with that "
+		    "upstream proxy\nstop it first: openshell gateway stop",
+		    l->o->name);
 	deploy_say(c, COLOR_OK, "✓", "*",
 	    "Gateway '%s' is running already (pid %d).", l->o->name,
 	    (int)s->pid);

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "cli/cli.h"
+#include "http/egress.h"
 
 struct deploy_state {
 	bool exists; /* it has a state directory with a lock file */
@@ -29,6 +30,7 @@ struct deploy_options {
 	bool port_given;
 	bool plaintext, no_auth;
 	const char *log_level; /* or NULL */
+	struct egress_options egress; /* paths absolute */
 };
 /*
  * Starts it, or finds it running; registers it and makes it active.  Progress
@@ -40,10 +42,13 @@ int deploy_start(
 int deploy_keep(const char *state_dir, const struct deploy_options *o,
     struct err *e) MUST_USE;
 /*
- * What it was last started with, save the port; *level is the caller's, and
- * o->log_level points to it.  What is not known stays as it is.
+ * What it was last started with, save the port; *text is the caller's, and the
+ * strings of *o point into it.  What is not known stays as it is.
  */
-void deploy_had(const char *name, struct deploy_options *o, char **level);
+int deploy_had(const char *name, struct deploy_options *o, char **text,
+    struct err *e) MUST_USE;
+bool deploy_same_egress(
+    const struct egress_options *a, const struct egress_options *b);
 /* *was: it ran.  TERM, ten seconds, KILL. */
 int deploy_stop(const char *name, bool *was, struct err *e) MUST_USE;
 /*

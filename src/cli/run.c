@@ -428,16 +428,18 @@ send_spec(struct run *r, struct view policy, struct err *e)
 				    .pids_max = r->o->pids,
 				    .memory_max = r->o->memory,
 				    .disk_max = r->o->disk } };
-	AUTO_CLOSE int spec = -1, text = -1;
-	int fds[2];
+	AUTO_CLOSE int spec = -1, text = -1, egress = -1;
+	int fds[3];
 
 	if (run_spec_blob(r->o, &r->paths, &spec, e) < 0 ||
-	    memfd_seal(policy, &text, e) < 0)
+	    memfd_seal(policy, &text, e) < 0 ||
+	    run_egress_seal(r->o, &egress, e) < 0)
 		return -1;
 	fds[0] = spec;
 	fds[1] = text;
+	fds[2] = egress;
 	r->revision = 1;
-	if (session_send(r->sock, &m, SESSION_SPEC, fds, 2, e) < 0)
+	if (session_send(r->sock, &m, SESSION_SPEC, fds, 3, e) < 0)
 		return -1;
 	return r->o->providers.n > 0 ? send_credentials(r, e) : 0;
 }

@@ -17,6 +17,7 @@
 #include "cli/policy_file.h"
 #include "cli/relay.h"
 #include "cli/term.h"
+#include "http/egress.h"
 #include "sandbox/session.h"
 
 enum run_tty { RUN_TTY_AUTO, RUN_TTY_YES, RUN_TTY_NO };
@@ -28,6 +29,7 @@ struct run_options {
 	unsigned pids, timeout_s;
 	int tty; /* enum run_tty */
 	bool quiet;
+	struct egress_options egress;
 };
 
 /* The exit status, or -1 when no sandbox could be made. */
@@ -50,6 +52,9 @@ bool run_paths_writable(const struct run_options *o, const struct run_paths *p,
     const struct policy *policy, const char *path);
 int run_spec_blob(const struct run_options *o, const struct run_paths *p,
     int *fd, struct err *e) MUST_USE;
+/* What is said of the way out, for the proxy of the sandbox alone. */
+int run_egress_seal(
+    const struct run_options *o, int *fd, struct err *e) MUST_USE;
 int run_command_blob(const struct run_options *o, const struct run_paths *p,
     bool tty, int *fd, struct err *e) MUST_USE;
 

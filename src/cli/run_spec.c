@@ -150,6 +150,43 @@ add_trust(struct blob *b, const struct run_options *o, struct err *e)
 	return 0;
 }
 
+/* What a sandbox could see of it is refused there. */
+static int
+add_login_file(struct blob *b, const struct run_options *o, struct err *e)
+{
+	AUTO_FREE char *at = NULL;
+
+	if (o->egress.auth_file == NULL)
+		return 0;
+	if (real("--upstream-proxy-auth-file", o->egress.auth_file, &at, e) < 0)
+		return -1;
+	blob_add(b, "secret", at);
+	return 0;
+}
+
+int
+run_egress_seal(const struct run_options *o, int *fd, struct err *e)
+{
+	AUTO_BUF struct buf said = BUF_INIT(EGRESS_TEXT_MAX);
+	AUTO_BUF struct buf text = BUF_INIT(EGRESS_TEXT_MAX);
+	struct egress_options with = o->egress;
+	AUTO_FREE char *at = NULL;
+	int rc;
+
+	if (with.auth_file != NULL &&
+	    real("--upstream-proxy-auth-file", with.auth_file, &at, e) < 0)
+		return -1;
+	with.auth_file = at;
+	buf_puts(&said, EGRESS_THIS_HOST);
+	rc = egress_write(&with, &said, e);
+	if (rc == 0)
+		rc = egress_complete(buf_view(&said), &text, e);
+	if (rc == 0)
+		rc = memfd_seal(buf_view(&text), fd, e);
+	egress_wipe(&text);
+	return rc;
+}
+
 /* Files of ours: where the sandbox can write it may only read them. */
 static void
 add_own_files(struct blob *b, const struct run_paths *p)
@@ -185,7 +222,7 @@ run_spec_blob(const struct run_options *o, const struct run_paths *p, int *fd,
 	blob_add(b, "command0", o->command.n > 0 ? o->command.v[0] : shell());
 	if (add_binds(b, "ro", "--ro", &o->ro, e) == 0 &&
 	    add_binds(b, "rw", "--rw", &o->rw, e) == 0 &&
-	    add_trust(b, o, e) == 0) {
+	    add_trust(b, o, e) == 0 && add_login_file(b, o, e) == 0) {
 		add_own_files(b, p);
 		rc = blob_seal(b, fd, e);
 	}

@@ -41,6 +41,8 @@ struct driver_config {
 	    *state_dir; /* .../gateways/NAME: the driver owns sandboxes/ */
 	const char *gateway; /* its name */
 	const char *endpoint; /* where supervisors dial: "unix:PATH" */
+	const char *egress; /* lines about the way out (http/egress.h) */
+	uint16_t port; /* of the gateway, on loopback */
 };
 
 struct driver; /* an open driver; drivers put their own state behind it */

@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/program.h"
 #include "drivers/driver.h"
+#include "http/egress.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/session.h"
 
@@ -46,7 +47,7 @@ struct driver {
 	uv_loop_t *loop;
 	struct driver_hooks hooks;
 	char *root; /* STATE/sandboxes */
-	char *endpoint;
+	char *endpoint, *egress;
 	char program[PATH_MAX];
 	struct inst *all;
 };
@@ -89,6 +90,7 @@ write_files(const struct driver *d, const char *dir, const driver_sandbox *s,
 	(void)unlinkat(fd, "ctl.pid", 0);
 	if (file_keep(fd, "spec.pb", (struct view) { (char *)p, n }, e) < 0 ||
 	    file_keep(fd, "endpoint", view_of(d->endpoint), e) < 0 ||
+	    file_keep(fd, "egress", view_of(d->egress), e) < 0 ||
 	    file_keep(fd, "token", view_of(token), e) < 0)
 		return err_wrap(e, "sandbox directory %s", dir);
 	return 0;
@@ -339,6 +341,11 @@ native_open(const struct driver_config *c, const struct driver_hooks *h,
 	d->hooks = *h;
 	d->root = mem_printf("%s/sandboxes", c->state_dir);
 	d->endpoint = mem_strdup(c->endpoint);
+	/* Sandboxes reach this machine, where a policy says so; not us. */
+	d->egress = mem_printf(EGRESS_THIS_HOST "closed 127.0.0.1 %u\n"
+						"closed ::1 %u\n%s",
+	    (unsigned)c->port, (unsigned)c->port,
+	    c->egress != NULL ? c->egress : "");
 	*out = d;
 	if (mkdir(d->root, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "make %s", d->root);
@@ -357,6 +364,7 @@ native_close(struct driver *d)
 		forget(d->all);
 	free(d->root);
 	free(d->endpoint);
+	free(d->egress);
 	free(d);
 }
 

@@ -246,7 +246,9 @@ open_driver(struct gateway *g, struct err *e)
 	struct driver_config dc = { .loop = g->loop,
 		.state_dir = g->state_dir,
 		.gateway = g->name,
-		.endpoint = g->endpoint };
+		.endpoint = g->endpoint,
+		.egress = g->config.egress,
+		.port = g->config.port };
 	struct driver_hooks hooks = {
 		.event = sbx_driver_event, .gone = sbx_driver_gone, .ctx = g
 	};

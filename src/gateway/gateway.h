@@ -20,6 +20,8 @@ struct gateway_config {
 	const char *driver; /* a row of drivers.def: "native" */
 	const char *endpoint; /* where supervisors dial: "unix:..." */
 	const char *default_image;
+	const char *egress; /* lines about the way out (http/egress.h) */
+	uint16_t port; /* of its TCP listener, on loopback */
 	uid_t owner; /* Unix-socket peers of this uid are the user */
 	bool open_access; /* TLS without client certificates, or no TLS: whoever
 			     connects to the TCP port is the user */

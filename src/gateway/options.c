@@ -43,6 +43,20 @@ static const struct row rows[] = {
 	{ "disable-gateway-auth", "OPENSHELL_DISABLE_GATEWAY_AUTH", NULL,
 	    OPT_FLAG, AT(disable_auth), NULL,
 	    "whoever connects is the user (needs OPENSHELL_ALLOW_INSECURE=1)" },
+	/* Never a variable: what starts a gateway has no say (8.9). */
+	{ "upstream-proxy", NULL, "URL", OPT_TEXT, AT(upstream_proxy), NULL,
+	    "let sandboxes out through this HTTP proxy, http://HOST:PORT" },
+	{ "upstream-no-proxy", NULL, "LIST", OPT_TEXT, AT(upstream_no_proxy),
+	    NULL, "domains, addresses, networks that are reached without it" },
+	{ "upstream-proxy-auth-file", NULL, "FILE", OPT_TEXT,
+	    AT(upstream_auth_file), NULL,
+	    "log in to it with USER:PASSWORD of this file" },
+	{ "upstream-proxy-auth-allow-insecure", NULL, NULL, OPT_FLAG,
+	    AT(upstream_auth_insecure), NULL,
+	    "yes, the login goes to it unencrypted" },
+	{ "upstream-proxy-connect-by-hostname", NULL, NULL, OPT_FLAG,
+	    AT(upstream_by_hostname), NULL,
+	    "ask it for names, where addresses are refused" },
 	{ "ready-fd", NULL, "N", OPT_FD, AT(ready_fd), NULL,
 	    "descriptor that gets \"R\", the port and a newline once it "
 	    "answers" },
@@ -59,6 +73,9 @@ options_fini(struct options *o)
 	free(o->driver);
 	free(o->image);
 	free(o->log_file);
+	free(o->upstream_proxy);
+	free(o->upstream_no_proxy);
+	free(o->upstream_auth_file);
 	for (size_t i = 0; i < o->nsans; i++)
 		free(o->sans[i]);
 	*o = (struct options) { .ready_fd = -1 };

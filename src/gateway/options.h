@@ -22,6 +22,9 @@ struct options {
 	bool disable_tls, disable_auth;
 	char *sans[PKI_SANS_MAX];
 	size_t nsans;
+	/* As struct egress_options has them. */
+	char *upstream_proxy, *upstream_no_proxy, *upstream_auth_file;
+	bool upstream_auth_insecure, upstream_by_hostname;
 	int ready_fd; /* -1: none */
 	bool help, version;
 };

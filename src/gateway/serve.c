@@ -16,6 +16,7 @@
 #include "gateway/lock.h"
 #include "gateway/port.h"
 #include "gateway/safefile.h"
+#include "http/egress.h"
 
 enum { DRAIN_MS = 2000, RENEW_MS = 24 * 3600 * 1000 };
 
@@ -30,6 +31,7 @@ struct serve {
 	char user[24];
 	char *pki, *socket, *endpoint, *db, *cert, *key, *ca;
 	struct pki_config certs;
+	struct buf egress;
 	struct store *store;
 	struct gateway *gateway;
 	struct rpc_server_hooks hooks;
@@ -196,18 +198,21 @@ open_server(struct serve *s, int tcp, int local, struct err *e)
 static int
 open_gateway(struct serve *s, struct err *e)
 {
-	const struct gateway_config c = { .name = s->o->name,
+	struct gateway_config c = { .name = s->o->name,
 		.state_dir = s->o->state_dir,
 		.driver = s->o->driver,
 		.endpoint = s->endpoint,
 		.default_image = s->o->image,
+		.egress = buf_str(&s->egress),
 		.owner = geteuid(),
 		.open_access = s->o->disable_tls || s->o->disable_auth };
 	AUTO_CLOSE int tcp = -1, local = -1;
 
 	s->port = s->o->port;
-	if (port_listen(&s->port, &tcp, e) < 0 ||
-	    rpc_unix_listen(s->socket, &local, e) < 0 ||
+	if (port_listen(&s->port, &tcp, e) < 0)
+		return -1;
+	c.port = s->port;
+	if (rpc_unix_listen(s->socket, &local, e) < 0 ||
 	    gateway_new(&s->loop, &c, s->store, &s->gateway, e) < 0)
 		return -1;
 	return open_server(s, take_fd(tcp), take_fd(local), e);
@@ -262,7 +267,14 @@ tell_ready(struct serve *s, struct err *e)
 static int
 start(struct serve *s, struct err *e)
 {
+	const struct egress_options way = { s->o->upstream_proxy,
+		s->o->upstream_no_proxy, s->o->upstream_auth_file,
+		s->o->upstream_auth_insecure, s->o->upstream_by_hostname };
+
 	set_paths(s);
+	s->egress = BUF_INIT(EGRESS_TEXT_MAX);
+	if (egress_write(&way, &s->egress, e) < 0)
+		return -1;
 	if (open_state(s, e) < 0)
 		return -1;
 	if (uv_loop_init(&s->loop) < 0)
@@ -304,6 +316,7 @@ serve_fini(struct serve *s)
 {
 	close_loop(s);
 	store_close(s->store);
+	buf_fini(&s->egress);
 	free(s->pki);
 	free(s->socket);
 	free(s->endpoint);

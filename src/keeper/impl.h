@@ -53,6 +53,7 @@ struct keeper {
 	int dirfd, lock;
 	keeper_sandbox *msg;
 	char *token, *endpoint;
+	char *egress; /* lines of http/egress.h; NULL: none */
 	int status;
 
 	/* ctl */

@@ -26,6 +26,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/egress.h"
 #include "keeper/impl.h"
 #include "secrets/locked.h"
 
@@ -59,6 +60,7 @@ read_dir(struct keeper *k, struct err *e)
 		return err_sys(e, "open %s", k->dir);
 	if (read_text(k, "token", TOKEN_MAX, &k->token, &n, e) < 0 ||
 	    read_text(k, "endpoint", 4096, &k->endpoint, &n, e) < 0 ||
+	    read_text(k, "egress", EGRESS_TEXT_MAX, &k->egress, &n, e) < 0 ||
 	    read_text(k, "spec.pb", SPEC_MAX, &spec, &n, e) < 0)
 		return -1;
 	k->msg = openshell__datamodel__v1__sandbox__unpack(

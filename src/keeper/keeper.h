@@ -8,7 +8,8 @@
  * it goes on with the last good policy.  The lock on DIR/keeper.pid, held for
  * life, is how a gateway tells what really runs.
  *
- * DIR (0700) holds spec.pb (datamodel.v1.Sandbox), token (0600), endpoint;
+ * DIR (0700) holds spec.pb (datamodel.v1.Sandbox), token (0600), endpoint,
+ * egress;
  * made by drivers/drv_native.c.
  */
 #ifndef KEEPER_KEEPER_H

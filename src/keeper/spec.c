@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "http/egress.h"
 #include "keeper/impl.h"
 
 enum { YAML_MAX = POLICY_TEXT_MAX };
@@ -54,6 +55,8 @@ static int
 seal_wish(const struct keeper *k, int *fd, struct err *e)
 {
 	const Openshell__Datamodel__V1__NativeSpec *n = k->msg->spec->native;
+	struct view login = egress_auth_file(view_of(k->egress));
+	AUTO_FREE char *at = NULL;
 	struct blob *b = blob_new();
 	char id[SESSION_SHORT_ID];
 	int rc;
@@ -61,6 +64,10 @@ seal_wish(const struct keeper *k, int *fd, struct err *e)
 	session_short_id(k->msg->id, id);
 	blob_add(b, "id", id);
 	add_states(b, k);
+	if (login.n > 0) {
+		at = view_dup(login);
+		blob_add(b, "secret", at);
+	}
 	if (n != NULL) {
 		if (n->workdir[0] != '\0') {
 			blob_add(b, "workdir", n->workdir);
@@ -80,19 +87,33 @@ seal_wish(const struct keeper *k, int *fd, struct err *e)
 	return rc;
 }
 
+/* What the driver wrote, with the login that it names a file for. */
+static int
+seal_egress(const struct keeper *k, int *fd, struct err *e)
+{
+	AUTO_BUF struct buf whole = BUF_INIT(EGRESS_TEXT_MAX);
+	int rc = egress_complete(view_of(k->egress), &whole, e);
+
+	if (rc == 0)
+		rc = memfd_seal(buf_view(&whole), fd, e);
+	egress_wipe(&whole);
+	return rc;
+}
+
 int
 keeper_spec(struct keeper *k, struct err *e)
 {
 	const Openshell__Datamodel__V1__NativeSpec *n = k->msg->spec->native;
 	AUTO_BUF struct buf yaml = BUF_INIT(YAML_MAX);
-	AUTO_CLOSE int wish = -1, text = -1;
-	int fds[2];
+	AUTO_CLOSE int wish = -1, text = -1, egress = -1;
+	int fds[3];
 
 	policy_wire_yaml(k->msg->spec->policy, &yaml);
 	if (yaml.full)
 		return err_set(e, ERR_LIMIT, "the policy is too large");
 	if (seal_wish(k, &wish, e) < 0 ||
-	    memfd_seal(buf_view(&yaml), &text, e) < 0)
+	    memfd_seal(buf_view(&yaml), &text, e) < 0 ||
+	    seal_egress(k, &egress, e) < 0)
 		return -1;
 	memset(&k->m.spec, 0, sizeof(k->m.spec));
 	k->m.spec.event_level = SESSION_EVENTS_ALL;
@@ -103,8 +124,9 @@ keeper_spec(struct keeper *k, struct err *e)
 	}
 	fds[0] = wish;
 	fds[1] = text;
+	fds[2] = egress;
 	k->revision = 1;
 	policy_wire_hash(k->msg->spec->policy, k->now.hash);
 	k->now.revision = 1;
-	return session_send(k->sock, &k->m, SESSION_SPEC, fds, 2, e);
+	return session_send(k->sock, &k->m, SESSION_SPEC, fds, 3, e);
 }

@@ -87,6 +87,15 @@ addr_eq(const struct addr *a, const struct addr *b)
 }
 
 bool
+addr_is_loopback(const struct addr *given)
+{
+	static const struct addr one = { .family = 6, .b = { [15] = 1 } };
+	struct addr a = addr_unmap(*given);
+
+	return a.family == 4 ? a.b[0] == 127 : addr_eq(&a, &one);
+}
+
+bool
 addr_from_sockaddr(const struct sockaddr *sa, struct addr *out, uint16_t *port)
 {
 	*out = (struct addr) { 0 };

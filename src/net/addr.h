@@ -29,6 +29,8 @@ const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
 /* IPv4-mapped IPv6 (::ffff:a.b.c.d) becomes IPv4, everything else stays. */
 struct addr addr_unmap(struct addr a);
 bool addr_eq(const struct addr *a, const struct addr *b);
+/* 127.0.0.0/8 and ::1, also IPv4-mapped. */
+bool addr_is_loopback(const struct addr *a);
 /* false when the family is neither AF_INET nor AF_INET6. */
 bool addr_from_sockaddr(
     const struct sockaddr *sa, struct addr *out, uint16_t *port);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "http/uproxy.h"
 #include "proxy/flow.h"
 #include "proxy/h2.h"
 #include "secrets/rewrite.h"
@@ -284,6 +285,7 @@ px_conn_stream(struct px_conn *parent)
 	memcpy(c->rule, parent->rule, sizeof(c->rule));
 	c->place = parent->place;
 	c->chosen = parent->chosen;
+	c->through = parent->through;
 	c->tls = parent->tls;
 	c->spoke = true;
 	c->l7 = &l7_http;
@@ -337,6 +339,8 @@ px_close(struct px_conn *c, bool reset)
 		resolve_cancel(take_ptr(c->resolving));
 	if (c->dialing != NULL)
 		dial_cancel(take_ptr(c->dialing));
+	if (c->by_proxy != NULL)
+		uproxy_dial_cancel(take_ptr(c->by_proxy));
 	fd_close(&c->dialed_fd);
 	h2_close_streams(c, reset);
 	px_end_close(&c->client, reset);

@@ -1,5 +1,7 @@
 #include "proxy/dest.h"
 
+#include "http/egress.h"
+
 static bool
 in_policy_net(const struct addr *a, const struct policy_net *net)
 {
@@ -25,13 +27,27 @@ in_all_lists(const struct addr *a, const struct policy_conn *conn)
 	return true;
 }
 
-static bool
-is_own(const struct addr *a, uint16_t port, const struct dest_rules *rules)
+/* What of ours has that address; NULL: nothing. */
+static const struct dest_own *
+find_own(const struct addr *a, uint16_t port, const struct dest_rules *rules)
 {
 	for (size_t i = 0; rules != NULL && i < rules->n_own; i++)
 		if (addr_eq(a, &rules->own[i].addr) &&
 		    (rules->own[i].port == 0 || rules->own[i].port == port))
-			return true;
+			return &rules->own[i];
+	return NULL;
+}
+
+/* The host itself, meant by a person: loopback is its address. */
+static bool
+is_host(struct view host, const struct addr *a, const struct policy_conn *conn,
+    const struct dest_rules *rules)
+{
+	if (rules == NULL || !conn->exact_host || !egress_is_alias(host))
+		return false;
+	for (size_t i = 0; i < rules->n_hosts; i++)
+		if (addr_eq(a, &rules->hosts[i]))
+			return addr_is_loopback(a);
 	return false;
 }
 
@@ -51,12 +67,16 @@ all_internal(const struct addr *v, size_t n)
 /* What nothing opens; `trusted`: only that, else all that is internal. */
 static int
 check_class(struct view host, const struct addr *given, uint16_t port,
-    bool trusted, const struct dest_rules *rules, struct err *e)
+    const struct policy_conn *conn, bool trusted,
+    const struct dest_rules *rules, struct err *e)
 {
 	struct addr a = addr_unmap(*given);
 	char text[ADDR_TEXT_MAX];
 	const char *range = NULL;
-	enum addr_class class = addr_class(given, &range);
+	enum addr_class class = is_host(host, given, conn, rules)
+				    ? ADDR_PUBLIC
+				    : addr_class(given, &range);
+	const struct dest_own *own = find_own(&a, port, rules);
 
 	(void)addr_format(given, text);
 	if (!trusted && class != ADDR_PUBLIC)
@@ -69,11 +89,11 @@ check_class(struct view host, const struct addr *given, uint16_t port,
 		    "%.*s resolves to always-blocked address %s, connection "
 		    "rejected (%s)",
 		    (int)host.n, host.p, text, range);
-	if (is_own(&a, port, rules))
+	if (own != NULL)
 		return err_set(e, ERR_DENIED,
 		    "%.*s resolves to always-blocked address %s, connection "
-		    "rejected (the proxy itself)",
-		    (int)host.n, host.p, text);
+		    "rejected (%s)",
+		    (int)host.n, host.p, text, own->what);
 	return 0;
 }
 
@@ -110,7 +130,7 @@ dest_check(struct view host, uint16_t port, const struct policy_conn *conn,
 		    "rejected",
 		    port);
 	for (size_t i = 0; i < n; i++)
-		if (check_class(host, &v[i], port, trusted, rules, e) < 0)
+		if (check_class(host, &v[i], port, conn, trusted, rules, e) < 0)
 			return -1;
 	for (size_t i = 0; i < n; i++)
 		if (check_lists(host, &v[i], conn, e) < 0)
@@ -131,7 +151,7 @@ dest_suggest(uint16_t port, const struct addr *v, size_t n,
 		struct addr a = addr_unmap(v[i]);
 
 		if (addr_class(&v[i], &range) == ADDR_BLOCKED ||
-		    is_own(&a, port, rules))
+		    find_own(&a, port, rules) != NULL)
 			return;
 	}
 	/* With a list, all that the name resolves to must be in it. */

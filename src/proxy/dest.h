@@ -19,11 +19,15 @@
 struct dest_own {
 	struct addr addr;
 	uint16_t port; /* 0: every port */
+	const char *what; /* "the proxy itself" */
 };
 
 struct dest_rules {
 	const struct dest_own *own;
 	size_t n_own;
+	/* What the names of the host (egress_is_alias) stand for. */
+	const struct addr *hosts;
+	size_t n_hosts;
 };
 
 /*
@@ -31,7 +35,9 @@ struct dest_rules {
  * whole answer of the resolver.  With allowed_ips lists every address must be
  * in every list (spec 3.6).  Without, internal addresses are refused, but for a
  * host that a person wrote exactly, a name or an address, when all are such
- * (8.9).  Always-blocked addresses stay refused in any case.
+ * (8.9).  Always-blocked addresses stay refused in any case, but for one: where
+ * a person wrote a name of the host, and the address is the one that it stands
+ * for, and is loopback.  The metadata of clouds is never that.
  *
  * 0, or -1 with ERR_DENIED and the reason, which names addresses and is for
  * the record only, never for the sandbox.

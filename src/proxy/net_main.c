@@ -24,6 +24,7 @@
 #include "proxy/px.h"
 #include "proxy/selfbox.h"
 #include "proxy/synth.h"
+#include "proxy/through.h"
 #include "proxy/told.h"
 
 enum {
@@ -133,9 +134,11 @@ on_resolver(
 		if (px->slot[i] != NULL && px->slot[i]->resolving != NULL)
 			resolve_cancel(take_ptr(px->slot[i]->resolving));
 	set_servers(px, m->resolver.servers);
+	px->through.n = 0;
 	/* What was being asked is asked again, of the new servers. */
 	for (unsigned i = 0; i < PX_SLOTS; i++)
-		if (px->slot[i] != NULL && px->slot[i]->step == PX_RESOLVE)
+		if (px->slot[i] != NULL && (px->slot[i]->step == PX_RESOLVE ||
+					       px->slot[i]->step == PX_DIAL))
 			px_run(px->slot[i]);
 	return 0;
 }
@@ -350,16 +353,21 @@ start(struct px *px, const struct net_start *m, int *fds, struct err *e)
 	px->proxy_port = m->proxy_port;
 	(void)snprintf(
 	    px->proxy_addr, sizeof(px->proxy_addr), "%.47s", m->proxy_addr);
+	px->dest.own = px->own;
 	if (addr_parse(view_of(px->proxy_addr), &px->own[0].addr)) {
 		px->own[0].port = m->proxy_port;
-		px->n_own = 1;
+		px->own[0].what = "the proxy itself";
+		px->dest.n_own = 1;
 	}
 	px_io_trust(px->io, fd_take(&fds[1]));
 	set_servers(px, m->servers);
+	if (fds[2] >= 0 && through_read(px, fds[2], e) < 0)
+		return -1;
 	if (selfbox_enter(m->drop_uid, m->drop_gid, &files, e) < 0)
 		return err_wrap(e, "confine the proxy");
 	px->conns_max = px_conns_max(files);
-	if (load_policy(px, fds[0], m->generation, &px->snap, e) < 0)
+	if (through_open(px, e) < 0 ||
+	    load_policy(px, fds[0], m->generation, &px->snap, e) < 0)
 		return -1;
 	/* What reading it took is not needed while the sandbox idles. */
 	mem_settle();
@@ -383,7 +391,7 @@ begin(struct px *px, struct net_late *late, struct err *e)
 		return err_set(e, ERR_IO, "ctl is gone");
 	if (got < 0)
 		return -1;
-	if (px->received->hdr.type != NET_START || nfds != 2)
+	if (px->received->hdr.type != NET_START || nfds < 2)
 		return err_set(e, ERR_PROTO, "the first message is not START");
 	r = start(px, &px->received->start, fds, e);
 	for (unsigned i = 0; i < FD_MSG_MAX; i++)
@@ -454,6 +462,7 @@ release(struct px *px)
 		fd_close(&px->dns);
 	}
 	px_io_free(px->io);
+	through_close(px);
 	if (px->snap != NULL)
 		snapshot_unref(px->snap);
 	px_events_fini(&px->events);

@@ -18,7 +18,7 @@ struct entry {
 	struct addr addr;
 	uint64_t since; /* loop time, ms */
 	unsigned wakes;
-	bool tls;
+	bool tls, through;
 	uint16_t port;
 	char host[]; /* ends with NUL */
 };
@@ -188,6 +188,7 @@ px_pool_give(struct px_conn *c)
 		.addr = c->chosen,
 		.since = uv_now(&px->loop),
 		.tls = c->tls,
+		.through = c->through,
 		.port = c->dst.port };
 	memcpy(en->host, c->dst.host, host_n);
 	en->end = (struct px_end) {
@@ -208,7 +209,6 @@ bool
 px_pool_take(struct px_conn *c)
 {
 	struct px_pool *pool = c->px->pool;
-	struct dest_rules rules = { c->px->own, c->px->n_own };
 	struct entry *en, *prev;
 	struct err e;
 
@@ -217,7 +217,7 @@ px_pool_take(struct px_conn *c)
 		prev = en->prev;
 		if (!same(en, c->dst.host, c->dst.port) ||
 		    dest_check(view_of(c->dst.host), c->dst.port, &c->conn,
-			&en->addr, 1, &rules, &e) < 0)
+			&en->addr, 1, &c->px->dest, &e) < 0)
 			continue;
 		if (!silent(&en->end)) {
 			entry_drop(en);
@@ -226,6 +226,7 @@ px_pool_take(struct px_conn *c)
 		entry_unlink(en);
 		px_end_move(&c->up, &en->end);
 		c->chosen = en->addr;
+		c->through = en->through;
 		c->rested = uv_now(&c->px->loop) - en->since;
 		free(en);
 		return true;

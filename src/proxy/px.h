@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "http/egress.h"
 #include "http/h1.h"
 #include "http/target.h"
 #include "net/addr.h"
@@ -28,6 +29,7 @@
 #include "proxy/io.h"
 #include "proxy/pool.h"
 #include "sandbox/netmsg.h"
+#include "secrets/locked.h"
 
 enum {
 	/* Of one sandbox; fewer when the process may open fewer files. */
@@ -38,6 +40,7 @@ enum {
 	PX_SLOTS = PX_SOCKETS_MAX + PX_STREAMS_MAX,
 	PX_OWNERS_MAX = 8, /* programs sharing one socket */
 	PX_ADDRS_MAX = 16, /* of one name */
+	PX_OWN_MAX = 1 + EGRESS_CLOSED_MAX + PX_ADDRS_MAX, /* and its proxy's */
 	PX_INTERIM_MAX = 8 /* 1xx before a final response */
 };
 _Static_assert(
@@ -172,6 +175,13 @@ struct hx {
 	struct buf ops_body; /* the body they are in, while the answer lasts */
 };
 
+/* The operator's proxy: where it is, and until when that is believed. */
+struct px_through {
+	struct addr addrs[PX_ADDRS_MAX];
+	size_t n;
+	uint64_t until; /* loop time */
+};
+
 struct px;
 struct creds;
 struct reflect;
@@ -239,6 +249,8 @@ struct px_conn {
 	/* On the way there. */
 	struct lookup *resolving;
 	struct dial *dialing;
+	struct uproxy_dial *by_proxy; /* instead of it */
+	bool through; /* up leads through the operator's proxy */
 	struct addr addrs[PX_ADDRS_MAX];
 	size_t n_addrs;
 	struct addr chosen; /* the one in use */
@@ -309,8 +321,13 @@ struct px {
 	char servers[NET_SERVERS_MAX]; /* to ask for names */
 	struct resolver *resolver; /* NULL: not needed yet, or resolver_err */
 	struct err resolver_err;
-	struct dest_own own[2];
-	size_t n_own;
+	/* What the operator says of the way out, in the text that has its
+	 * login; NULL: nothing was said. */
+	struct egress *egress;
+	struct locked egress_text;
+	struct px_through through;
+	struct dest_own own[PX_OWN_MAX];
+	struct dest_rules dest; /* own and the names of the host */
 	char proxy_addr[48];
 	uint16_t proxy_port;
 
@@ -408,6 +425,8 @@ enum px_next px_forward_start(
     struct px_conn *c, const struct h1_head *h, size_t head_n);
 enum px_next px_forward_judge(struct px_conn *c);
 enum px_next px_forward_send(struct px_conn *c);
+/* Makes the resolver at the first need; NULL: px->resolver_err says why. */
+struct resolver *px_resolver(struct px *px);
 enum px_next px_resolve(struct px_conn *c);
 enum px_next px_dial(struct px_conn *c);
 /* The reused upstream is of no use: reaches it anew, and goes on here. */

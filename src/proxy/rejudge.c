@@ -48,7 +48,6 @@ deny_late(struct px_conn *c, const struct policy_reason *why)
 static void
 rejudge_one(struct px_conn *c)
 {
-	struct dest_rules rules = { c->px->own, c->px->n_own };
 	struct policy_reason why;
 	struct err e;
 	bool open = c->step > PX_ANSWER || c->event_done;
@@ -63,7 +62,7 @@ rejudge_one(struct px_conn *c)
 	}
 	px_set_policy(c, c->conn.policy, c->conn.endpoint);
 	if (has_up(c) && dest_check(view_of(c->dst.host), c->dst.port, &c->conn,
-			     &c->chosen, 1, &rules, &e) < 0) {
+			     &c->chosen, 1, &c->px->dest, &e) < 0) {
 		cut(c, e.text);
 		return;
 	}

@@ -11,7 +11,12 @@
 #include "proxy/synth.h"
 #include "proxy/told.h"
 
-enum { SUGGESTION_MAX = 4096, NAMES_MAX = 512, ALERT_INTERNAL_ERROR = 80 };
+enum {
+	SUGGESTION_MAX = 4096,
+	NAMES_MAX = 512,
+	ALERT_INTERNAL_ERROR = 80,
+	WAY_MAX = ADDR_TEXT_MAX + 48
+};
 
 void
 px_put_ancestors(const struct px_owner *o, struct buf *out)
@@ -50,14 +55,20 @@ put_one_line(struct buf *out, struct view v)
 			buf_putc(out, v.p[i]);
 }
 
-/* The address that the program itself connected to. */
+/* The way it came and goes: the address that the program itself connected to,
+ * and the operator's proxy. */
 static struct view
-direct_to(const struct px_conn *c, char out[ADDR_TEXT_MAX + 16])
+way(const struct px_conn *c, char out[WAY_MAX])
 {
+	static const char through[] = "through the upstream proxy";
 	char addr[ADDR_TEXT_MAX];
 
-	(void)snprintf(out, ADDR_TEXT_MAX + 16, "direct, to %s",
-	    c->orig.family != 0 ? addr_format(&c->orig, addr) : "-");
+	if (c->direct)
+		(void)snprintf(out, WAY_MAX, "direct, to %s%s%s",
+		    c->orig.family != 0 ? addr_format(&c->orig, addr) : "-",
+		    c->through ? ", " : "", c->through ? through : "");
+	else
+		(void)snprintf(out, WAY_MAX, "%s", through);
 	return view_of(out);
 }
 
@@ -135,7 +146,7 @@ record(struct px_conn *c, struct audit_event *ev, const struct policy_op *op)
 {
 	AUTO_BUF struct buf reason = BUF_INIT(POLICY_REASON_MAX * 2);
 	AUTO_BUF struct buf hint = BUF_INIT(SUGGESTION_MAX);
-	char text[ADDR_TEXT_MAX + 16];
+	char text[WAY_MAX];
 
 	if (!px_events_wants(&c->px->events, ev->action))
 		return;
@@ -143,8 +154,8 @@ record(struct px_conn *c, struct audit_event *ev, const struct policy_op *op)
 	ev->reason = buf_view(&reason);
 	put_connection(c, ev);
 	explain(c, ev, op, &hint);
-	if (c->direct)
-		ev->detail = direct_to(c, text);
+	if (c->direct || c->through)
+		ev->detail = way(c, text);
 	px_events_add(&c->px->events, ev);
 	c->event_id = c->px->nearest_id = ev->event_id;
 }
@@ -312,7 +323,6 @@ enum px_next
 px_deny_dest(
     struct px_conn *c, const struct addr *v, size_t n, const struct err *why)
 {
-	struct dest_rules rules = { c->px->own, c->px->n_own };
 	AUTO_BUF struct buf target = BUF_INIT(HOST_MAX + 16);
 	AUTO_BUF struct buf hint = BUF_INIT(SUGGESTION_MAX);
 	struct deny d = deny_l4(c, "ssrf_denied", &target);
@@ -323,7 +333,7 @@ px_deny_dest(
 		       ? view_of(why->text)
 		       : VIEW("the destination's address is not one that this "
 			      "policy lets the sandbox reach");
-	dest_suggest(c->dst.port, v, n, &rules, &hint);
+	dest_suggest(c->dst.port, v, n, &c->px->dest, &hint);
 	if (c->mode == PX_MODE_FORWARD)
 		px_event_request(c, AUDIT_FORWARD, AUDIT_DENY, "ssrf", d.method,
 		    d.path, buf_view(&c->hx.query), view_of(why->text),

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "proxy/through.h"
 
 static enum px_next
 failed(struct px_conn *c, unsigned status, const char *stage, const char *shown)
@@ -21,11 +22,16 @@ failed(struct px_conn *c, unsigned status, const char *stage, const char *shown)
 static int
 check(struct px_conn *c, const struct addr *v, size_t n, enum px_next *next)
 {
-	struct dest_rules rules = { c->px->own, c->px->n_own };
 	struct view host = view_of(c->dst.host);
 	struct err e;
 
-	if (dest_check(host, c->dst.port, &c->conn, v, n, &rules, &e) == 0)
+	if (through_is_proxy(c)) {
+		n = 0; /* no endpoint could allow them */
+		(void)err_set(&e, ERR_DENIED,
+		    "%s:%u is the upstream proxy itself", c->dst.host,
+		    c->dst.port);
+	} else if (dest_check(host, c->dst.port, &c->conn, v, n, &c->px->dest,
+		       &e) == 0)
 		return 0;
 	*next = px_deny_dest(c, v, n, &e);
 	return -1;
@@ -49,8 +55,7 @@ on_resolved(void *arg, const struct addr *v, size_t n, const struct err *e)
 	px_run(c);
 }
 
-/* Makes the resolver at the first need; NULL: px->resolver_err says why. */
-static struct resolver *
+struct resolver *
 px_resolver(struct px *px)
 {
 	struct view servers = view_of(px->servers);
@@ -95,6 +100,8 @@ px_resolve(struct px_conn *c)
 	if (!c->have_answer && c->resolving == NULL && c->dst.literal) {
 		c->have_answer = true;
 		c->n_addrs = addr_parse(host, &c->addrs[0]) ? 1 : 0;
+	} else if (!c->have_answer && c->resolving == NULL && through_host(c)) {
+		c->have_answer = true;
 	} else if (!c->have_answer && c->resolving == NULL &&
 		   px_resolver(c->px) == NULL) {
 		c->have_answer = true;
@@ -127,6 +134,7 @@ px_resolve(struct px_conn *c)
 	}
 	if (check(c, c->addrs, c->n_addrs, &next) < 0)
 		return next;
+	c->through = through_wants(c);
 	px_go(c, PX_DIAL);
 	return PX_MORE;
 }
@@ -159,16 +167,30 @@ not_dialed(struct px_conn *c)
 	return failed(c, 502, "dial", shown);
 }
 
+static void
+dial(struct px_conn *c)
+{
+	if (c->dialing != NULL || c->by_proxy != NULL || c->resolving != NULL)
+		return;
+	if (c->through)
+		through_dial(c);
+	else
+		c->dialing = dial_start(&c->px->loop, c->addrs, c->n_addrs,
+		    c->dst.port, on_dialed, c);
+}
+
 enum px_next
 px_dial(struct px_conn *c)
 {
 	enum px_next next;
 
-	if (!c->have_dialed && c->dialing == NULL)
-		c->dialing = dial_start(&c->px->loop, c->addrs, c->n_addrs,
-		    c->dst.port, on_dialed, c);
+	if (!c->have_dialed)
+		dial(c);
 	if (!c->have_dialed)
 		return PX_WAIT;
+	if (c->dialed_fd < 0 && c->through)
+		return failed(
+		    c, 502, "upstream-proxy", through_shown(&c->async_err));
 	if (c->dialed_fd < 0)
 		return not_dialed(c);
 	/* The policy may have changed since the dial began. */

@@ -25,8 +25,11 @@ static int
 receive_spec(struct ctl *c, int fds[FD_MSG_MAX], struct err *e)
 {
 	unsigned nfds = 0;
-	int rc =
-	    session_recv(c->sock, SESSION_SUPERVISOR, &c->got, fds, &nfds, e);
+	int rc;
+
+	for (unsigned i = 0; i < FD_MSG_MAX; i++)
+		fds[i] = -1;
+	rc = session_recv(c->sock, SESSION_SUPERVISOR, &c->got, fds, &nfds, e);
 
 	if (rc == 0) {
 		c->owner_gone = true;
@@ -217,10 +220,10 @@ fork_net(struct ctl *c, net_main_fn *net_main, struct err *e)
 }
 
 static int
-start_net(struct ctl *c, int policy_fd, struct err *e)
+start_net(struct ctl *c, int policy_fd, int egress_fd, struct err *e)
 {
 	struct net_start *m = &c->n.start;
-	const int fds[] = { policy_fd, c->trust };
+	const int fds[] = { policy_fd, c->trust, egress_fd };
 
 	memset(m, 0, sizeof(*m));
 	m->event_level = c->event_level;
@@ -230,7 +233,8 @@ start_net(struct ctl *c, int policy_fd, struct err *e)
 	    m->proxy_addr, sizeof(m->proxy_addr), "%s", SBX_PROXY_ADDR);
 	read_servers(m->servers);
 	choose_ids(m);
-	if (net_send(c->net_sock, &c->n, NET_START, fds, 2, e) < 0)
+	if (net_send(c->net_sock, &c->n, NET_START, fds, egress_fd >= 0 ? 3 : 2,
+		e) < 0)
 		return err_wrap(e, "start the proxy");
 	return fd_set_nonblock(c->net_sock, true, e);
 }
@@ -238,7 +242,7 @@ start_net(struct ctl *c, int policy_fd, struct err *e)
 /* --- all of it ---------------------------------------------------------- */
 
 static int
-build(struct ctl *c, const int *fds, struct err *e)
+build(struct ctl *c, int *fds, struct err *e)
 {
 	struct blob *wish = NULL;
 	int rc;
@@ -247,7 +251,8 @@ build(struct ctl *c, const int *fds, struct err *e)
 		return err_wrap(e, "wishes of the owner");
 	rc = read_trust(c, wish, e);
 	if (rc == 0)
-		rc = start_net(c, fds[1], e);
+		rc = start_net(c, fds[1], fds[2], e);
+	fd_close(&fds[2]); /* unread: nothing forked from here holds it */
 	if (rc == 0 && (rc = ctl_parse_policy(fds[1], &c->policy, e)) < 0)
 		(void)err_wrap(e, "policy");
 	if (rc == 0)
@@ -273,6 +278,7 @@ ctl_start(struct ctl *c, net_main_fn *net_main, struct err *e)
 	rc = build(c, fds, e);
 	fd_close(&fds[0]);
 	fd_close(&fds[1]);
+	fd_close(&fds[2]);
 	if (rc < 0 || fd_set_nonblock(c->sock, true, e) < 0)
 		return -1;
 	ctl_send_state(c, SESSION_PREPARING);

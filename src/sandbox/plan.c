@@ -256,7 +256,7 @@ build(struct plan *p, const struct policy *policy, const struct blob *wish,
 	p->sbx.landlock_hard = hard;
 	if (plan_add_base(p, e) < 0 || plan_add_policy(p, fs, hard, e) < 0 ||
 	    plan_add_wishes(p, wish, fs->include_workdir, e) < 0 ||
-	    plan_add_own_files(p, e) < 0)
+	    plan_add_own_files(p, e) < 0 || plan_check_secrets(p, wish, e) < 0)
 		return -1;
 	if (p->sbx.workdir_writable)
 		plan_add_protection(p);

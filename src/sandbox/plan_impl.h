@@ -76,6 +76,9 @@ int plan_add_wishes(struct plan *p, const struct blob *wish, bool writable,
     struct err *e) MUST_USE;
 /* plan_base.c: files that must not be the host's. */
 int plan_add_own_files(struct plan *p, struct err *e) MUST_USE;
+/* plan_wish.c, last: secrets that the owner named files of are not shown. */
+int plan_check_secrets(
+    const struct plan *p, const struct blob *wish, struct err *e) MUST_USE;
 /* plan_protect.c */
 void plan_add_protection(struct plan *p);
 

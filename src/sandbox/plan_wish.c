@@ -253,3 +253,18 @@ plan_add_wishes(
 		return -1;
 	return add_agent(p, wish, e);
 }
+
+int
+plan_check_secrets(const struct plan *p, const struct blob *wish, struct err *e)
+{
+	const char *v;
+
+	for (size_t i = 0; (v = blob_get(wish, "secret", i)) != NULL; i++)
+		if (plan_is_visible(p, v))
+			return err_set(e, ERR_DENIED,
+			    "%s holds a secret, and the sandbox would see it\n"
+			    "put it where nothing is shown of, such as "
+			    "~/.config/openshell",
+			    v);
+	return 0;
+}

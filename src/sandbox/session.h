@@ -37,7 +37,8 @@ enum { SESSION_VERSION = 1, SESSION_TEXT = 1024, SESSION_EVENTS_MAX = 32768 };
 
 enum session_type {
 	/* owner to supervisor */
-	SESSION_SPEC = 1, /* fds: spec blob, policy text */
+	SESSION_SPEC = 1, /* fds: spec blob, policy text [, the way out
+			     (http/egress.h), for net alone] */
 	SESSION_POLICY, /* fds: policy text */
 	SESSION_EXEC, /* fds: command blob [, stdin, stdout, stderr] */
 	SESSION_SIGNAL,
@@ -225,6 +226,7 @@ void session_short_id(const char *uuid, char out[SESSION_SHORT_ID]);
  * "state" (the project's own directories, never visible), "command0" (the
  * program to be found and bound), "trust" (PEM file of extra upstream roots),
  * "own" (a file of the owner's; where the sandbox can write, it is read-only),
+ * "secret" (a file that must not be visible; where it is, no sandbox is made),
  * "id" (of session_short_id; random when absent).
  * Command keys: "arg" (repeated), "env" ("K=V", repeated), "cwd".
  */

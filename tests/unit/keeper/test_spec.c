@@ -53,7 +53,7 @@ TEST(spec, tells_places_limits_and_the_policy)
 	n->read_write[n->n_read_write++] = copy("/c");
 	CHECK_INT(keeper_spec(&gate.k, &e), ==, 0);
 	CHECK_INT(gate_next(), ==, SESSION_SPEC);
-	CHECK_INT(gate.nfds, ==, 2);
+	CHECK_INT(gate.nfds, ==, 3);
 	CHECK_INT(gate.got.spec.event_level, ==, SESSION_EVENTS_ALL);
 	CHECK_INT(gate.got.spec.pids_max, ==, 11);
 	CHECK_INT(gate.got.spec.memory_max, ==, 22);

@@ -241,3 +241,49 @@ TEST(dest, suggests_a_list_that_would_allow_and_no_other)
 	dest_suggest(443, v, 0, &rules, &out);
 	CHECK_INT(out.n, ==, 0);
 }
+
+static struct verdict
+check_host(const char *name, uint16_t port, bool exact, const char *address,
+    const char *trusted)
+{
+	struct policy_conn conn = { .allow = true, .exact_host = exact };
+	struct addr to = addr(address), host = addr(trusted);
+	struct dest_own own = { addr("127.0.0.1"), 8080, "the gateway" };
+	struct dest_rules rules = { &own, 1, &host, 1 };
+	struct verdict out = { 0 };
+
+	out.r = dest_check(view_of(name), port, &conn, &to, 1, &rules, &out.e);
+	return out;
+}
+
+TEST(dest, a_name_of_the_host_is_its_loopback_where_a_person_wrote_it)
+{
+	static const char name[] = "host.openshell.internal";
+	struct verdict v;
+
+	CHECK_INT(
+	    check_host(name, 80, true, "127.0.0.1", "127.0.0.1").r, ==, 0);
+	CHECK_INT(check_host("HOST.docker.internal", 80, true, "::1", "::1").r,
+	    ==, 0);
+	/* By a pattern, at another address, under another name. */
+	CHECK_INT(
+	    check_host(name, 80, false, "127.0.0.1", "127.0.0.1").r, ==, -1);
+	CHECK_INT(
+	    check_host(name, 80, true, "127.0.0.2", "127.0.0.1").r, ==, -1);
+	CHECK_INT(check_host("x.openshell.internal", 80, true, "127.0.0.1",
+		      "127.0.0.1")
+		      .r,
+	    ==, -1);
+	/* Never, whoever says so. */
+	CHECK_INT(
+	    check_host(name, 80, true, "169.254.169.254", "169.254.169.254").r,
+	    ==, -1);
+	CHECK_INT(
+	    check_host(name, 80, true, "fd00:ec2::254", "fd00:ec2::254").r, ==,
+	    -1);
+	CHECK_INT(
+	    check_host(name, 6443, true, "127.0.0.1", "127.0.0.1").r, ==, -1);
+	v = check_host(name, 8080, true, "127.0.0.1", "127.0.0.1");
+	CHECK_INT(v.r, ==, -1);
+	CHECK_HAS(v.e.text, "(the gateway)");
+}
