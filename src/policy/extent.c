@@ -355,10 +355,11 @@ take_change(struct x_run *r, const struct x_hit *h, struct err *e)
 
 /* What `mine` lets pass and `other` does not. */
 static int
-one_way(
-    struct compare *c, struct x_side mine, struct x_side other, struct err *e)
+one_way(struct compare *c, struct x_side mine, struct x_side other,
+    const struct extent_never *within, struct err *e)
 {
 	struct x_run r = { .side = { mine, other },
+		.never = within,
 		.budget = { BUDGET },
 		.hit = take_change,
 		.known = was_told,
@@ -417,9 +418,10 @@ same_static(const struct policy *a, const struct policy *b)
 	       policy_landlock_mode(a) == policy_landlock_mode(b);
 }
 
-int
-extent_compare(const struct policy *from, const struct policy *to,
-    struct extent_diff *out, struct err *e)
+static int
+compare(const struct policy *from, const struct policy *to,
+    const struct extent_never *within, bool both, struct extent_diff *out,
+    struct err *e)
 {
 	struct compare c = { .out = out };
 	struct x_side a = { .p = from }, b = { .p = to };
@@ -433,16 +435,30 @@ extent_compare(const struct policy *from, const struct policy *to,
 		rc = snapshot_new(to, 1, &b.s, e);
 	c.kind = EXTENT_WIDENS;
 	if (rc == 0)
-		rc = one_way(&c, b, a, e);
+		rc = one_way(&c, b, a, within, e);
 	c.kind = EXTENT_NARROWS;
-	if (rc == 0)
-		rc = one_way(&c, a, b, e);
+	if (rc == 0 && both)
+		rc = one_way(&c, a, b, within, e);
 	arena_fini(&c.tmp);
 	snapshot_unref(a.s);
 	snapshot_unref(b.s);
 	if (rc == 0 && out->n > 0)
 		qsort(out->v, out->n, sizeof(*out->v), change_order);
 	return rc;
+}
+
+int
+extent_compare(const struct policy *from, const struct policy *to,
+    struct extent_diff *out, struct err *e)
+{
+	return compare(from, to, NULL, true, out, e);
+}
+
+int
+extent_widened(const struct policy *from, const struct policy *to,
+    const struct extent_never *within, struct extent_diff *out, struct err *e)
+{
+	return compare(from, to, within, false, out, e);
 }
 
 void

@@ -159,5 +159,57 @@ void extent_diff_fini(struct extent_diff *d);
 
 int extent_compare(const struct policy *from, const struct policy *to,
     struct extent_diff *out, struct err *e) MUST_USE;
+/* Only what `to` lets pass beyond `from`, and only requests of that set. */
+int extent_widened(const struct policy *from, const struct policy *to,
+    const struct extent_never *within, struct extent_diff *out,
+    struct err *e) MUST_USE;
+
+/* --- findings (extent_findings.c) ---------------------------------------- */
+
+/* What a person has to look at before such a change is in force. */
+enum extent_finding_kind {
+	/* Addresses of the link, and the metadata of clouds. */
+	EXTENT_LINK_LOCAL,
+	/* Where a credential belongs, nothing looks at requests any more. */
+	EXTENT_L7_BYPASS,
+	/* A program reaches a host and port where a credential belongs. */
+	EXTENT_CREDENTIAL_REACH,
+	/* It did, and may do more there. */
+	EXTENT_CAPABILITY
+};
+/* "link_local_reach", "l7_bypass_credentialed", "credential_reach_expansion",
+ * "capability_expansion" */
+const char *extent_finding_word(enum extent_finding_kind k);
+
+/* A place that the credentials of a provider belong to. */
+struct extent_place {
+	struct view provider;
+	struct view host; /* a name, or a pattern as extent_never has them */
+	uint16_t port;
+};
+
+struct extent_finding {
+	enum extent_finding_kind kind;
+	struct view provider; /* whose; empty for EXTENT_LINK_LOCAL */
+	struct extent_cause cause;
+	struct extent_request request; /* one that passes now */
+};
+
+struct extent_findings {
+	struct extent_finding *v; /* by kind, then in policy order */
+	size_t n;
+	struct arena arena;
+};
+void extent_findings_fini(struct extent_findings *f);
+#define AUTO_EXTENT_FINDINGS CLEANUP(extent_findings_fini)
+
+/*
+ * What the step from one policy to the other means for the credentials of
+ * `places`, and for those that an endpoint's credential_binding names.  Every
+ * program counts as one that can send anything anywhere it may.
+ */
+int extent_find(const struct policy *from, const struct policy *to,
+    const struct extent_place *places, size_t n, struct extent_findings *out,
+    struct err *e) MUST_USE;
 
 #endif

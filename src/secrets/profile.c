@@ -143,6 +143,15 @@ profile_reaches(
 	return bound(type, key, host, port, NULL);
 }
 
+struct view
+profile_host(const char *type, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_LEN(bounds); i++)
+		if (strcmp(bounds[i].type, type) == 0 && n-- == 0)
+			return view_of(bounds[i].host);
+	return VIEW("");
+}
+
 /* --- names ---------------------------------------------------------------- */
 
 static const struct reserved {

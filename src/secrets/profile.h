@@ -22,6 +22,9 @@ const char *profile_of_command(struct view word);
 /* Whether credential `key` of a provider of this type may go there. */
 bool profile_bound(struct view type, struct view key, struct view host,
     uint16_t port, struct view path);
+/* The n-th host that credentials of a type belong to, on port 443: a name, or
+ * "*." or "**." and one; empty after the last. */
+struct view profile_host(const char *type, size_t n);
 /* Whether it may go anywhere at that host and port: such an endpoint has to be
  * inspected. */
 bool profile_reaches(

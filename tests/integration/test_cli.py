@@ -399,18 +399,35 @@ def test_policy_diff_names_the_operation(tmp_path):
 
 def test_the_manual_of_prove_and_diff_shows_what_they_print(tmp_path):
     blocks = re.findall(r"```(\w+)\n(.*?)```", (STAGE / "docs/policy-prove.md").read_text(), re.S)
-    (_, before), (_, proved), (_, change), (_, differs), (_, tools), (_, operations) = blocks
+    (_, before), (_, proved), (_, change), (_, differs), (_, found), (_, tools), (_, operations) = blocks
     (tmp_path / "before.yaml").write_text(before)
     for old, new in re.findall(r"^-(  .*\n)\+(  .*\n)", change, re.M):
         assert old in before, old
         before = before.replace(old, new)
     (tmp_path / "after.yaml").write_text(before)
     (tmp_path / "tools.yaml").write_text(tools)
-    for shown in (proved, differs, operations):
+    for shown in (proved, differs, found, operations):
         command, _, output = re.fullmatch(r"\$ (([^\n]*\\\n)*[^\n]*\n)(.*)", shown, re.S).groups()
         out = subprocess.run(["sh", "-c", f'openshell() {{ "{OPENSHELL}" "$@"; }}; {command}'], cwd=tmp_path,
                              capture_output=True, text=True, timeout=60)
         assert (out.stdout, out.returncode) == (output, 1), out
+
+
+def test_policy_diff_finds_what_a_change_means_for_credentials(tmp_path):
+    before, endpoint = tmp_path / "before.yaml", rest("api.github.com")
+    before.write_text(json.dumps(network(endpoint)))
+    # What may be reached stays the same; that a credential goes there is news.
+    bound = json.dumps(network({**endpoint, "credential_binding": {"provider": "mine"}}))
+    out = ask_policy("diff", before, "-", text=bound)
+    assert (out.returncode, out.stderr) == (1, "") and out.stdout.splitlines() == ["no difference in what may be reached",
+        "! credential_reach_expansion, of mine: test.endpoints[0].access", "    GET api.github.com:443/ by /a"], out
+    opened = json.dumps(network({"host": "**.github.com", "port": 443}))
+    answer = json.loads(ask_policy("diff", before, "-", "--provider", "gh", "-o", "json", text=opened).stdout)
+    hosts = {(f["kind"], f["provider"], f["how"], f["example"]["host"]) for f in answer["findings"]}
+    assert ("l7_bypass_credentialed", "github", "uninspected", "api.github.com") in hosts, answer
+    assert ("l7_bypass_credentialed", "github", "uninspected", "uploads.github.com") in hosts, answer
+    assert json.loads(ask_policy("diff", before, before, "--provider", "github", "-o", "json").stdout)["findings"] == []
+    assert ask_policy("diff", before, before, "--provider", "nosuch").returncode == 2
 
 
 def test_policy_diff_compares_what_a_sandbox_has_with_a_file(gateway):
