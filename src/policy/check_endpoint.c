@@ -100,6 +100,7 @@ static const struct use {
 	{ "websocket_credential_rewrite",
 	    BIT(REST) | BIT(WEBSOCKET) | BIT(GRAPHQL) },
 	{ "request_body_credential_rewrite", JUDGED & ~BIT(GRPC) },
+	{ "allow_credential_placeholders", JUDGED },
 	{ "credential_signing", BIT(REST) },
 	{ "signing_service", BIT(REST) },
 	{ "signing_region", BIT(REST) },

@@ -347,7 +347,8 @@ class_of(struct compiler *c, const struct p_endpoint *e)
 		.credentials = e->credential_binding.provider.v.n > 0 ||
 			       e->credential_signing.v.n > 0 ||
 			       e->request_body_credential_rewrite.v ||
-			       e->websocket_credential_rewrite.v };
+			       e->websocket_credential_rewrite.v ||
+			       e->allow_credential_placeholders.v };
 	struct policy_net *nets;
 
 	if (view_eq(e->enforcement.v, VIEW("audit")))

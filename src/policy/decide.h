@@ -155,6 +155,7 @@ struct policy_treatment {
 	bool allow_encoded_slash;
 	bool h2c; /* as of the connection */
 	bool rewrite_body, rewrite_websocket; /* placeholders there, too */
+	bool pass_placeholders; /* where that is not, they are but text */
 	bool uninspected_credentials;
 	enum policy_signing signing;
 	struct view signing_service, signing_region;

@@ -160,7 +160,7 @@ struct p_endpoint {
 	struct p_json_rpc json_rpc;
 	struct p_mcp mcp;
 	struct p_bool websocket_credential_rewrite,
-	    request_body_credential_rewrite;
+	    request_body_credential_rewrite, allow_credential_placeholders;
 	struct p_str credential_signing, signing_service, signing_region;
 	struct p_binding credential_binding;
 	struct p_bool allow_uninspected_credentials, advisor_proposed,

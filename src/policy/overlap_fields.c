@@ -175,6 +175,8 @@ p_request_conflicts(
 	    b->rewrite_websocket);
 	flag(out, "request_body_credential_rewrite", a->rewrite_body,
 	    b->rewrite_body);
+	flag(out, "allow_credential_placeholders", a->pass_placeholders,
+	    b->pass_placeholders);
 	text(out, "credential_signing", x->e->credential_signing.v,
 	    y->e->credential_signing.v);
 	text(out, "signing_service", a->signing_service, b->signing_service);

@@ -132,6 +132,7 @@ c_treatment(const struct p_endpoint *e)
 		.h2c = e->h2c.v,
 		.rewrite_body = e->request_body_credential_rewrite.v,
 		.rewrite_websocket = e->websocket_credential_rewrite.v,
+		.pass_placeholders = e->allow_credential_placeholders.v,
 		.uninspected_credentials = e->allow_uninspected_credentials.v,
 		.signing = signing_of(e->credential_signing.v),
 		.signing_service = e->signing_service.v,
@@ -153,6 +154,7 @@ c_treatment_eq(
 	       a->allow_encoded_slash == b->allow_encoded_slash &&
 	       a->h2c == b->h2c && a->rewrite_body == b->rewrite_body &&
 	       a->rewrite_websocket == b->rewrite_websocket &&
+	       a->pass_placeholders == b->pass_placeholders &&
 	       a->uninspected_credentials == b->uninspected_credentials &&
 	       a->signing == b->signing &&
 	       view_eq(a->signing_service, b->signing_service) &&
@@ -181,5 +183,6 @@ policy_treatment_merge(
 	all->h2c &= one->h2c;
 	all->rewrite_body &= one->rewrite_body;
 	all->rewrite_websocket &= one->rewrite_websocket;
+	all->pass_placeholders &= one->pass_placeholders;
 	all->uninspected_credentials &= one->uninspected_credentials;
 }

@@ -43,6 +43,12 @@ void creds_note_use(struct px_conn *c, const struct cred *k);
 const struct cred *creds_named(
     struct px_conn *c, const struct policy_treatment *t, struct view key);
 
+/* What would let a placeholder go: for the record and the answer. */
+#define CREDS_PLACEHOLDER_FIX \
+	"at the endpoint: request_body_credential_rewrite: true fills it in " \
+	"(websocket_credential_rewrite in messages), " \
+	"allow_credential_placeholders: true lets it pass as text"
+
 /* --- creds_edit.c ----------------------------------------------------------
  */
 
@@ -62,6 +68,15 @@ int creds_edit(struct px_conn *c, const struct h1_head *h,
 void creds_edit_fini(struct creds_edit *ed);
 /* Answers, and records, what hx_send or a body was refused for. */
 enum px_next creds_refuse(struct px_conn *c, const struct err *e);
+
+/*
+ * Whether no placeholder may be in the body of the request under way (NULL:
+ * in a text message that is not filled in), since nothing replaces it: where
+ * there are credentials, unless the policy says allow_credential_placeholders.
+ */
+bool creds_guards(struct px_conn *c, const struct h1_head *h);
+/* One is in it: answers and records that; the body goes no further. */
+enum px_next creds_refuse_body(struct px_conn *c);
 
 /* --- creds_sign.c ----------------------------------------------------------
  */

@@ -34,6 +34,41 @@ wants(struct px_conn *c, const struct h1_head *h)
 		   : 0;
 }
 
+bool
+creds_guards(struct px_conn *c, const struct h1_head *h)
+{
+	const struct policy_treatment *t = creds_terms(c);
+
+	if (c->px->creds == NULL || t->pass_placeholders ||
+	    !policy_protocol_is_inspected(c->conn.protocol))
+		return false;
+	/* What is not text, or packed, is not filled in either. */
+	return h == NULL ||
+	       (hx_has_body(h) &&
+		   !(t->rewrite_body && kind_of(h) != RW_BODY_OPAQUE));
+}
+
+enum px_next
+creds_refuse_body(struct px_conn *c)
+{
+	struct deny d = { .status = 403,
+		.error = "credential_placeholder",
+		.detail = VIEW(HX_PLACEHOLDER "; " CREDS_PLACEHOLDER_FIX),
+		.method = view_of(c->hx.method),
+		.path = buf_view(&c->hx.path),
+		.host = view_of(c->dst.host),
+		.port = c->dst.port,
+		.binary = px_binary(c) };
+
+	px_event_request(c, AUDIT_CREDENTIAL, AUDIT_DENY, "placeholder",
+	    d.method, d.path, buf_view(&c->hx.query), VIEW(HX_PLACEHOLDER),
+	    VIEW(CREDS_PLACEHOLDER_FIX));
+	if (!c->hx.started)
+		return px_reply(c, &d);
+	hx_cut(c);
+	return PX_CLOSE;
+}
+
 static int
 rewrite(
     struct px_conn *c, const struct h1_head *h, struct buf *body, struct err *e)

@@ -76,6 +76,13 @@ static const struct guidance {
 	    "for another way to send it. Go on without it, or stop and tell "
 	    "the person who runs this sandbox, with event_id and detail of "
 	    "this answer." },
+	{ "credential_placeholder", false,
+	    "The body holds a placeholder: the name that stands for a "
+	    "credential in this sandbox, as its variables have them. Send the "
+	    "request again without it: leave out what shows the environment. "
+	    "If a credential is meant to be in the body, or such names are "
+	    "to be talked about here, tell the person who runs this sandbox "
+	    "what detail says." },
 	{ "ssrf_denied", false,
 	    "The address behind this name is one that this sandbox may not "
 	    "reach. Other names, spellings or redirects to the same address "

@@ -76,13 +76,19 @@ const char *hx_override(const struct h1_head *h);
 bool hx_override_permitted(struct px_conn *c, const struct policy_request *r,
     struct policy_verdict *v, struct policy_reason *why);
 
+/* Why a body is refused, with ERR_DENIED: creds_guards. */
+#define HX_PLACEHOLDER \
+	"the request body holds a credential placeholder, and this endpoint " \
+	"does not fill in bodies"
+
 /* ---- hx_body.c --------------------------------------------------------- */
 
 bool hx_has_body(const struct h1_head *h);
 void hx_body_start(struct hx_body *b, const struct h1_head *h);
 /*
  * As much of the body as there is and fits.  OK when it is whole; AGAIN when
- * either side must come first; EOF, FAIL as px_fill, or a broken chunk.
+ * either side must come first; EOF, FAIL as px_fill, or a broken chunk; or,
+ * with ERR_DENIED, HX_PLACEHOLDER.
  */
 enum px_io_result hx_move_body(struct hx_body *b, struct px_end *from,
     struct px_end *to, bool rechunk, bool *progress, struct err *e);

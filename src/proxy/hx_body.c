@@ -21,6 +21,8 @@ hx_body_start(struct hx_body *b, const struct h1_head *h)
 	b->framing = h->framing;
 	b->left = h->content_length;
 	b->done = !hx_has_body(h);
+	b->guarded = false;
+	b->scan.n = 0;
 	h1_chunk_init(&b->chunk);
 	buf_fini(&b->trailers);
 	b->trailers = BUF_INIT(HX_TRAILERS_MAX);
@@ -59,6 +61,16 @@ hx_put_last(struct hx_body *b, struct px_end *to)
 	px_put(to, buf_view(&out));
 }
 
+/* Nothing of `data` goes when a placeholder would be whole with it. */
+static bool
+passes(struct hx_body *b, struct view data, struct err *e)
+{
+	if (!b->guarded || !ph_scan_sees(&b->scan, data))
+		return true;
+	(void)err_set(e, ERR_DENIED, HX_PLACEHOLDER);
+	return false;
+}
+
 /* One piece of a chunked body. */
 static enum px_io_result
 move_chunked(struct hx_body *b, struct px_end *from, struct px_end *to,
@@ -72,8 +84,10 @@ move_chunked(struct hx_body *b, struct px_end *from, struct px_end *to,
 		return PX_IO_AGAIN;
 	in.n = MIN(in.n, room - HX_CHUNK_ROOM - b->trailers.n);
 	used = h1_chunk_feed(&b->chunk, in, &data, e);
-	if (used < 0)
+	if (used < 0 || !passes(b, data, e))
 		return PX_IO_FAIL;
+	if (b->guarded)
+		ph_scan_went(&b->scan, data);
 	if (data.n > 0 && rechunk)
 		hx_put_chunk(to, data);
 	else
@@ -96,6 +110,8 @@ move_plain(
 
 	if (b->framing == H1_BODY_LENGTH && v.n > b->left)
 		v.n = (size_t)b->left;
+	if (!passes(b, v, e))
+		return PX_IO_FAIL;
 	if (px_out_pending(to) == 0 && (v.n >= DIRECT_MIN || to->blocked)) {
 		r = px_write_through(to, v, &n, e);
 		if (r == PX_IO_FAIL)
@@ -106,6 +122,8 @@ move_plain(
 		if (n == 0)
 			return PX_IO_AGAIN;
 	}
+	if (b->guarded)
+		ph_scan_went(&b->scan, view_slice(v, 0, n));
 	px_eat(from, n);
 	if (b->framing == H1_BODY_LENGTH) {
 		b->left -= n;

@@ -117,6 +117,8 @@ release(struct px_conn *c, bool *progress)
 	}
 	if (k->body.full)
 		return too_long(c);
+	if (c->hx.req.guarded && ph_marked(buf_view(&k->body)))
+		return creds_refuse_body(c);
 	if (h.framing != H1_BODY_NONE || k->body.n > 0) {
 		h.framing = H1_BODY_LENGTH;
 		h.has_length = true;

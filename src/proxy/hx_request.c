@@ -440,6 +440,7 @@ int
 hx_send(struct px_conn *c, const struct h1_head *h, size_t head_n,
     bool asterisk, struct err *e)
 {
+	c->hx.req.guarded = creds_guards(c, h);
 	if (hx_hold_begin(c, h, head_n, asterisk))
 		return 0;
 	if (hx_send_head(c, h, asterisk, e) < 0)

@@ -122,6 +122,8 @@ request_body(struct px_conn *c, bool *progress)
 	case PX_IO_FAIL:
 		if (c->client.eof)
 			break;
+		if (e.code == ERR_DENIED)
+			return creds_refuse_body(c);
 		/* A broken chunk; the upstream never sees the end of it. */
 		if (!x->started)
 			return hx_refuse(c, 400, &e);

@@ -30,6 +30,7 @@
 #include "proxy/pool.h"
 #include "sandbox/netmsg.h"
 #include "secrets/locked.h"
+#include "secrets/placeholder.h"
 
 enum {
 	/* Of one sandbox; fewer when the process may open fewer files. */
@@ -110,6 +111,8 @@ struct hx_body {
 	uint64_t left;
 	struct h1_chunk chunk;
 	struct buf trailers; /* as they came, with their empty line */
+	bool guarded; /* no placeholder may be in it */
+	struct ph_scan scan;
 	bool done;
 };
 /* A request body that is seen whole before it goes (hx_hold.c). */

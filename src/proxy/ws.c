@@ -259,6 +259,20 @@ fill(struct px_conn *c, struct view text, struct buf *anew, struct buf *reason)
 	return true;
 }
 
+/* In a message that nobody fills in. */
+static void
+refuse_placeholder(struct px_conn *c, struct buf *reason)
+{
+	static const char why[] =
+	    "the message holds a credential placeholder, and messages are not "
+	    "filled in here";
+
+	px_event_request(c, AUDIT_CREDENTIAL, AUDIT_DENY, "placeholder",
+	    VIEW("WEBSOCKET_TEXT"), buf_view(&c->hx.path),
+	    buf_view(&c->hx.query), view_of(why), VIEW(CREDS_PLACEHOLDER_FIX));
+	buf_puts(reason, why);
+}
+
 /* A server that shows what it was sent: the value goes no further. */
 static bool
 mask(void *arg, struct view text, struct buf *anew)
@@ -314,8 +328,12 @@ judge(void *arg, struct view text, struct buf *anew, struct buf *reason)
 	if (!judge_text(c, &t, text, reason))
 		return WS_DENY;
 	/* Whoever upgraded before the policy said so has to do it again. */
-	if (c->ws->fills && t.rewrite_websocket && !fill(c, text, anew, reason))
+	if (c->ws->fills && t.rewrite_websocket)
+		return fill(c, text, anew, reason) ? WS_ALLOW : WS_DENY;
+	if (creds_guards(c, NULL) && ph_marked(text)) {
+		refuse_placeholder(c, reason);
 		return WS_DENY;
+	}
 	return WS_ALLOW;
 }
 

@@ -94,6 +94,43 @@ ph_marked(struct view v)
 	       find(v, 0, VIEW(PH_ALIAS)) < v.n;
 }
 
+_Static_assert(
+    sizeof(PH_PREFIX) - 1 == PH_MARK && sizeof(PH_ALIAS) - 1 == PH_MARK,
+    "both marks are as long");
+
+bool
+ph_scan_sees(const struct ph_scan *s, struct view piece)
+{
+	char joint[2 * (PH_MARK - 1)];
+	size_t n = MIN(piece.n, (size_t)PH_MARK - 1);
+
+	if (ph_marked(piece))
+		return true;
+	if (s->n == 0 || n == 0)
+		return false;
+	memcpy(joint, s->tail, s->n);
+	memcpy(joint + s->n, piece.p, n);
+	return ph_marked((struct view) { joint, s->n + n });
+}
+
+void
+ph_scan_went(struct ph_scan *s, struct view piece)
+{
+	size_t keep;
+
+	if (piece.n >= sizeof(s->tail)) {
+		s->n = sizeof(s->tail);
+		memcpy(s->tail, piece.p + piece.n - s->n, s->n);
+		return;
+	}
+	if (piece.n == 0)
+		return;
+	keep = MIN(s->n, sizeof(s->tail) - piece.n);
+	memmove(s->tail, s->tail + s->n - keep, keep);
+	memcpy(s->tail + keep, piece.p, piece.n);
+	s->n = keep + piece.n;
+}
+
 static bool
 is_token(struct view v)
 {

@@ -38,6 +38,19 @@ void ph_environ(struct view key, struct buf *out);
 
 /* Whether either marker is in it: what must not go on as it is. */
 bool ph_marked(struct view v);
+/*
+ * The same of bytes that come in pieces and go on as they come: a marker is
+ * seen before its last byte goes.  Start with zeros.
+ */
+enum { PH_MARK = 22 };
+struct ph_scan {
+	char tail[PH_MARK - 1]; /* of what went, what could begin one */
+	size_t n;
+};
+/* Whether one ends in `piece`. */
+bool ph_scan_sees(const struct ph_scan *s, struct view piece);
+/* `piece` went. */
+void ph_scan_went(struct ph_scan *s, struct view piece);
 /* `v` is one placeholder, of any form, and nothing else. */
 bool ph_whole(struct view v, struct ph *out) MUST_USE;
 /*

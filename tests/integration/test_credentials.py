@@ -563,7 +563,6 @@ def test_a_binding_taken_from_the_policy_ends_at_once(generic):
     ("application/json", '{"k": "$K", "n": [1, "a $K"]}', '{"k": "s3cret-of-mine", "n": [1, "a s3cret-of-mine"]}'),
     ("application/x-www-form-urlencoded", "a=b&k=$K", "a=b&k=s3cret-of-mine"),
     ("text/plain", "k is $K.", "k is s3cret-of-mine."),
-    ("application/octet-stream", "k is $K.", "k is $K."),
 ])
 def test_bodies_that_the_policy_lets_be_filled_in(generic, kind, body, want):
     mark = "openshell:resolve:env:API_KEY"
@@ -586,6 +585,86 @@ def test_a_body_with_a_name_that_is_nobodys_is_refused_whole(generic):
         out = g.exec("box", "curl", "-sS", "-H", "Content-Type: application/json", "-d", body, "https://files.example.test/echo")
         assert json.loads(out.stdout)["error"] == "credential_unresolved", out
     assert sent("files.example.test", n) == []
+
+
+# --- bodies that nobody fills in ---------------------------------------------
+
+ECHO = "https://files.example.test/echo"
+SHOWN = json.dumps({"messages": [f"env says GITHUB_TOKEN={MARK}"]})
+UPLOAD = r"""
+import http.client, json, ssl, sys
+c = http.client.HTTPConnection("10.200.0.1", 3128, timeout=30)
+c.set_tunnel("files.example.test", 443)
+c.connect()
+c.sock = ssl.create_default_context().wrap_socket(c.sock, server_hostname="files.example.test")
+kind, mark = sys.argv[1], sys.argv[2].encode()
+pieces = [b"a" * 300000, mark[:9], mark[9:]] if kind == "pieces" else [mark[i:i + 1] for i in range(len(mark))]
+try:
+    c.request("POST", "/echo", body=iter([*pieces, b"tail"]), encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+    answer = c.getresponse()
+    print(answer.status, json.loads(answer.read())["error"])
+except OSError as e:
+    print(type(e).__name__)
+"""
+
+
+@pytest.mark.parametrize("more", [[], ["-H", "Transfer-Encoding: chunked"], ["-H", "Content-Type: application/octet-stream"],
+                                  ["--http2", "https://h2.example.test/echo"], ["http://files.example.test/echo"]])
+def test_a_placeholder_in_a_body_that_nobody_fills_in_does_not_leave(sandbox, more):
+    """And the refusal says so, why, and what to do: an agent that shows its variables to a model is not cut off in silence."""
+    url = [] if any("/echo" in m for m in more) else [ECHO]
+    host = "h2.example.test" if "--http2" in more else "files.example.test"
+    policy = network(rest("files.example.test", access="full"), rest("h2.example.test", access="full"),
+                     rest("files.example.test", port=80, access="full"))
+    made = sandbox(policy, options=["--provider", "github"])
+    n = len(sent(host))
+    out = made.run("curl", "-sS", "-H", "Content-Type: application/json", "-d", SHOWN, *more, *url, env={"GITHUB_TOKEN": TOKEN})
+    said = json.loads(out.stdout)
+    assert said["error"] == "credential_placeholder" and "does not fill in bodies" in said["detail"], out
+    assert "allow_credential_placeholders: true" in json.dumps(said), out
+    assert [r for r in sent(host, n) if r["body_length"] >= len(SHOWN)] == [], out
+    (refused,) = out.event("CREDENTIAL", action="deny", stage="placeholder", method="POST")
+    assert "request_body_credential_rewrite: true" in refused["suggestion"], out
+    # The same of a sandbox that has no credentials, where the words mean nothing, and of other words here.
+    out = sandbox(policy).run("curl", "-sSf", "-d", SHOWN, *more, *url)
+    assert out.code == 0, out
+    out = made.run("curl", "-sSf", "-d", SHOWN.replace("openshell:", "openshell;"), *more, *url, env={"GITHUB_TOKEN": TOKEN})
+    assert out.code == 0 and not out.event("CREDENTIAL", stage="placeholder"), out
+
+
+@pytest.mark.parametrize("kind", ["pieces", "bytes"])
+def test_it_does_not_leave_in_pieces_either(sandbox, kind):
+    made = sandbox(network(rest("files.example.test", access="full")), options=["--provider", "github"])
+    n = len(sent("files.example.test"))
+    out = made.run("/usr/bin/python3", "-c", UPLOAD, kind, MARK, env={"GITHUB_TOKEN": TOKEN})
+    assert out.stdout.strip() in ("403 credential_placeholder", "BrokenPipeError", "ConnectionResetError"), out
+    assert out.event("CREDENTIAL", action="deny", stage="placeholder"), out
+    # What came before it went, and was no whole request to anybody.
+    assert [r for r in sent("files.example.test", n) if not r["malformed"]] == [], out
+
+
+def test_it_may_pass_as_text_where_the_policy_says_so(sandbox):
+    made = sandbox(network(rest("files.example.test", access="full", allow_credential_placeholders=True)),
+                   options=["--provider", "github"])
+    n = len(sent("files.example.test"))
+    out = made.run("curl", "-sSf", "-d", SHOWN, ECHO, env={"GITHUB_TOKEN": TOKEN})
+    assert out.code == 0 and not out.event("CREDENTIAL") and not seen_secret(out), out
+    (got,) = sent("files.example.test", n)
+    assert got["body_sha256"] == hashlib.sha256(SHOWN.encode()).hexdigest()
+
+
+def test_a_call_that_shows_one_is_refused_too(sandbox):
+    """A body that was held for its operations."""
+    tools = {"host": "tools.example.test", "port": 443, "protocol": "mcp", "rules": [{"allow": {"method": "*"}}]}
+    call = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo", "arguments": {"text": MARK}}})
+    say = ["curl", "-sS", "-H", "Content-Type: application/json", "-H", "Accept: application/json, text/event-stream", "-d", call,
+           "https://tools.example.test/json"]
+    n = len(sent("tools.example.test"))
+    out = sandbox(network(tools), options=["--provider", "github"]).run(*say, env={"GITHUB_TOKEN": TOKEN})
+    assert json.loads(out.stdout)["error"] == "credential_placeholder" and sent("tools.example.test", n) == [], out
+    out = sandbox(network({**tools, "allow_credential_placeholders": True}), options=["--provider", "github"]).run(
+        *say, env={"GITHUB_TOKEN": TOKEN})
+    assert len(sent("tools.example.test", n)) == 1, out
 
 
 def test_endpoints_may_say_that_nobody_looks(sandbox):
@@ -700,9 +779,14 @@ def test_text_is_filled_in_over_tls_and_where_bound_and_after_the_policy_only(sa
     denied, done = told(socket_box(sandbox, access="read-only"), "/digest", MARK)
     assert denied[1][0] == 1008 and "not permitted by policy" in denied[1][1], (denied, done)
     assert not done.event("CREDENTIAL"), done
-    # Without the key it is text like any other.
-    off, done = told(socket_box(sandbox, websocket_credential_rewrite=False), "/digest", MARK)
-    assert off[1] == digest(MARK) and not done.event("CREDENTIAL"), (off, done)
+    # Without the key nothing is filled in, and a name that stands for nothing does not go.
+    off, done = told(socket_box(sandbox, websocket_credential_rewrite=False), "/digest", "plain", MARK, "after")
+    assert off[1] == digest("plain") and off[2][0] == 1008 and "placeholder" in off[2][1] and len(off) == 3, (off, done)
+    (refused,) = done.event("CREDENTIAL", action="deny", stage="placeholder", method="WEBSOCKET_TEXT")
+    assert "websocket_credential_rewrite" in refused["suggestion"], done
+    # ... but where the policy says that it is text like any other.
+    text, done = told(socket_box(sandbox, websocket_credential_rewrite=False, allow_credential_placeholders=True), "/digest", MARK)
+    assert text[1] == digest(MARK) and not done.event("CREDENTIAL"), (text, done)
 
 
 CLEAR = r"""

@@ -56,6 +56,7 @@ TEST(keys, are_taken)
 		"{" REST "access: full, credential_signing: 'sigv4:body', "
 		"signing_service: bedrock, signing_region: eu-west-1}",
 		"{" REST "access: full, credential_binding: {provider: gh}}",
+		"{" REST "access: full, allow_credential_placeholders: true}",
 		"{" AT "credential_binding: {provider: gh}, "
 		"allow_uninspected_credentials: true}",
 		"{" AT "advisor_proposed: true, provider_credentialed: true}",
@@ -439,6 +440,7 @@ TEST(keys, flagged_unenforced_are_refused_when_they_say_something)
 		{ "request_body_credential_rewrite", "true", "false" },
 		{ "credential_binding", "{provider: gh}", NULL },
 		{ "allow_uninspected_credentials", "true", "false" },
+		{ "allow_credential_placeholders", "true", "false" },
 		{ "credential_signing", "sigv4, signing_service: s3", "''" },
 	};
 	struct p_rows rows = p_rows_of(P_endpoint);

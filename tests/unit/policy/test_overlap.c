@@ -196,6 +196,8 @@ TEST(overlap, of_every_kind)
 		{ R(", credential_binding: {provider: a}"),
 		    R(", credential_binding: {provider: b}"),
 		    "credential_binding=a vs b" },
+		{ R(", allow_credential_placeholders: true"), R(""),
+		    "allow_credential_placeholders=true vs false" },
 		{ R(", allow_uninspected_credentials: true"), R(""),
 		    "allow_uninspected_credentials=true vs false" },
 		{ E("protocol: graphql, access: full"),

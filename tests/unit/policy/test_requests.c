@@ -268,7 +268,8 @@ TEST(requests, all_that_an_endpoint_says_is_in_the_treatment)
 	    ONE("{host: h.com, port: 1, protocol: rest, access: full, path: "
 		"/aws/**, credential_signing: 'sigv4:no_body', "
 		"signing_service: s3, signing_region: eu-west-1, "
-		"websocket_credential_rewrite: true}, "
+		"websocket_credential_rewrite: true, "
+		"allow_credential_placeholders: true}, "
 		"{host: h.com, port: 1, protocol: mcp, path: /mcp, mcp: "
 		"{strict_tool_names: false, allow_all_known_mcp_methods: true, "
 		"max_body_bytes: 7}, request_body_credential_rewrite: true, "
@@ -291,9 +292,10 @@ TEST(requests, all_that_an_endpoint_says_is_in_the_treatment)
 	CHECK_VIEW(t.signing_service, "s3");
 	CHECK_VIEW(t.signing_region, "eu-west-1");
 	CHECK(t.rewrite_websocket && !t.rewrite_body && !t.conflict);
+	CHECK(t.pass_placeholders);
 	CHECK(policy_treat_request(s, &who, host, 1, VIEW("/mcp"), &t));
 	CHECK(!t.strict_tool_names && t.allow_all_methods && t.rewrite_body);
-	CHECK(t.uninspected_credentials && t.h2c);
+	CHECK(t.uninspected_credentials && t.h2c && !t.pass_placeholders);
 	CHECK_INT(t.max_body, ==, 7);
 	CHECK_VIEW(t.provider, "gh");
 	CHECK(policy_treat_request(s, &who, host, 1, VIEW("/ws"), &t));

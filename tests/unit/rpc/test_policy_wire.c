@@ -104,6 +104,7 @@ TEST(policy_wire, gives_the_later_keys_back)
 	    "      websocket_credential_rewrite: true\n"
 	    "      credential_binding: {provider: gh}\n"
 	    "      allow_uninspected_credentials: true\n"
+	    "      allow_credential_placeholders: true\n"
 	    "    - {host: b.example.com, port: 443, protocol: rest, access: "
 	    "full, credential_signing: 'sigv4:body', signing_service: s3, "
 	    "signing_region: eu-west-1, deny_rules: [{method: GET, path: /x, "
@@ -227,6 +228,7 @@ TEST(policy_wire, has_the_agreed_numbers)
 		{ "allow_uninspected_credentials", 25 },
 		{ "provider_credentialed", 26 },
 		{ "h2c", 50 },
+		{ "allow_credential_placeholders", 51 },
 	};
 	const ProtobufCMessageDescriptor *d =
 	    &openshell__sandbox__v1__network_endpoint__descriptor;

@@ -59,6 +59,52 @@ TEST(placeholder, other_texts_are_none)
 		CHECK(!ph_whole(view_of(bad[i]), &p));
 }
 
+/* Bytes of `text` that went, `step` at a time, before a marker was seen. */
+static size_t
+went(struct view text, size_t step)
+{
+	struct ph_scan s = { .n = 0 };
+	size_t at = 0;
+
+	while (at < text.n) {
+		struct view piece = view_slice(text, at, at + step);
+
+		if (ph_scan_sees(&s, piece))
+			return at;
+		ph_scan_went(&s, piece);
+		at += piece.n;
+	}
+	return at;
+}
+
+TEST(placeholder, a_marker_in_pieces_is_seen_before_it_has_gone)
+{
+	static const char *const marked[] = { "openshell:resolve:env:KEY",
+		"xx openshell:resolve:env:KEY yy",
+		"openshell:openshell:resolve:env:",
+		"{\"a\": \"openshell:resolve:"
+		"env:v1_A\"}",
+		"sk-OPENSHELL-RESOLVE-ENV-KEY" };
+	static const char *const plain[] = { "openshell:resolve:env",
+		"openshell:resolve:end:openshell:resolve-env:KEY",
+		"OPENSHELL-RESOLVE-ENV" };
+
+	for (size_t i = 0; i < ARRAY_LEN(marked); i++) {
+		struct view v = view_of(marked[i]);
+
+		for (size_t step = 1; step <= v.n; step++) {
+			size_t n = went(v, step);
+
+			CHECK(n < v.n);
+			CHECK(!ph_marked(view_slice(v, 0, n)));
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+		for (size_t step = 1; step <= 60; step++)
+			CHECK_INT(went(view_of(plain[i]), step), ==,
+			    strlen(plain[i]));
+}
+
 TEST(placeholder, a_key_goes_as_far_as_it_can)
 {
 	struct view v = VIEW("x:openshell:resolve:env:AB_2-y");
