@@ -24,7 +24,7 @@ enum audit_kind {
 enum audit_action { AUDIT_ALLOW, AUDIT_DENY, AUDIT_AUDIT, AUDIT_INFO };
 
 enum {
-	AUDIT_JSON_MAX = 9728,
+	AUDIT_JSON_MAX = 10752,
 	AUDIT_LINE_MAX = AUDIT_JSON_MAX + 192, /* as stored: audit/chain.h */
 	AUDIT_PATH_SHOWN = 1024
 };
@@ -49,6 +49,7 @@ struct audit_event {
 	struct view query_names; /* ", " joined */
 	struct view operation; /* inside the request: "tools/call", "query Q" */
 	struct view tool; /* MCP: its name */
+	struct view fields; /* GraphQL: its root fields, ", " joined */
 	struct view policy; /* key, "-" when none */
 	struct view rule; /* that decided: "endpoints[0].rules[1]" */
 	struct view reason;

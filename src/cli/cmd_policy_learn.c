@@ -92,7 +92,7 @@ on_record(void *ctx, const struct audit_event *ev, struct view line UNUSED)
 	/* A value that was cut is not what was asked for. */
 	const struct policy_seen seen = { ev->binary, ev->host, ev->method,
 		ev->truncated ? VIEW("") : ev->path, ev->port, ev->operation,
-		ev->tool };
+		ev->tool, ev->fields };
 
 	s->records++;
 	if (!counts(s, ev)) {
@@ -230,8 +230,9 @@ const struct cli_cmd cmd_policy_learn = {
 	.about =
 	    "Reads the records of a sandbox, or of a run, and adds to its "
 	    "policy what it was denied and what endpoints that only audit "
-	    "recorded: by program, host, port, method and path, and of MCP "
-	    "and JSON-RPC by method and tool. Nothing is "
+	    "recorded: by program, host, port, method and path; of MCP and "
+	    "JSON-RPC by method and tool; of GraphQL by type and root fields; "
+	    "of WebSockets by path, upgrade and messages. Nothing is "
 	    "widened but identifiers in paths, of which enough different ones "
 	    "were seen, and a comment marks each. Where only a connection was "
 	    "refused its requests are not known: reading is allowed then, and "

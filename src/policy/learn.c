@@ -47,9 +47,9 @@ static const char *const skip_texts[LEARN_NSKIPS] = {
 	[LEARN_NO_PROGRAM] = "of a program that is not known",
 	[LEARN_BAD_HOST] = "to what is neither a name nor an address",
 	[LEARN_BAD_REQUEST] = "with a method or path that no rule can name",
-	[LEARN_PROTOCOL] = "to a host whose protocol is not rest",
-	[LEARN_GRAPHQL] = "of GraphQL, whose root fields no record names: "
-			  "'policy why' shows the rule for each",
+	[LEARN_PROTOCOL] = "to an endpoint whose protocol has no such rules",
+	[LEARN_GRAPHQL] = "of GraphQL, whose root fields the record does not "
+			  "name",
 	[LEARN_ARGUMENTS] = "of a tool whose arguments a rule restricts: what "
 			    "was sent is in no record",
 	[LEARN_REFUSED] = "refused by deny_rules, which no rule outweighs",
@@ -277,6 +277,7 @@ remember(struct learner *l, const struct policy_seen *seen)
 	put_part(&key, seen->path);
 	put_part(&key, seen->operation);
 	put_part(&key, seen->tool);
+	put_part(&key, seen->fields);
 	buf_printf(&key, "%u", seen->port);
 	HASH_FIND(hh, l->seen, key.p, key.n, r);
 	if (r != NULL)
@@ -300,9 +301,58 @@ check(struct policy_seen *seen, struct p_host *host)
 	seen->host = (struct view) { host->text, host->n };
 	if (seen->method.n == 0 && seen->path.n == 0)
 		return LEARN_TAKEN;
-	if (seen->method.n == 0 || !is_method(seen->method) ||
+	if (seen->method.n == 0 ||
+	    (!is_method(seen->method) &&
+		!view_eq(seen->method, VIEW("WEBSOCKET_TEXT"))) ||
 	    !learn_path_fits(seen->path))
 		return LEARN_BAD_REQUEST;
+	return LEARN_TAKEN;
+}
+
+static void
+push_op(
+    struct learner *l, struct place *p, struct view method, struct view tool)
+{
+	if (p->n_ops == p->cap_ops) {
+		p->cap_ops = p->cap_ops > 0 ? 2 * p->cap_ops : 8;
+		p->ops = mem_realloc(p->ops, p->cap_ops, sizeof(*p->ops));
+	}
+	p->ops[p->n_ops++] = (struct learn_op) {
+		arena_view(&l->arena, method),
+		arena_view(&l->arena, tool),
+	};
+}
+
+static void
+push_request(struct learner *l, struct place *p, const struct policy_seen *seen)
+{
+	if (p->n == p->cap) {
+		p->cap = p->cap > 0 ? 2 * p->cap : 8;
+		p->v = mem_realloc(p->v, p->cap, sizeof(*p->v));
+	}
+	p->v[p->n++] = (struct learn_request) {
+		arena_view(&l->arena, seen->method),
+		arena_view(&l->arena, seen->path),
+	};
+}
+
+/* The name of an operation is the client's own word, and in no rule. */
+static enum learn_skip
+add_fields(struct learner *l, struct place *p, struct policy_seen *seen)
+{
+	struct view unused, rest = seen->fields, field;
+	size_t n = 0;
+
+	seen->operation = view_cut(seen->operation, ' ', &unused);
+	while (learn_next_field(&rest, &field))
+		n++;
+	/* All of one operation must stand in one rule. */
+	if (p->n_ops + n > LEARN_FIELDS_MAX)
+		return LEARN_TOO_MANY;
+	if (!remember(l, seen))
+		return LEARN_TAKEN;
+	for (rest = seen->fields; learn_next_field(&rest, &field);)
+		push_op(l, p, seen->operation, field);
 	return LEARN_TAKEN;
 }
 
@@ -321,17 +371,23 @@ add_op(struct learner *l, const struct policy_seen *seen)
 		return LEARN_TOO_MANY;
 	/* The same call over another path of the endpoint is the same rule. */
 	call.path = judge->path.v;
-	if (!remember(l, &call))
-		return LEARN_TAKEN;
 	p = place_of(l, seen, judge, judge);
-	if (p->n_ops == p->cap_ops) {
-		p->cap_ops = p->cap_ops > 0 ? 2 * p->cap_ops : 8;
-		p->ops = mem_realloc(p->ops, p->cap_ops, sizeof(*p->ops));
-	}
-	p->ops[p->n_ops++] = (struct learn_op) {
-		arena_view(&l->arena, seen->operation),
-		arena_view(&l->arena, seen->tool),
-	};
+	if (learn_is_graphql(judge))
+		return add_fields(l, p, &call);
+	if (remember(l, &call))
+		push_op(l, p, seen->operation, seen->tool);
+	return LEARN_TAKEN;
+}
+
+/* An upgrade to a WebSocket, or a text message in one. */
+static enum learn_skip
+add_socket(struct learner *l, const struct policy_seen *seen,
+    const struct p_endpoint *judge)
+{
+	if (l->n == LEARN_SEEN_MAX)
+		return LEARN_TOO_MANY;
+	if (remember(l, seen))
+		push_request(l, place_of(l, seen, judge, judge), seen);
 	return LEARN_TAKEN;
 }
 
@@ -339,7 +395,7 @@ enum learn_skip
 learner_add(struct learner *l, const struct policy_seen *given)
 {
 	struct policy_seen seen = *given;
-	const struct p_endpoint *beside;
+	const struct p_endpoint *beside, *judge;
 	struct p_host host;
 	struct place *p;
 	enum learn_skip skip = check(&seen, &host);
@@ -349,6 +405,10 @@ learner_add(struct learner *l, const struct policy_seen *given)
 		return skip;
 	if (seen.operation.n > 0)
 		return add_op(l, &seen);
+	skip = seen.method.n > 0 ? learn_socket_ask(l->snap, &seen, &judge)
+				 : LEARN_NSKIPS;
+	if (skip != LEARN_NSKIPS)
+		return skip != LEARN_TAKEN ? skip : add_socket(l, &seen, judge);
 	skip = ask_policy(l, &seen);
 	if (skip != LEARN_TAKEN)
 		return skip;
@@ -360,16 +420,8 @@ learner_add(struct learner *l, const struct policy_seen *given)
 	if (!remember(l, &seen))
 		return LEARN_TAKEN;
 	p = place_of(l, &seen, beside, NULL);
-	if (seen.method.n == 0)
-		return LEARN_TAKEN;
-	if (p->n == p->cap) {
-		p->cap = p->cap > 0 ? 2 * p->cap : 8;
-		p->v = mem_realloc(p->v, p->cap, sizeof(*p->v));
-	}
-	p->v[p->n++] = (struct learn_request) {
-		arena_view(&l->arena, seen.method),
-		arena_view(&l->arena, seen.path),
-	};
+	if (seen.method.n > 0)
+		push_request(l, p, &seen);
 	return LEARN_TAKEN;
 }
 
@@ -528,7 +580,7 @@ turn_page(struct pages *w, const struct place *p)
 
 /* As the endpoint that judges them, but for what it allows. */
 static void
-put_judge(struct pages *w, const struct place *p, size_t from, size_t n)
+put_judge(struct pages *w, const struct place *p)
 {
 	const struct p_endpoint *e = p->judge;
 
@@ -539,16 +591,33 @@ put_judge(struct pages *w, const struct place *p, size_t from, size_t n)
 		put_pair(w->out, "      path: ", e->path.v);
 	put_pair(w->out, "      protocol: ", e->protocol.v);
 	p_put_shared(w->out, e, true);
-	learn_op_rules(p->ops + from, n, w->out);
 }
 
 static void
 put_calls(struct pages *w, struct place *p)
 {
 	qsort(p->ops, p->n_ops, sizeof(*p->ops), learn_op_order);
+	if (learn_is_graphql(p->judge)) {
+		put_judge(w, p);
+		learn_graphql_rules(p->ops, p->n_ops, w->out);
+		return;
+	}
 	for (size_t from = 0, n; from < p->n_ops; from += n) {
 		n = MIN(p->n_ops - from, (size_t)PL_RULES_MAX);
-		put_judge(w, p, from, n);
+		put_judge(w, p);
+		learn_op_rules(p->ops + from, n, w->out);
+	}
+}
+
+static void
+put_sockets(struct pages *w, struct place *p)
+{
+	p->n_rules =
+	    learn_paths(p->v, p->n, w->l->distinct, &w->l->arena, &p->rules);
+	for (size_t from = 0, n; from < p->n_rules; from += n) {
+		n = MIN(p->n_rules - from, (size_t)PL_RULES_MAX);
+		put_judge(w, p);
+		put_rules(w->out, p->rules + from, n);
 	}
 }
 
@@ -559,7 +628,10 @@ put_place(struct pages *w, struct place *p)
 	size_t from = 0, n;
 
 	if (p->judge != NULL) {
-		put_calls(w, p);
+		if (p->n_ops > 0)
+			put_calls(w, p);
+		if (p->n > 0)
+			put_sockets(w, p);
 		return;
 	}
 	if (!is_closed(p))

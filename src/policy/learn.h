@@ -6,7 +6,8 @@
  * allows already is left out.  A segment of a path becomes `*` only when it
  * looks like an identifier and so many different ones were seen; nothing else
  * is widened, and what is, is marked by a comment.  Of a call, method and tool
- * are exact; the other parameters are in no record, and a comment says so.
+ * are exact; the other parameters are in no record, and a comment says so.  Of
+ * GraphQL, type and root fields are.
  */
 #ifndef POLICY_LEARN_H
 #define POLICY_LEARN_H
@@ -26,6 +27,7 @@ struct policy_seen {
 	struct view binary, host, method, path;
 	uint16_t port;
 	struct view operation, tool;
+	struct view fields; /* of GraphQL: root fields, ", " joined */
 };
 
 /* Why something was not learned. */
@@ -36,7 +38,7 @@ enum learn_skip {
 	LEARN_BAD_HOST,
 	LEARN_BAD_REQUEST, /* a method or path that no rule can name */
 	LEARN_PROTOCOL, /* the host has a protocol without such rules */
-	LEARN_GRAPHQL, /* records do not name root fields */
+	LEARN_GRAPHQL, /* the record does not name root fields */
 	LEARN_ARGUMENTS, /* a rule is about them, but no record has them */
 	LEARN_REFUSED, /* by deny_rules: no rule that is added helps */
 	LEARN_TOO_MANY,

@@ -1,6 +1,7 @@
 /*
- * learn_ops: calls of JSON-RPC and MCP that were denied, as rules: the exact
- * method, and of tools/call the exact tool.
+ * learn_ops: operations that were denied, as rules: of JSON-RPC and MCP the
+ * exact method, and of tools/call the exact tool; of GraphQL the type and the
+ * root fields; of a WebSocket the path of its upgrade.
  */
 #include "policy/compiled.h"
 #include "policy/learn_impl.h"
@@ -31,48 +32,133 @@ is_tools_call(const struct policy_seen *seen)
 	return view_eq(seen->operation, VIEW("tools/call"));
 }
 
-enum learn_skip
-learn_op_ask(const struct snapshot *s, const struct policy_seen *seen,
-    const struct p_endpoint **e)
+bool
+learn_is_graphql(const struct p_endpoint *judge)
+{
+	return p_protocol(judge) == POLICY_PROTO_GRAPHQL ||
+	       p_protocol(judge) == POLICY_PROTO_WEBSOCKET;
+}
+
+bool
+learn_next_field(struct view *list, struct view *out)
+{
+	if (list->n == 0)
+		return false;
+	*out = view_trim(view_cut(*list, ',', list));
+	return true;
+}
+
+/* A verdict over the operation, as a reason; TAKEN: no rule allows it. */
+static enum learn_skip
+ask(const struct snapshot *s, const struct policy_seen *seen,
+    const struct policy_op *op)
 {
 	const struct policy_who who = { .exe = seen->binary };
 	const struct policy_request r = { seen->method, seen->path,
 		{ NULL, 0 } };
+	struct policy_verdict v;
+	struct policy_reason why;
+
+	policy_decide_op(s, &who, seen->host, seen->port, &r, op, &v, &why);
+	if (v.by_deny_rule)
+		return LEARN_REFUSED;
+	if (v.malformed)
+		return LEARN_BAD_REQUEST;
+	return v.allow ? LEARN_ALLOWED : LEARN_TAKEN;
+}
+
+/* "mutation Name" with root fields "a, b". */
+static enum learn_skip
+ask_graphql(const struct snapshot *s, const struct policy_seen *seen)
+{
+	struct view fields[LEARN_FIELDS_MAX], rest = seen->fields, name;
+	struct view type = view_cut(seen->operation, ' ', &name);
+	struct policy_op op = { .kind = POLICY_OP_GRAPHQL,
+		.type = type,
+		.name = name,
+		.fields = fields };
+
+	if (seen->fields.n == 0)
+		return LEARN_GRAPHQL;
+	if (!view_eq(type, VIEW("query")) && !view_eq(type, VIEW("mutation")) &&
+	    !view_eq(type, VIEW("subscription")))
+		return LEARN_BAD_REQUEST;
+	while (op.n_fields < ARRAY_LEN(fields) &&
+	       learn_next_field(&rest, &fields[op.n_fields]))
+		if (!is_exact(fields[op.n_fields++]))
+			return LEARN_BAD_REQUEST;
+	return rest.n > 0 ? LEARN_TOO_MANY : ask(s, seen, &op);
+}
+
+static enum learn_skip
+ask_call(const struct snapshot *s, const struct policy_seen *seen, bool mcp)
+{
 	struct policy_param tool = { VIEW("name"), seen->tool };
 	struct policy_op op = { .kind = POLICY_OP_CALL,
 		.method = seen->operation,
 		.params = &tool,
 		.n_params = seen->tool.n > 0,
 		.some_call = true };
+	enum learn_skip skip;
+
+	if (!is_exact(seen->operation) ||
+	    (seen->tool.n > 0 && !is_exact(seen->tool)) ||
+	    (is_tools_call(seen) && mcp && seen->tool.n == 0))
+		return LEARN_BAD_REQUEST;
+	skip = ask(s, seen, &op);
+	if (skip != LEARN_ALLOWED)
+		return skip;
+	/* Some call of it passes: of this one, whatever it has? */
+	op.some_call = false;
+	return ask(s, seen, &op) == LEARN_ALLOWED ? LEARN_ALLOWED
+						  : LEARN_ARGUMENTS;
+}
+
+enum learn_skip
+learn_op_ask(const struct snapshot *s, const struct policy_seen *seen,
+    const struct p_endpoint **e)
+{
+	const struct policy_who who = { .exe = seen->binary };
+	struct policy_treatment t;
+
+	(void)policy_treat_request(
+	    s, &who, seen->host, seen->port, seen->path, &t);
+	if ((t.protocol != POLICY_PROTO_MCP &&
+		t.protocol != POLICY_PROTO_JSON_RPC && !t.graphql_messages) ||
+	    (*e = endpoint_of(s, &t)) == NULL)
+		return LEARN_PROTOCOL;
+	return t.graphql_messages
+		   ? ask_graphql(s, seen)
+		   : ask_call(s, seen, t.protocol == POLICY_PROTO_MCP);
+}
+
+enum learn_skip
+learn_socket_ask(const struct snapshot *s, const struct policy_seen *seen,
+    const struct p_endpoint **e)
+{
+	const struct policy_who who = { .exe = seen->binary };
+	const struct policy_request r = { seen->method, seen->path,
+		{ NULL, 0 } };
+	const struct policy_op text = { .kind = POLICY_OP_TEXT };
+	bool message = view_eq(seen->method, VIEW("WEBSOCKET_TEXT"));
 	struct policy_treatment t;
 	struct policy_verdict v;
 	struct policy_reason why;
 
 	(void)policy_treat_request(
 	    s, &who, seen->host, seen->port, seen->path, &t);
-	if (t.protocol == POLICY_PROTO_GRAPHQL ||
-	    t.protocol == POLICY_PROTO_WEBSOCKET)
-		return LEARN_GRAPHQL;
-	if ((t.protocol != POLICY_PROTO_MCP &&
-		t.protocol != POLICY_PROTO_JSON_RPC) ||
-	    (*e = endpoint_of(s, &t)) == NULL)
+	if (t.protocol != POLICY_PROTO_WEBSOCKET)
+		return message ? LEARN_PROTOCOL : LEARN_NSKIPS;
+	/* Where messages are GraphQL, an endpoint about text would differ. */
+	if (t.graphql_messages || (*e = endpoint_of(s, &t)) == NULL ||
+	    (!message && !view_eq(seen->method, VIEW("GET"))))
 		return LEARN_PROTOCOL;
-	if (!is_exact(seen->operation) ||
-	    (seen->tool.n > 0 && !is_exact(seen->tool)) ||
-	    (is_tools_call(seen) && t.protocol == POLICY_PROTO_MCP &&
-		seen->tool.n == 0))
-		return LEARN_BAD_REQUEST;
-	policy_decide_op(s, &who, seen->host, seen->port, &r, &op, &v, &why);
+	if (message)
+		return ask(s, seen, &text);
+	policy_decide_request(s, &who, seen->host, seen->port, &r, &v, &why);
 	if (v.by_deny_rule)
 		return LEARN_REFUSED;
-	if (v.malformed)
-		return LEARN_BAD_REQUEST;
-	if (!v.allow)
-		return LEARN_TAKEN;
-	/* Some call of it passes: of this one, whatever it has? */
-	op.some_call = false;
-	policy_decide_op(s, &who, seen->host, seen->port, &r, &op, &v, &why);
-	return v.allow ? LEARN_ALLOWED : LEARN_ARGUMENTS;
+	return v.allow ? LEARN_ALLOWED : LEARN_TAKEN;
 }
 
 int
@@ -108,5 +194,22 @@ learn_op_rules(const struct learn_op *v, size_t n, struct buf *out)
 		put_pair(out, "          method: ", v[i].method);
 		if (v[i].tool.n > 0)
 			put_pair(out, "          tool: ", v[i].tool);
+	}
+}
+
+void
+learn_graphql_rules(const struct learn_op *v, size_t n, struct buf *out)
+{
+	buf_puts(out, "      rules:\n");
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && learn_op_order(&v[i - 1], &v[i]) == 0)
+			continue;
+		if (i == 0 || !view_eq(v[i - 1].method, v[i].method)) {
+			buf_puts(out, "      - allow:\n");
+			put_pair(
+			    out, "          operation_type: ", v[i].method);
+			buf_puts(out, "          fields:\n");
+		}
+		put_pair(out, "          - ", v[i].tool);
 	}
 }

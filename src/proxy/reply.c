@@ -14,6 +14,8 @@
 enum {
 	SUGGESTION_MAX = 4096,
 	NAMES_MAX = 512,
+	/* More than a record shows: it then says that it was cut. */
+	FIELDS_MAX = 2048,
 	ALERT_INTERNAL_ERROR = 80,
 	WAY_MAX = ADDR_TEXT_MAX + 48
 };
@@ -194,6 +196,25 @@ put_query_names(struct view query, struct buf *out)
 	}
 }
 
+/* "viewer, repository": each once, as rules are about them. */
+static void
+put_fields(const struct policy_op *op, struct buf *out)
+{
+	for (size_t i = 0;
+	     op != NULL && op->kind == POLICY_OP_GRAPHQL && i < op->n_fields;
+	     i++) {
+		bool before = false;
+
+		for (size_t k = 0; k < i && !before; k++)
+			before = view_eq(op->fields[k], op->fields[i]);
+		if (before)
+			continue;
+		if (out->n > 0)
+			buf_puts(out, ", ");
+		buf_put(out, op->fields[i]);
+	}
+}
+
 void
 px_event_operation(struct px_conn *c, enum audit_kind kind,
     enum audit_action action, const char *stage,
@@ -201,6 +222,7 @@ px_event_operation(struct px_conn *c, enum audit_kind kind,
     struct view suggestion)
 {
 	AUTO_BUF struct buf names = BUF_INIT(NAMES_MAX);
+	AUTO_BUF struct buf fields = BUF_INIT(FIELDS_MAX);
 	struct audit_event ev = { .kind = kind,
 		.action = action,
 		.stage = view_of(stage),
@@ -216,7 +238,9 @@ px_event_operation(struct px_conn *c, enum audit_kind kind,
 	if (!px_events_wants(&c->px->events, action))
 		return;
 	put_query_names(r->query, &names);
+	put_fields(r->op, &fields);
 	ev.query_names = buf_view(&names);
+	ev.fields = buf_view(&fields);
 	record(c, &ev, r->op);
 }
 

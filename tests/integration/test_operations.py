@@ -363,6 +363,47 @@ out["odd"] = asyncio.run(ws(u, "{}", subprotocols=["graphql-transport-ws"]))
     assert done.event("L7_REQUEST", method="WEBSOCKET_TEXT", action="deny", operation="mutation"), done
 
 
+def learned(box):
+    """What 'policy learn' makes of the records of its last run."""
+    done = subprocess.run([OPENSHELL, "policy", "learn", "--file", box.events, "-p", box.policy],
+                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done
+    return done
+
+
+def test_denied_operations_of_graphql_are_learned_by_type_and_root_fields(sandbox):
+    box = sandbox(network(GRAPH))
+    script = '''
+u = "https://graph.example.test/graphql"
+asked = ["mutation Drop {deleteRepo again: deleteRepo addStar}", "query {secrets {id}}", "mutation {deleteUser}"]
+out = [call(u, {"query": q})[1] for q in asked%s]
+'''
+    out, done = inside(box, script % "[:2]")
+    assert all("not permitted by policy" in text for text in out), done
+    assert done.event("L7_REQUEST", action="deny", operation="mutation Drop", fields="deleteRepo, addStar"), done
+    made = learned(box)
+    assert "2 different requests added" in made.stderr, made
+    box.write_policy(made.stdout)
+    out, done = inside(box, script % "")
+    assert "not permitted" not in out[0] and "not permitted" not in out[1] and "not permitted" in out[2], (out, done)
+
+
+def test_denied_messages_of_a_websocket_are_learned_by_path(sandbox):
+    box = sandbox(network(endpoint("socket.example.test", "websocket", rules=[{"allow": {"method": "GET", "path": "/echo"}}])))
+    script = '''
+u = "wss://socket.example.test"
+out["echo"] = asyncio.run(ws(u + "/echo", "hello"))
+out["digest"] = asyncio.run(ws(u + "/digest"))
+'''
+    out, done = inside(box, script)
+    assert out["echo"][1][0] == 1008 and out["digest"] == [["status", 403]], (out, done)
+    made = learned(box)
+    assert "2 different requests added" in made.stderr, made
+    box.write_policy(made.stdout)
+    out, done = inside(box, script + 'out["more"] = asyncio.run(ws(u + "/digest", "hello"))\n')
+    assert out["echo"][1] == "hello" and out["digest"][0][0] == "open" and out["more"][1][0] == 1008, (out, done)
+
+
 # ---- WebSocket ----------------------------------------------------------------------------------------
 
 

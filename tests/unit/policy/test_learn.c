@@ -448,6 +448,7 @@ TEST(learn, a_call_becomes_the_rule_of_its_method_and_tool)
 		{ "tools.test", "/mcp", "tools/call", "", LEARN_BAD_REQUEST },
 		{ "calls.test", "/", "*", "", LEARN_BAD_REQUEST },
 		{ "tools.test", "/other", "tools/list", "", LEARN_PROTOCOL },
+		/* A record of before root fields were in records. */
 		{ "graph.test", "/", "mutation Drop", "", LEARN_GRAPHQL },
 	};
 	static const struct call beside[] = {
@@ -486,5 +487,135 @@ TEST(learn, a_call_becomes_the_rule_of_its_method_and_tool)
 	    "          tool: delete\n"
 	    "      - allow:\n"
 	    "          method: tools/list\n");
+	snapshot_unref(s);
+}
+
+static const char sockets[] =
+    "version: 1\n"
+    "network_policies:\n"
+    "  p:\n"
+    "    endpoints:\n"
+    "    - {host: graph.test, port: 443, protocol: graphql, access: "
+    "read-only, graphql_max_body_bytes: 1000, deny_rules: "
+    "[{fields: [secret]}]}\n"
+    "    - {host: ws.test, port: 443, protocol: websocket, rules: "
+    "[{allow: {method: GET, path: /chat}}], deny_rules: "
+    "[{method: GET, path: /shut}]}\n"
+    "    - {host: sub.test, port: 443, protocol: websocket, rules: "
+    "[{allow: {method: GET, path: /g}}, {allow: {operation_type: query}}]}\n"
+    "    - {host: rest.test, port: 443, protocol: rest, access: read-only}\n"
+    "    binaries: [{path: /usr/bin/curl}]\n";
+
+struct message {
+	const char *host, *method, *path, *operation, *fields;
+	enum learn_skip skip;
+};
+
+static enum learn_skip
+add_message(struct learner *l, const struct message *m)
+{
+	const struct policy_seen seen = { VIEW(CURL), view_of(m->host),
+		view_of(m->method), view_of(m->path), 443,
+		view_of(m->operation), VIEW(""), view_of(m->fields) };
+
+	return learner_add(l, &seen);
+}
+
+static bool
+message_passes(const struct snapshot *s, const struct message *m)
+{
+	struct policy_who who = { .exe = VIEW(CURL) };
+	struct policy_request r = { view_of(m->method), view_of(m->path),
+		{ NULL, 0 } };
+	struct view rest = view_of(m->fields), fields[8], name;
+	struct policy_op op = { .kind = POLICY_OP_TEXT, .fields = fields };
+	struct policy_verdict v;
+	struct policy_reason why;
+
+	if (view_eq(r.method, VIEW("GET"))) {
+		policy_decide_request(
+		    s, &who, view_of(m->host), 443, &r, &v, &why);
+		return v.allow;
+	}
+	if (m->operation[0] != '\0') {
+		op.kind = POLICY_OP_GRAPHQL;
+		op.type = view_cut(view_of(m->operation), ' ', &name);
+		op.name = name;
+	}
+	while (rest.n > 0)
+		fields[op.n_fields++] = view_trim(view_cut(rest, ',', &rest));
+	policy_decide_op(s, &who, view_of(m->host), 443, &r, &op, &v, &why);
+	return v.allow;
+}
+
+TEST(learn, operations_of_graphql_and_messages_of_websockets)
+{
+	static const struct message seen[] = {
+		{ "graph.test", "POST", "/q", "mutation Drop", "drop, log",
+		    LEARN_TAKEN },
+		{ "graph.test", "POST", "/q", "mutation Other", "log, drop",
+		    LEARN_TAKEN },
+		{ "graph.test", "POST", "/q", "subscription", "news",
+		    LEARN_TAKEN },
+		{ "graph.test", "POST", "/q", "query A", "x", LEARN_ALLOWED },
+		{ "graph.test", "POST", "/q", "mutation A", "secret",
+		    LEARN_REFUSED },
+		{ "graph.test", "POST", "/q", "mutation A", "a*",
+		    LEARN_BAD_REQUEST },
+		{ "graph.test", "POST", "/q", "merge A", "a",
+		    LEARN_BAD_REQUEST },
+		{ "ws.test", "WEBSOCKET_TEXT", "/chat", "", "", LEARN_TAKEN },
+		{ "ws.test", "GET", "/news", "", "", LEARN_TAKEN },
+		{ "ws.test", "GET", "/chat", "", "", LEARN_ALLOWED },
+		{ "ws.test", "GET", "/shut", "", "", LEARN_REFUSED },
+		{ "ws.test", "POST", "/chat", "", "", LEARN_PROTOCOL },
+		{ "sub.test", "WEBSOCKET_TEXT", "/g", "subscription S", "feed",
+		    LEARN_TAKEN },
+		{ "sub.test", "WEBSOCKET_TEXT", "/g", "", "", LEARN_PROTOCOL },
+		{ "rest.test", "WEBSOCKET_TEXT", "/g", "", "", LEARN_PROTOCOL },
+		{ "rest.test", "POST", "/g", "query", "a", LEARN_PROTOCOL },
+	};
+	static const struct message beside[] = {
+		{ "graph.test", "POST", "/q", "mutation", "drop, more", 0 },
+		{ "graph.test", "POST", "/q", "subscription", "drop", 0 },
+		{ "ws.test", "WEBSOCKET_TEXT", "/news", "", "", 0 },
+		{ "ws.test", "GET", "/other", "", "", 0 },
+		{ "sub.test", "WEBSOCKET_TEXT", "/g", "subscription", "x", 0 },
+	};
+	AUTO_POLICY struct policy *p = must_parse("sockets", sockets);
+	AUTO_LEARNER struct learner *l = NULL;
+	AUTO_BUF struct buf text = BUF_INIT(POLICY_TEXT_MAX);
+	struct snapshot *s;
+	struct err e;
+
+	CHECK_INT(learner_new(p, LEARN_DISTINCT, false, &l, &e), ==, 0);
+	for (size_t i = 0; i < ARRAY_LEN(seen); i++)
+		if (add_message(l, &seen[i]) != seen[i].skip)
+			fail_msg("%s %s %s %s", seen[i].host, seen[i].method,
+			    seen[i].operation, seen[i].fields);
+	if (learner_yaml(l, VIEW("head"), &text, &e) < 0)
+		fail_msg("%s\n%s", e.text, buf_str(&text));
+	s = must_compile("learned", buf_str(&text));
+	for (size_t i = 0; i < ARRAY_LEN(seen); i++)
+		if (message_passes(s, &seen[i]) !=
+			(seen[i].skip == LEARN_TAKEN ||
+			    seen[i].skip == LEARN_ALLOWED) &&
+		    seen[i].skip != LEARN_BAD_REQUEST &&
+		    seen[i].skip != LEARN_PROTOCOL)
+			fail_msg("%s %s %s\n%s", seen[i].host, seen[i].method,
+			    seen[i].fields, buf_str(&text));
+	for (size_t i = 0; i < ARRAY_LEN(beside); i++)
+		if (message_passes(s, &beside[i]))
+			fail_msg("%s %s", beside[i].host, beside[i].fields);
+	CHECK_HAS(buf_str(&text), "      rules:\n"
+				  "      - allow:\n"
+				  "          operation_type: mutation\n"
+				  "          fields:\n"
+				  "          - drop\n"
+				  "          - log\n"
+				  "      - allow:\n"
+				  "          operation_type: subscription\n"
+				  "          fields:\n"
+				  "          - news\n");
 	snapshot_unref(s);
 }
