@@ -17,8 +17,10 @@ static const struct cli_opt opts[] = {
 	    .required = true,
 	    .help = "Requests that must not pass: "
 		    "[METHOD] [scheme://]HOST[:PORT][/PATH]",
-	    .more = "METHOD is one, several with commas, or * for any. HOST "
-		    "is a name, an address, a pattern of names (*.a.com: one "
+	    .more = "METHOD is one, several with commas, or * for any; "
+		    "WEBSOCKET_TEXT stands for text messages of a WebSocket's "
+		    "client. HOST is a name, an address, a pattern of names "
+		    "(*.a.com: one "
 		    "label, **.a.com: one or more), or * for any host. "
 		    "https and http give the port 443 and 80; without scheme "
 		    "and PORT any port counts. PATH is a glob over canonical "

@@ -84,6 +84,25 @@ carried_passes(const struct snapshot *s, const struct policy_who *who,
 	return false;
 }
 
+/* A text message of the WebSocket that r opens. */
+static bool
+message_passes(const struct snapshot *s, const struct policy_who *who,
+    const struct extent_request *q, const struct policy_treatment *t)
+{
+	struct policy_request r = { VIEW("GET"), q->path, q->query };
+	const struct policy_op text = { .kind = POLICY_OP_TEXT };
+	struct policy_reason why;
+	struct policy_verdict v;
+
+	policy_decide_request(s, who, q->host, q->port, &r, &v, &why);
+	if (v.bad_query || !(v.allow || v.enforcement == POLICY_AUDIT))
+		return false;
+	if (t->protocol != POLICY_PROTO_WEBSOCKET)
+		return t->protocol == POLICY_PROTO_REST;
+	policy_decide_op(s, who, q->host, q->port, &r, &text, &v, &why);
+	return v.allow || v.enforcement == POLICY_AUDIT;
+}
+
 /* Would the proxy pass it on?  The connection and, where that is judged, it. */
 static bool
 passes(const struct snapshot *s, const struct extent_request *q)
@@ -102,6 +121,8 @@ passes(const struct snapshot *s, const struct extent_request *q)
 	(void)policy_treat_request(s, &who, q->host, q->port, q->path, &t);
 	if (extent_has_slash(q->path) && !t.allow_encoded_slash)
 		return false;
+	if (view_eq(q->method, VIEW(EXTENT_TEXT)))
+		return message_passes(s, &who, q, &t);
 	policy_decide_request(s, &who, q->host, q->port, &r, &v, &why);
 	if (!v.bad_query && v.enforcement == POLICY_AUDIT)
 		return true;

@@ -59,6 +59,7 @@ struct extent_never {
 	uint16_t port; /* 0: any */
 	struct glob *host_glob, *path_glob; /* path: NULL for any */
 	struct automaton *names, *paths;
+	bool messages; /* EXTENT_TEXT, and no requests */
 	/* An operation inside of a request. */
 	bool op;
 	enum policy_op_kind kind;
@@ -248,6 +249,13 @@ int x_values(struct x_run *r, const struct x_demand *d, struct arena *a,
     struct x_pairs *out) MUST_USE;
 /* Of a query, encoded; empty: no query. */
 int x_query(struct x_run *r, struct x_demand *d, struct buf *out) MUST_USE;
+
+/* --- messages (extent_messages.c) ---------------------------------------- */
+
+/* Stands for the method of a text message of a WebSocket's client. */
+#define EXTENT_TEXT "WEBSOCKET_TEXT"
+/* Those that a cell of mine lets out where requests are judged. */
+int x_messages(struct x_run *r, const struct x_cell *c) MUST_USE;
 
 /* --- operations (extent_ops.c) ------------------------------------------- */
 

@@ -47,7 +47,11 @@ read_methods(struct reader *r, struct view v)
 			return invalid(
 			    r, "not a method that the proxy passes on", m);
 		r->n->methods[r->n->n_methods++] = folded(r, m, 'a', 'z');
+		r->n->messages |= view_eq(
+		    r->n->methods[r->n->n_methods - 1], VIEW(EXTENT_TEXT));
 	}
+	if (r->n->messages && r->n->n_methods > 1)
+		return invalid(r, EXTENT_TEXT " stands alone", v);
 	return 0;
 }
 
@@ -57,7 +61,8 @@ read_scheme(struct reader *r, struct view *v)
 	static const struct {
 		struct view prefix;
 		uint16_t port;
-	} schemes[] = { { { "https://", 8 }, 443 }, { { "http://", 7 }, 80 } };
+	} schemes[] = { { { "https://", 8 }, 443 }, { { "http://", 7 }, 80 },
+		{ { "wss://", 6 }, 443 }, { { "ws://", 5 }, 80 } };
 
 	for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
 		if (view_eq_nocase(view_slice(*v, 0, schemes[i].prefix.n),

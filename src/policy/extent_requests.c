@@ -473,10 +473,18 @@ prepare(struct scan *s)
 	s->their_denies = ARENA_ARRAY(&s->tmp, n, const struct x_rule *);
 }
 
-/* Rather no answer than one about half of what such an endpoint allows. */
+/*
+ * Rather no answer than one about half of what such an endpoint allows: its
+ * messages are compared by nobody, and GraphQL in them is not searched.
+ */
 static int
 check_protocols(const struct x_run *r, const struct x_cell *c)
 {
+	const struct extent_never *never = r->never;
+
+	if (r->side[X_OTHER].s == NULL && never != NULL &&
+	    !(never->op && never->kind == POLICY_OP_GRAPHQL))
+		return 0;
 	for (size_t i = 0; i < c->at.n; i++) {
 		const struct x_entry *at = c->at.v[i];
 		enum policy_protocol p = p_protocol(at->e);
@@ -519,6 +527,8 @@ x_requests(struct x_run *r, const struct x_cell *c)
 		prepare(&s);
 		if (s.how != EXTENT_RULE)
 			rc = scan_free(&s);
+		else if (r->never != NULL && r->never->messages)
+			rc = x_messages(r, c);
 		else
 			rc = scan_rules(&s) < 0 ? -1 : scan_audits(&s);
 		if (rc == 0 && s.how == EXTENT_RULE && s.rules.ops[X_MINE] &&

@@ -51,6 +51,14 @@ add_rule(struct x_rules *s, const struct x_entry *entry, size_t place,
 	};
 }
 
+/* GraphQL in messages of a WebSocket, not a request. */
+static bool
+is_about_operations(const struct p_allow *a)
+{
+	return a->operation_type.v.n > 0 || a->operation_name.v.n > 0 ||
+	       a->fields.n > 0;
+}
+
 static void
 add_endpoint(struct x_rules *s, const struct x_entry *entry)
 {
@@ -63,9 +71,11 @@ add_endpoint(struct x_rules *s, const struct x_entry *entry)
 		add_rule(s, entry, k, false, &a);
 	}
 	for (size_t k = 0; k < e->rules.n; k++)
-		add_rule(s, entry, k, false, &p_rules(e)[k].allow);
+		if (!is_about_operations(&p_rules(e)[k].allow))
+			add_rule(s, entry, k, false, &p_rules(e)[k].allow);
 	for (size_t k = 0; k < e->deny_rules.n; k++)
-		add_rule(s, entry, k, true, &p_deny_rules(e)[k]);
+		if (!is_about_operations(&p_deny_rules(e)[k]))
+			add_rule(s, entry, k, true, &p_deny_rules(e)[k]);
 }
 
 bool

@@ -384,6 +384,32 @@ def test_policy_prove_answers_for_operations(never, holds, said):
     assert holds or proof["counterexample"]["operation"] is not None
 
 
+SOCKETS = json.dumps(network({"host": "ws.example.test", "port": 443, "protocol": "websocket", "rules": [
+    {"allow": {"method": "GET", "path": "/**"}}, {"allow": {"method": "WEBSOCKET_TEXT", "path": "/chat"}}]},
+    rest("rest.example.test")))
+
+
+@pytest.mark.parametrize("never, holds, said", [
+    ("WEBSOCKET_TEXT wss://ws.example.test/news", True, "yes, never: "),
+    ("WEBSOCKET_TEXT wss://ws.example.test", False, "WEBSOCKET_TEXT ws.example.test:443/chat by /"),
+    ("WEBSOCKET_TEXT rest.example.test", False, "WEBSOCKET_TEXT rest.example.test:443/ by /"),
+    ("POST https://ws.example.test", True, "yes, never: "),
+    ("ws.example.test", False, "GET ws.example.test:443/ by /")])
+def test_policy_prove_answers_for_messages_of_websockets(never, holds, said):
+    out = ask_policy("prove", "-", "--never", never, text=SOCKETS)
+    assert (out.returncode, out.stderr) == (0 if holds else 1, "") and said in out.stdout, out
+
+
+def test_policy_prove_gives_no_half_answer_about_what_messages_say(tmp_path):
+    out = ask_policy("prove", "-", "--never", "graphql mutation ws.example.test", text=SOCKETS)
+    assert out.returncode == 2 and "protocol websocket" in out.stderr and out.stdout == "", out
+    before = tmp_path / "before.yaml"
+    before.write_text(SOCKETS)
+    assert ask_policy("diff", before, "-", text=SOCKETS).returncode == 0
+    out = ask_policy("diff", before, "-", text=SOCKETS.replace("/chat", "/chats"))
+    assert out.returncode == 2 and "protocol websocket" in out.stderr, out
+
+
 def test_policy_diff_names_the_operation(tmp_path):
     before = tmp_path / "before.yaml"
     before.write_text(TOOLS)

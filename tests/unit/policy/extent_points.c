@@ -111,7 +111,8 @@ put_endpoint(struct dice *d, struct buf *y)
 		buf_puts(
 		    y, ", protocol: sql, enforcement: audit, access: full");
 	if (what >= 2) {
-		buf_puts(y, ", protocol: rest");
+		buf_puts(y,
+		    what == 7 ? ", protocol: websocket" : ", protocol: rest");
 		put_rules(d, y);
 		if (roll(d, 3) == 2)
 			put_denies(d, y);
@@ -153,7 +154,7 @@ static const char *const at_programs[] = { "/a", "/d/b", "/d/e/b", "/?" };
 static const char *const at_hosts[] = { "x.t", "a.x.t", "b.a.x.t", "y.t",
 	"1.2.3.4", "z" };
 static const char *const at_methods[] = { "GET", "POST", "HEAD", "FOO",
-	"OPTIONS" };
+	"OPTIONS", "WEBSOCKET_TEXT" };
 static const char *const at_paths[] = { "/", "/a", "/b", "/a/", "/a/b", "/ba",
 	"/a/b/a", "/%20", "/c", "*", "/acb", "/a%2Fa" };
 static const char *const at_queries[] = { NULL, "p=a", "p=b", "p=a&p=b", "P=a",
@@ -165,13 +166,33 @@ struct question {
 };
 
 static const char *const q_methods[] = { "", "* ", "GET ", "POST,FOO ", "HEAD ",
-	"OPTIONS " };
+	"OPTIONS ", "WEBSOCKET_TEXT " };
 static const char *const q_hosts[] = { "*", "x.t", "*.x.t", "**.x.t", "1.2.3.4",
 	"[ab].x.t", "?" };
 static const char *const q_ports[] = { "", ":1", ":2", ":3" };
 static const char *const q_paths[] = { "", "/**", "/a", "/a/**", "/*", "/?",
 	"/**/b", "/%20" };
 static const char *const q_programs[] = { "", "", "/a", "/d/**", "/*" };
+
+/* A message of a WebSocket: its upgrade passes, and what looks into it, too. */
+static bool
+message_passes(const struct snapshot *s, const struct policy_who *who,
+    const struct extent_request *q, enum policy_protocol p)
+{
+	struct policy_request r = { VIEW("GET"), q->path, q->query };
+	struct policy_op text = { .kind = POLICY_OP_TEXT };
+	struct policy_reason why;
+	struct policy_verdict v;
+
+	policy_decide_request(s, who, q->host, q->port, &r, &v, &why);
+	if (v.bad_query || (!v.allow && v.enforcement != POLICY_AUDIT))
+		return false;
+	if (p == POLICY_PROTO_REST)
+		return true;
+	policy_decide_op(s, who, q->host, q->port, &r, &text, &v, &why);
+	return p == POLICY_PROTO_WEBSOCKET &&
+	       (v.allow || v.enforcement == POLICY_AUDIT);
+}
 
 static bool
 passes(const struct snapshot *s, const struct extent_request *q)
@@ -190,6 +211,8 @@ passes(const struct snapshot *s, const struct extent_request *q)
 	(void)policy_treat_request(s, &who, q->host, q->port, q->path, &t);
 	if (!t.allow_encoded_slash && memmem(q->path.p, q->path.n, "%2F", 3))
 		return false;
+	if (view_eq(q->method, VIEW("WEBSOCKET_TEXT")))
+		return message_passes(s, &who, q, t.protocol);
 	policy_decide_request(s, &who, q->host, q->port, &r, &v, &why);
 	return v.allow || (!v.bad_query && v.enforcement == POLICY_AUDIT);
 }
@@ -334,8 +357,11 @@ check_proof(struct test *t)
 
 	if (extent_never_parse(buf_view(&t->never), &n, &e) < 0)
 		fail_at(t, e.text);
-	if (extent_prove(t->p[0], n, &program, program.n > 0, &r, &e) < 0)
-		fail_at(t, e.text);
+	if (extent_prove(t->p[0], n, &program, program.n > 0, &r, &e) < 0) {
+		/* Said by name, and only of messages. */
+		MUST(t, strstr(e.text, "of one WebSocket") != NULL, e.text);
+		return;
+	}
 	MUST(t, !r.holds || !t->in_set, "proved what is not so");
 	if (r.holds)
 		return;
@@ -350,8 +376,10 @@ check_diff(struct test *t)
 	bool more = false, less = false;
 	struct err e;
 
-	if (extent_compare(t->p[0], t->p[1], &d, &e) < 0)
-		fail_at(t, e.text);
+	if (extent_compare(t->p[0], t->p[1], &d, &e) < 0) {
+		MUST(t, strstr(e.text, "protocol websocket") != NULL, e.text);
+		return;
+	}
 	for (size_t i = 0; i < d.n; i++) {
 		const struct extent_change *c = &d.v[i];
 		bool a = passes(t->s[0], &c->request);

@@ -472,7 +472,7 @@ TEST(extent, operations_are_not_answered_by_half)
 	    "{method: GET, path: '/**'}}]}\n"
 	    "    - {host: a.test, port: 1, protocol: rest, access: full}\n"
 	    "    binaries: [{path: /x}]\n");
-	static const char *const never[] = { "g.test", "b.test" };
+	static const char *const never[] = { "graphql * g.test", "b.test" };
 
 	CHECK(p.p != NULL);
 	for (size_t i = 0; i < ARRAY_LEN(never); i++) {
@@ -490,6 +490,75 @@ TEST(extent, operations_are_not_answered_by_half)
 		else
 			CHECK(r.holds);
 	}
+}
+
+static const char sockets[] =
+    "version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
+    "    - {host: ws.test, port: 443, protocol: websocket, rules: [{allow: "
+    "{method: GET, path: '/a/**', query: {k: 'x*'}}}, {allow: {method: "
+    "WEBSOCKET_TEXT, path: '/a/b', query: {m: '1'}}}, {allow: {method: "
+    "WEBSOCKET_TEXT, path: '/c'}}], deny_rules: [{method: WEBSOCKET_TEXT, "
+    "path: '/a/b', query: {m: '1', k: 'xx'}}]}\n"
+    "    - {host: full.test, port: 443, protocol: websocket, access: full, "
+    "deny_rules: [{path: '/no/**'}]}\n"
+    "    - {host: half.test, port: 443, protocol: websocket, access: "
+    "read-only}\n"
+    "    - {host: mix.test, port: 443, protocol: websocket, path: /ws, rules: "
+    "[{allow: {method: GET, path: /ws}}]}\n"
+    "    - {host: mix.test, port: 443, protocol: rest, access: read-only}\n"
+    "    - {host: gql.test, port: 443, protocol: websocket, rules: [{allow: "
+    "{method: GET, path: /g}}, {allow: {operation_type: query}}]}\n"
+    "    - {host: rec.test, port: 443, protocol: websocket, enforcement: "
+    "audit, access: read-only}\n"
+    "    - {host: raw.test, port: 443}\n"
+    "    - {host: two.test, port: 443, protocol: websocket, rules: [{allow: "
+    "{method: GET, path: /t, query: {k: a}}}, {allow: {method: "
+    "WEBSOCKET_TEXT, path: /t, query: {k: b}}}]}\n"
+    "    binaries: [{path: /x}]\n";
+
+TEST(extent, messages_of_websockets_need_the_upgrade_and_a_rule_of_their_own)
+{
+	static const struct {
+		const char *never, *answer;
+	} rows[] = {
+		{ "WEBSOCKET_TEXT wss://ws.test",
+		    "WEBSOCKET_TEXT ws.test:443/a/b?k=x&m=1 by /x (rule)" },
+		{ "WEBSOCKET_TEXT wss://ws.test/c", "yes" },
+		{ "WEBSOCKET_TEXT wss://ws.test/a/c", "yes" },
+		{ "GET wss://ws.test/a/c",
+		    "GET ws.test:443/a/c?k=x by /x (rule)" },
+		{ "POST https://ws.test", "yes" },
+		{ "ws.test:80", "yes" },
+		{ "WEBSOCKET_TEXT full.test/no/x", "yes" },
+		{ "WEBSOCKET_TEXT full.test",
+		    "WEBSOCKET_TEXT full.test:443/ by /x (rule)" },
+		{ "WEBSOCKET_TEXT half.test", "yes" },
+		{ "GET half.test", "GET half.test:443/ by /x (rule)" },
+		{ "WEBSOCKET_TEXT mix.test/ws", "yes" },
+		{ "WEBSOCKET_TEXT mix.test",
+		    "WEBSOCKET_TEXT mix.test:443/ by /x (rule)" },
+		{ "WEBSOCKET_TEXT gql.test", "yes" },
+		{ "POST gql.test", "yes" },
+		{ "WEBSOCKET_TEXT rec.test",
+		    "WEBSOCKET_TEXT rec.test:443/ by /x (audit)" },
+		{ "WEBSOCKET_TEXT raw.test",
+		    "WEBSOCKET_TEXT raw.test:443/ by /x (uninspected)" },
+	};
+	AUTO_POLICY struct policy *p = must_parse("two", sockets);
+	AUTO_NEVER struct extent_never *n = NULL;
+	AUTO_PROOF struct extent_proof r = { 0 };
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK_STR(proved(sockets, rows[i].never, NULL), rows[i].answer);
+	/* Both rules look at one parameter: no half answer. */
+	CHECK_INT(
+	    extent_never_parse(VIEW("WEBSOCKET_TEXT two.test"), &n, &e), ==, 0);
+	CHECK_INT(extent_prove(p, n, NULL, 0, &r, &e), ==, -1);
+	CHECK_HAS(e.text, "the parameter 'k' of one WebSocket");
+	extent_never_free(take_ptr(n));
+	CHECK_INT(extent_never_parse(VIEW("GET,WEBSOCKET_TEXT a.test"), &n, &e),
+	    ==, -1);
 }
 
 /* Random policies, and every request of a small world. */
