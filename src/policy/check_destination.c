@@ -28,60 +28,6 @@ has_first_label_wildcard(struct view v)
 		   p_contains(label, "*"));
 }
 
-void
-p_check_host(struct p_place *pl, const struct p_endpoint *e)
-{
-	const struct p_str *h = &e->host;
-	struct p_shown shown = p_show(h->v);
-	enum p_hostkind kind;
-	struct p_host name;
-
-	if (h->h.bad)
-		return;
-	if (h->v.n == 0) {
-		if (e->allowed_ips.n == 0 && !e->allowed_ips.h.bad)
-			P_ERROR(pl, h->h.set ? h->h.at : e->m.h.at,
-			    "an endpoint without host needs allowed_ips");
-		return;
-	}
-	if (view_eq(h->v, VIEW("*")) || view_eq(h->v, VIEW("**"))) {
-		P_ERROR(pl, h->h.at,
-		    "host wildcard '%s' matches all hosts; use "
-		    "specific patterns like '*.example.com'",
-		    shown.text);
-		return;
-	}
-	if (p_contains(h->v, "*") && !has_first_label_wildcard(h->v)) {
-		P_ERROR(pl, h->h.at,
-		    "host wildcard must start with '*.' or "
-		    "'**.' (e.g., '*.example.com'), got '%s'",
-		    shown.text);
-		return;
-	}
-	if (p_host_selector(h->v, &kind, &name) < 0) {
-		if (kind == HOST_LABEL)
-			P_ERROR(pl, h->h.at,
-			    "host wildcard '%s' needs letters, digits and "
-			    "hyphens around its '*', and a name of two labels "
-			    "or more behind it",
-			    shown.text);
-		else if (kind == HOST_EXACT)
-			P_ERROR(pl, h->h.at,
-			    "host '%s' is not a valid name or "
-			    "address",
-			    shown.text);
-		else
-			P_ERROR(pl, h->h.at,
-			    "host wildcard '%s' must be "
-			    "followed by a plain name",
-			    shown.text);
-	} else if (kind != HOST_EXACT && labels(h->v) <= 2)
-		P_WARN(pl, h->h.at,
-		    "host wildcard '%s' is very broad (covers "
-		    "all subdomains of a TLD)",
-		    shown.text);
-}
-
 /* Ranges that no list can open, of spec'd always-blocked addresses. */
 static const char *const blocked[] = {
 	"0.0.0.0/8",
@@ -165,6 +111,76 @@ is_blocked(const struct policy_net *n)
 		    covers(&b, n))
 			return true;
 	return false;
+}
+
+/* A literal that the proxy refuses whatever the policy says (3.6). */
+static bool
+is_never_reached(enum p_hostkind kind, const struct p_host *name)
+{
+	struct view host = { name->text, name->n };
+	struct policy_net n;
+
+	return kind == HOST_EXACT && p_host_is_address(host) &&
+	       p_net_parse(host, &n) == 0 && is_blocked(&n);
+}
+
+void
+p_check_host(struct p_place *pl, const struct p_endpoint *e)
+{
+	const struct p_str *h = &e->host;
+	struct p_shown shown = p_show(h->v);
+	enum p_hostkind kind;
+	struct p_host name;
+
+	if (h->h.bad)
+		return;
+	if (h->v.n == 0) {
+		if (e->allowed_ips.n == 0 && !e->allowed_ips.h.bad)
+			P_ERROR(pl, h->h.set ? h->h.at : e->m.h.at,
+			    "an endpoint without host needs allowed_ips");
+		return;
+	}
+	if (view_eq(h->v, VIEW("*")) || view_eq(h->v, VIEW("**"))) {
+		P_ERROR(pl, h->h.at,
+		    "host wildcard '%s' matches all hosts; use "
+		    "specific patterns like '*.example.com'",
+		    shown.text);
+		return;
+	}
+	if (p_contains(h->v, "*") && !has_first_label_wildcard(h->v)) {
+		P_ERROR(pl, h->h.at,
+		    "host wildcard must start with '*.' or "
+		    "'**.' (e.g., '*.example.com'), got '%s'",
+		    shown.text);
+		return;
+	}
+	if (p_host_selector(h->v, &kind, &name) < 0) {
+		if (kind == HOST_LABEL)
+			P_ERROR(pl, h->h.at,
+			    "host wildcard '%s' needs letters, digits and "
+			    "hyphens around its '*', and a name of two labels "
+			    "or more behind it",
+			    shown.text);
+		else if (kind == HOST_EXACT)
+			P_ERROR(pl, h->h.at,
+			    "host '%s' is not a valid name or "
+			    "address",
+			    shown.text);
+		else
+			P_ERROR(pl, h->h.at,
+			    "host wildcard '%s' must be "
+			    "followed by a plain name",
+			    shown.text);
+	} else if (is_never_reached(kind, &name))
+		P_WARN(pl, h->h.at,
+		    "host '%s' is an address that is never reached, whatever "
+		    "a policy says (this machine is host.openshell.internal)",
+		    shown.text);
+	else if (kind != HOST_EXACT && labels(h->v) <= 2)
+		P_WARN(pl, h->h.at,
+		    "host wildcard '%s' is very broad (covers "
+		    "all subdomains of a TLD)",
+		    shown.text);
 }
 
 void
