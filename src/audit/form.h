@@ -10,6 +10,7 @@ enum ocsf_class {
 	OCSF_FINDING = 2004,
 	OCSF_NETWORK = 4001,
 	OCSF_HTTP = 4002,
+	OCSF_DNS = 4003,
 	OCSF_CONFIG = 5019
 };
 

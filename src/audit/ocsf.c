@@ -76,7 +76,8 @@ static void
 put_metadata(
     struct json *j, enum ocsf_class class, const struct audit_source *from)
 {
-	bool net = class == OCSF_NETWORK || class == OCSF_HTTP;
+	bool net = class == OCSF_NETWORK || class == OCSF_HTTP ||
+		   class == OCSF_DNS;
 	bool control = class != OCSF_BASE;
 
 	open_object(j, "metadata");
@@ -182,6 +183,18 @@ put_request(struct json *j, const struct audit_event *ev)
 	json_close(j, '}');
 }
 
+/* The name is the question; nobody outside was asked it. */
+static void
+put_query(
+    struct json *j, const struct audit_event *ev, const struct ocsf_form *f)
+{
+	open_object(j, "query");
+	put_text(j, "hostname", ev->host);
+	json_close(j, '}');
+	put_actor(j, ev);
+	put_uint(j, "observation_point_id", f->observed_at);
+}
+
 static void
 put_finding(struct json *j, const struct audit_event *ev)
 {
@@ -261,6 +274,9 @@ put_class(
 		break;
 	case OCSF_NETWORK:
 		put_network(j, ev, f);
+		break;
+	case OCSF_DNS:
+		put_query(j, ev, f);
 		break;
 	case OCSF_PROCESS:
 		put_process(j, ev);

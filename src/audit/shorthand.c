@@ -101,6 +101,19 @@ put_http(
 }
 
 static void
+put_dns(
+    struct buf *out, const struct audit_event *ev, const struct ocsf_form *f)
+{
+	buf_puts(out, "DNS:");
+	put_upper(out, f->activity.label);
+	buf_putc(out, ' ');
+	put_upper(out, f->action.label);
+	buf_putc(out, ' ');
+	put_actor(out, ev);
+	put(out, ev->host);
+}
+
+static void
 put_config(
     struct buf *out, const struct audit_event *ev, const struct ocsf_form *f)
 {
@@ -126,6 +139,9 @@ audit_shorthand(const struct audit_event *ev, struct buf *out)
 		break;
 	case OCSF_HTTP:
 		put_http(out, ev, &f);
+		break;
+	case OCSF_DNS:
+		put_dns(out, ev, &f);
 		break;
 	case OCSF_CONFIG:
 		put_config(out, ev, &f);

@@ -88,6 +88,26 @@ TEST(ocsf, a_denied_request_is_http_activity)
 	json_decref(j);
 }
 
+TEST(ocsf, a_refused_name_is_dns_activity)
+{
+	struct audit_event ev = { .kind = AUDIT_DNS,
+		.action = AUDIT_DENY,
+		.binary = VIEW("/usr/bin/curl"),
+		.pid = 42,
+		.host = VIEW("evil.example.com"),
+		.port = 53,
+		.reason = VIEW("no endpoint allows this name") };
+	json_t *j = ocsf(&ev);
+
+	CHECK_INT(number(j, "class_uid"), ==, 4003);
+	CHECK_INT(number(j, "type_uid"), ==, 400301);
+	CHECK_STR(text(j, "type_name", NULL, NULL), "DNS Activity: Query");
+	CHECK_STR(text(j, "query", "hostname", NULL), "evil.example.com");
+	CHECK_STR(text(j, "actor", "process", "name"), "/usr/bin/curl");
+	CHECK_INT(number(j, "action_id"), ==, 2);
+	json_decref(j);
+}
+
 TEST(ocsf, every_kind_has_a_class_with_numbers_that_agree)
 {
 	for (unsigned k = 0; k < AUDIT_NKINDS; k++)
@@ -103,6 +123,10 @@ TEST(ocsf, every_kind_has_a_class_with_numbers_that_agree)
 				number(j, "activity_id"));
 			CHECK(strcmp(text(j, "class_name", NULL, NULL),
 				  "(none)") != 0);
+			CHECK(strcmp(text(j, "activity_name", NULL, NULL),
+				  "(none)") != 0);
+			CHECK((k == AUDIT_CHAIN) ==
+			    (number(j, "class_uid") == 0));
 			CHECK(strcmp(text(j, "category_name", NULL, NULL),
 				  "(none)") != 0);
 			json_decref(j);
@@ -126,6 +150,13 @@ TEST(ocsf, shorthand_lines_are_those_of_the_spec)
 		    "[event:17]\n" },
 		{ AUDIT_L7_REQUEST, AUDIT_AUDIT,
 		    "22:13:20.123 L HTTP:POST OBSERVED /usr/bin/curl(42) -> "
+		    "POST https://api.github.com/zen [policy:github] "
+		    "[event:17]\n" },
+		{ AUDIT_DNS, AUDIT_DENY,
+		    "22:13:20.123 M DNS:QUERY DENIED /usr/bin/curl(42) -> "
+		    "api.github.com [event:17]\n" },
+		{ AUDIT_CREDENTIAL, AUDIT_DENY,
+		    "22:13:20.123 M HTTP:POST DENIED /usr/bin/curl(42) -> "
 		    "POST https://api.github.com/zen [policy:github] "
 		    "[event:17]\n" },
 		{ AUDIT_BYPASS, AUDIT_DENY,
