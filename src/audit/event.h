@@ -59,9 +59,12 @@ struct audit_event {
 	struct view suggestion; /* smallest change that would allow it */
 	uint64_t generation; /* of the policy that judged */
 	uint32_t connection; /* number of the connection in this sandbox */
-	struct view detail; /* kind-specific, free text, escaped */
+	struct view status; /* PROCESS_ENDED: as a shell would see it */
+	struct view detail; /* free text, escaped, by kind: the command line
+			       of a process, the digest of a policy, what
+			       protects, the protocol of a datagram */
+	struct view sandbox; /* id; of CHAIN and SANDBOX_STARTED */
 	/* Of a CHAIN record (audit/chain.h). */
-	struct view sandbox; /* id */
 	uint32_t file; /* number of the file it begins */
 	uint32_t kept; /* of the oldest file that was kept */
 	uint32_t torn; /* bytes of an interrupted write in front of it, whose

@@ -17,6 +17,8 @@ static const struct class_row {
 	{ OCSF_HTTP, "HTTP Activity", V(4, "Network Activity") },
 	{ OCSF_DNS, "DNS Activity", V(4, "Network Activity") },
 	{ OCSF_CONFIG, "Device Config State Change", V(5, "Discovery") },
+	{ OCSF_LIFECYCLE, "Application Lifecycle",
+	    V(6, "Application Activity") },
 };
 
 /* What a kind is, and its activity when allowed and when not. */
@@ -53,8 +55,22 @@ static const struct kind_row {
 	    0 },
 	[AUDIT_CREDENTIALS] = { OCSF_CONFIG, V(1, "Log"), V(1, "Log"), NULL,
 	    NULL, 0 },
-	[AUDIT_PROCESS] = { OCSF_PROCESS, V(1, "Launch"), V(2, "Terminate"),
+	[AUDIT_SANDBOX_STARTED] = { OCSF_LIFECYCLE, V(3, "Start"),
+	    V(3, "Start"), NULL, NULL, 0 },
+	[AUDIT_SANDBOX_STOPPED] = { OCSF_LIFECYCLE, V(4, "Stop"), V(4, "Stop"),
 	    NULL, NULL, 0 },
+	[AUDIT_SANDBOX_FAILED] = { OCSF_LIFECYCLE, V(4, "Stop"), V(4, "Stop"),
+	    NULL, NULL, 0 },
+	[AUDIT_PROTECTIONS] = { OCSF_CONFIG, V(1, "Log"), V(1, "Log"), NULL,
+	    NULL, 0 },
+	[AUDIT_PROTECTIONS_MISSING] = { OCSF_FINDING, V(1, "Create"),
+	    V(1, "Create"), NULL, NULL, 0 },
+	[AUDIT_PROCESS_STARTED] = { OCSF_PROCESS, V(1, "Launch"),
+	    V(1, "Launch"), NULL, NULL, 0 },
+	[AUDIT_PROCESS_ENDED] = { OCSF_PROCESS, V(2, "Terminate"),
+	    V(2, "Terminate"), NULL, NULL, 0 },
+	[AUDIT_PROCESS_FAILED] = { OCSF_PROCESS, V(1, "Launch"),
+	    V(1, "Launch"), NULL, NULL, 0 },
 	[AUDIT_CHAIN] = { OCSF_BASE, V(99, "Records"), V(99, "Records"), NULL,
 	    NULL, 0 },
 	[AUDIT_RECORD_REFUSED] = { OCSF_FINDING, V(1, "Create"), V(1, "Create"),
@@ -73,28 +89,65 @@ static const struct action_row {
 	[AUDIT_INFO] = { V(1, "Informational"), V(1, "Success"), { 0 }, { 0 } },
 };
 
+static const struct method_row {
+	const char *method;
+	struct ocsf_value activity;
+} methods[] = {
+	{ "CONNECT", V(1, "Connect") },
+	{ "DELETE", V(2, "Delete") },
+	{ "GET", V(3, "Get") },
+	{ "HEAD", V(4, "Head") },
+	{ "OPTIONS", V(5, "Options") },
+	{ "POST", V(6, "Post") },
+	{ "PUT", V(7, "Put") },
+	{ "TRACE", V(8, "Trace") },
+	{ "PATCH", V(9, "Patch") },
+};
+
+static const struct method_row *
+method_row(struct view method)
+{
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		if (view_eq_nocase(method, view_of(methods[i].method)))
+			return &methods[i];
+	return NULL;
+}
+
+struct view
+ocsf_method(struct view method)
+{
+	const struct method_row *r = method_row(method);
+
+	return r != NULL ? view_of(r->method) : method;
+}
+
 static struct ocsf_value
 http_activity(struct view method)
 {
-	static const struct {
-		const char *method;
-		struct ocsf_value v;
-	} rows[] = {
-		{ "CONNECT", V(1, "Connect") },
-		{ "DELETE", V(2, "Delete") },
-		{ "GET", V(3, "Get") },
-		{ "HEAD", V(4, "Head") },
-		{ "OPTIONS", V(5, "Options") },
-		{ "POST", V(6, "Post") },
-		{ "PUT", V(7, "Put") },
-		{ "TRACE", V(8, "Trace") },
-		{ "PATCH", V(9, "Patch") },
-	};
+	const struct method_row *r = method_row(method);
 
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (view_eq_nocase(method, view_of(rows[i].method)))
-			return rows[i].v;
-	return (struct ocsf_value)V(99, "Other");
+	return r != NULL ? r->activity : (struct ocsf_value)V(99, "Other");
+}
+
+/* What a kind is beyond its class and action. */
+static const struct refined_row {
+	enum audit_kind kind;
+	struct ocsf_value severity, status, disposition, state;
+} refined[] = {
+	{ AUDIT_REVOKED, { 0 }, { 0 }, V(24, "Access Revoked"), { 0 } },
+	{ AUDIT_RECORD_REFUSED, V(4, "High"), { 0 }, V(19, "Alert"), { 0 } },
+	{ AUDIT_PROTECTIONS, { 0 }, { 0 }, { 0 }, V(2, "Enforced") },
+	{ AUDIT_PROTECTIONS_MISSING, V(4, "High"), { 0 }, V(19, "Alert"),
+	    { 0 } },
+	{ AUDIT_SANDBOX_FAILED, V(4, "High"), V(2, "Failure"), { 0 }, { 0 } },
+	{ AUDIT_PROCESS_FAILED, V(2, "Low"), V(2, "Failure"), { 0 }, { 0 } },
+};
+
+static void
+replace(struct ocsf_value *at, struct ocsf_value with)
+{
+	if (with.label != NULL)
+		*at = with;
 }
 
 /* What stage or kind say beyond the tables. */
@@ -105,14 +158,18 @@ refine(const struct audit_event *ev, struct ocsf_form *f)
 		f->activity = http_activity(ev->method);
 	if (view_eq(ev->stage, VIEW("ssrf")))
 		f->engine = "address";
-	if (ev->kind == AUDIT_REVOKED)
-		f->disposition = (struct ocsf_value)V(24, "Access Revoked");
-	if (ev->kind == AUDIT_RECORD_REFUSED) {
-		f->severity = (struct ocsf_value)V(4, "High");
-		f->disposition = (struct ocsf_value)V(19, "Alert");
-	}
 	if (f->class == OCSF_CONFIG)
-		f->state = ev->action == AUDIT_DENY ? "Refused" : "Loaded";
+		f->state = ev->action == AUDIT_DENY
+			       ? (struct ocsf_value)V(99, "Refused")
+			       : (struct ocsf_value)V(2, "Loaded");
+	for (size_t i = 0; i < ARRAY_LEN(refined); i++) {
+		if (refined[i].kind != ev->kind)
+			continue;
+		replace(&f->severity, refined[i].severity);
+		replace(&f->status, refined[i].status);
+		replace(&f->disposition, refined[i].disposition);
+		replace(&f->state, refined[i].state);
+	}
 }
 
 void
@@ -138,6 +195,13 @@ ocsf_form_of(const struct audit_event *ev, struct ocsf_form *out)
 			out->category = classes[i].category;
 		}
 	refine(ev, out);
+}
+
+struct view
+ocsf_protocol(const struct audit_event *ev)
+{
+	return ev->kind == AUDIT_BYPASS && ev->detail.n > 0 ? ev->detail
+							     : VIEW("tcp");
 }
 
 char

@@ -73,20 +73,38 @@ is_address(struct view host)
 /* --- objects ------------------------------------------------------------- */
 
 static void
+put_product(struct json *j, const char *key)
+{
+	open_object(j, key);
+	put_str(j, "name", OCSF_PRODUCT);
+	put_str(j, "vendor_name", "OpenShell");
+	put_str(j, "version", OPENSHELL_VERSION);
+	json_close(j, '}');
+}
+
+/* The machine is named by the one record that knows it. */
+static void
+put_device(struct json *j, struct view hostname)
+{
+	open_object(j, "device");
+	put_text(j, "hostname", hostname);
+	open_object(j, "os");
+	put_str(j, "name", "Linux");
+	json_close(j, '}');
+	json_close(j, '}');
+}
+
+static void
 put_metadata(
     struct json *j, enum ocsf_class class, const struct audit_source *from)
 {
 	bool net = class == OCSF_NETWORK || class == OCSF_HTTP ||
 		   class == OCSF_DNS;
-	bool control = class != OCSF_BASE;
+	bool control = class != OCSF_BASE && class != OCSF_LIFECYCLE;
 
 	open_object(j, "metadata");
 	put_str(j, "version", "1.7.0");
-	open_object(j, "product");
-	put_str(j, "name", "OpenShell Sandbox Supervisor");
-	put_str(j, "vendor_name", "OpenShell");
-	put_str(j, "version", OPENSHELL_VERSION);
-	json_close(j, '}');
+	put_product(j, "product");
 	json_key(j, "profiles");
 	json_open(j, '[');
 	if (control)
@@ -104,6 +122,29 @@ put_metadata(
 	put_text(j, "name", from->name);
 	put_text(j, "uid", from->sandbox);
 	json_close(j, '}');
+}
+
+/* A command that its owner had started: PID 1 of the sandbox forks it. */
+static void
+put_command(struct json *j, const struct audit_event *ev)
+{
+	uint64_t code;
+
+	open_object(j, "process");
+	put_text(j, "name", ev->binary.n > 0 ? ev->binary : VIEW("unknown"));
+	put_uint(j, "pid", ev->pid);
+	put_text(j, "cmd_line", ev->detail);
+	json_close(j, '}');
+	open_object(j, "actor");
+	open_object(j, "process");
+	put_str(j, "name", "openshell-init");
+	put_uint(j, "pid", 1);
+	json_close(j, '}');
+	json_close(j, '}');
+	if (ev->kind != AUDIT_PROCESS_ENDED)
+		put_value(j, "launch_type", (struct ocsf_value) { 1, "Spawn" });
+	else if (view_u64(ev->status, 255, &code))
+		put_uint(j, "exit_code", code);
 }
 
 /* The nearest ancestor is the parent; each is inside the one before. */
@@ -159,7 +200,7 @@ put_network(
 	json_bool(j, true);
 	if (f->class == OCSF_NETWORK) {
 		open_object(j, "connection_info");
-		put_str(j, "protocol_name", "tcp");
+		put_text(j, "protocol_name", ocsf_protocol(ev));
 		json_close(j, '}');
 	}
 }
@@ -168,7 +209,7 @@ static void
 put_request(struct json *j, const struct audit_event *ev)
 {
 	open_object(j, "http_request");
-	put_text(j, "http_method", ev->method);
+	put_text(j, "http_method", ocsf_method(ev->method));
 	open_object(j, "url");
 	put_text(j, "scheme", ev->scheme);
 	put_text(j, "hostname", ev->host);
@@ -204,11 +245,13 @@ put_finding(struct json *j, const struct audit_event *ev)
 	json_close(j, '}');
 	json_key(j, "is_alert");
 	json_bool(j, true);
+	put_value(j, "confidence", OCSF_SURE);
 }
 
 /* What OCSF has no place for, under our own names. */
 static void
-put_unmapped(struct json *j, const struct audit_event *ev)
+put_unmapped(
+    struct json *j, const struct audit_event *ev, const struct ocsf_form *f)
 {
 	const struct {
 		const char *key;
@@ -222,7 +265,10 @@ put_unmapped(struct json *j, const struct audit_event *ev)
 		{ "nearest", ev->nearest },
 		{ "miss", ev->miss },
 		{ "suggestion", ev->suggestion },
-		{ "detail", ev->detail },
+		{ "operation", ev->operation },
+		{ "tool", ev->tool },
+		{ ev->kind == AUDIT_POLICY ? "policy_hash" : "detail",
+		    f->class == OCSF_PROCESS ? VIEW("") : ev->detail },
 	};
 	const struct {
 		const char *key;
@@ -279,15 +325,19 @@ put_class(
 		put_query(j, ev, f);
 		break;
 	case OCSF_PROCESS:
-		put_process(j, ev);
-		put_actor(j, ev);
+		put_command(j, ev);
 		break;
 	case OCSF_FINDING:
 		put_finding(j, ev);
 		break;
 	case OCSF_CONFIG:
-		put_uint(j, "state_id", 99);
-		put_str(j, "state", f->state);
+		put_value(j, "state", f->state);
+		if (ev->kind == AUDIT_PROTECTIONS)
+			put_value(j, "security_level",
+			    (struct ocsf_value) { 1, "Secure" });
+		break;
+	case OCSF_LIFECYCLE:
+		put_product(j, "app");
 		break;
 	case OCSF_BASE:
 		break;
@@ -306,13 +356,15 @@ audit_ocsf_json(const struct audit_event *ev, const struct audit_source *from,
 	put_common(&j, &f, ev->time_ms);
 	put_text(&j, "message",
 	    ev->reason.n > 0 ? ev->reason : view_of(audit_kind_name(ev->kind)));
-	if (ev->action == AUDIT_DENY)
+	if (f.status.id == 2)
 		put_text(&j, "status_detail", ev->reason);
 	put_metadata(&j, f.class, from);
+	put_device(&j,
+	    f.class == OCSF_LIFECYCLE ? ev->host : (struct view) { NULL, 0 });
 	put_class(&j, ev, &f);
 	put_value(&j, "action", f.action);
 	put_value(&j, "disposition", f.disposition);
-	put_unmapped(&j, ev);
+	put_unmapped(&j, ev, &f);
 	json_close(&j, '}');
 	buf_putc(out, '\n');
 }

@@ -75,7 +75,8 @@ put_network(
 	put_actor(out, ev);
 	buf_puts(out, v6 ? "[" : "");
 	put(out, ev->host);
-	buf_printf(out, "%s:%u/tcp", v6 ? "]" : "", ev->port);
+	buf_printf(out, "%s:%u/", v6 ? "]" : "", ev->port);
+	put(out, ocsf_protocol(ev));
 	put_rule(out, ev, f);
 }
 
@@ -84,12 +85,12 @@ put_http(
     struct buf *out, const struct audit_event *ev, const struct ocsf_form *f)
 {
 	buf_puts(out, "HTTP:");
-	put(out, ev->method);
+	put(out, ocsf_method(ev->method));
 	buf_putc(out, ' ');
 	put_upper(out, f->action.label);
 	buf_putc(out, ' ');
 	put_actor(out, ev);
-	put(out, ev->method);
+	put(out, ocsf_method(ev->method));
 	buf_putc(out, ' ');
 	if (ev->scheme.n > 0) {
 		put(out, ev->scheme);
@@ -118,12 +119,72 @@ put_config(
     struct buf *out, const struct audit_event *ev, const struct ocsf_form *f)
 {
 	buf_puts(out, "CONFIG:");
-	put_upper(out, f->state);
+	put_upper(out, f->state.label);
 	buf_putc(out, ' ');
 	put(out, ev->reason.n > 0 ? ev->reason : VIEW("config"));
-	if (ev->generation > 0)
-		buf_printf(
-		    out, " [version:%llu]", (unsigned long long)ev->generation);
+	if (ev->generation == 0)
+		return;
+	buf_printf(out, " [version:v%llu", (unsigned long long)ev->generation);
+	if (ev->kind == AUDIT_POLICY && ev->detail.n > 0) {
+		buf_puts(out, " hash:");
+		put(out, ev->detail);
+	}
+	buf_putc(out, ']');
+}
+
+static void
+put_failure(
+    struct buf *out, const struct audit_event *ev, const struct ocsf_form *f)
+{
+	if (f->status.id != 2 || ev->reason.n == 0)
+		return;
+	buf_puts(out, " [reason:");
+	put(out, ev->reason);
+	buf_putc(out, ']');
+}
+
+static void
+put_process(
+    struct buf *out, const struct audit_event *ev, const struct ocsf_form *f)
+{
+	buf_puts(out, "PROC:");
+	put_upper(out, f->activity.label);
+	buf_putc(out, ' ');
+	put(out, ev->binary.n > 0 ? ev->binary : VIEW("unknown"));
+	buf_printf(out, "(%u)", ev->pid);
+	if (ev->status.n > 0) {
+		buf_puts(out, " [exit:");
+		put(out, ev->status);
+		buf_putc(out, ']');
+	}
+	if (ev->detail.n > 0) {
+		buf_puts(out, " [cmd:");
+		put(out, ev->detail);
+		buf_putc(out, ']');
+	}
+	put_failure(out, ev, f);
+}
+
+static void
+put_finding(
+    struct buf *out, const struct audit_event *ev, const struct ocsf_form *f)
+{
+	buf_puts(out, "FINDING:");
+	put_upper(out, f->disposition.label);
+	buf_puts(out, " \"");
+	put(out, ev->reason);
+	buf_puts(out, "\" [confidence:high]");
+}
+
+static void
+put_lifecycle(
+    struct buf *out, const struct audit_event *ev, const struct ocsf_form *f)
+{
+	buf_puts(out, "LIFECYCLE:");
+	put_upper(out, f->activity.label);
+	buf_puts(out, " " OCSF_PRODUCT " ");
+	put_upper(out, f->status.label);
+	put_failure(out, ev, f);
 }
 
 void
@@ -147,18 +208,13 @@ audit_shorthand(const struct audit_event *ev, struct buf *out)
 		put_config(out, ev, &f);
 		break;
 	case OCSF_PROCESS:
-		buf_puts(out, "PROC:");
-		put_upper(out, f.activity.label);
-		buf_putc(out, ' ');
-		put(out, ev->binary.n > 0 ? ev->binary : VIEW("unknown"));
-		buf_printf(out, "(%u)", ev->pid);
+		put_process(out, ev, &f);
 		break;
 	case OCSF_FINDING:
-		buf_puts(out, "FINDING:");
-		put_upper(out, f.disposition.label);
-		buf_puts(out, " \"");
-		put(out, ev->reason);
-		buf_putc(out, '"');
+		put_finding(out, ev, &f);
+		break;
+	case OCSF_LIFECYCLE:
+		put_lifecycle(out, ev, &f);
 		break;
 	case OCSF_BASE:
 		buf_puts(out, "EVENT ");
@@ -181,5 +237,9 @@ audit_shorthand_remark(const struct audit_remark *r, struct buf *out)
 	put_time(out, r->time_ms, letter);
 	buf_puts(out, "EVENT ");
 	put(out, r->message);
-	buf_putc(out, '\n');
+	buf_puts(out, " [source:");
+	put(out, view_of(r->source));
+	buf_puts(out, " target:");
+	put(out, view_of(r->target));
+	buf_puts(out, "]\n");
 }

@@ -114,7 +114,8 @@ audit_summary_add(struct audit_summary *s, const struct audit_event *ev)
 
 	if ((unsigned)ev->action <= AUDIT_INFO)
 		s->totals[ev->action]++;
-	if (ev->action != AUDIT_DENY)
+	/* A policy that was refused is no request of the sandbox's. */
+	if (ev->action != AUDIT_DENY || ev->kind == AUDIT_POLICY)
 		return;
 	buf_reset(&s->key);
 	put_part(&s->key, ev->binary);

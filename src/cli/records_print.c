@@ -10,6 +10,7 @@ struct printer {
 	bool denied;
 	size_t skip; /* of those that are asked for */
 	size_t seen;
+	char sandbox[80]; /* whose records these are, once one says so */
 	struct buf out;
 	bool bad;
 	struct err e;
@@ -39,9 +40,13 @@ flush(struct printer *p)
 static void
 on_print(void *ctx, const struct audit_event *ev, struct view line)
 {
-	static const struct audit_source unknown = { { NULL, 0 }, { NULL, 0 } };
 	struct printer *p = ctx;
+	struct audit_source from = { { NULL, 0 }, { NULL, 0 } };
 
+	if (ev->sandbox.n > 0)
+		(void)snprintf(p->sandbox, sizeof(p->sandbox), "%.*s",
+		    (int)ev->sandbox.n, ev->sandbox.p);
+	from.sandbox = view_of(p->sandbox);
 	if (p->bad || !wanted(p, ev))
 		return;
 	if (p->skip > 0) {
@@ -58,7 +63,7 @@ on_print(void *ctx, const struct audit_event *ev, struct view line)
 		buf_putc(&p->out, '\n');
 		break;
 	case RECORDS_OCSF:
-		audit_ocsf_json(ev, &unknown, &p->out);
+		audit_ocsf_json(ev, &from, &p->out);
 		break;
 	}
 	if (p->out.n > FLUSH / 2)

@@ -79,6 +79,23 @@ fail(struct run *r, const struct err *e)
 	stop(r);
 }
 
+/* A record that cannot be kept is no record: end, and say why. */
+static void
+record_lost(struct run *r, const struct err *e)
+{
+	fd_close(&r->rec.events);
+	fail(r, e);
+}
+
+void
+run_record_own(struct run *r, struct audit_event *ev)
+{
+	struct err e;
+
+	if (run_record_event(&r->rec, ev, &e) < 0)
+		record_lost(r, &e);
+}
+
 void
 run_interrupt(struct run *r, int signo)
 {
@@ -171,6 +188,23 @@ describe_death(struct run *r)
 	set_result(r, CLI_NO_SANDBOX, "failed", 0, buf_view(&b));
 }
 
+/* The supervisor, whose record it is, could not say how it ended. */
+static void
+record_end(struct run *r)
+{
+	struct audit_event ev = { .kind = AUDIT_SANDBOX_FAILED,
+		.action = AUDIT_INFO,
+		.reason = r->result.text[0] != '\0'
+			      ? view_of(r->result.text)
+			      : VIEW("the supervisor was killed at its end") };
+	struct err e;
+
+	if (r->rec.told_end || r->rec.events < 0)
+		return;
+	if (run_record_event(&r->rec, &ev, &e) < 0)
+		run_say_error(r, view_of(e.text));
+}
+
 /* The session is closed: the sandbox is no more. */
 static void
 gone(struct run *r)
@@ -185,6 +219,7 @@ gone(struct run *r)
 	run_policy_unwatch(r);
 	reap(r);
 	describe_death(r); /* unless there is a result already */
+	record_end(r);
 	run_streams_cut(r);
 	if (!run_streams_active(r))
 		close_rest(r);
@@ -302,11 +337,8 @@ on_events(struct run *r, const union session_msg *m, int *fds UNUSED,
 	struct view lines = { m->events.json, m->events.n };
 	struct err e;
 
-	/* A record that cannot be kept is no record: end, and say why. */
-	if (run_record_events(&r->rec, lines, &e) == 0)
-		return;
-	fd_close(&r->rec.events);
-	fail(r, &e);
+	if (run_record_events(&r->rec, lines, &e) < 0)
+		record_lost(r, &e);
 }
 
 static void
@@ -525,6 +557,9 @@ run_sandbox(struct cli *c, const struct run_options *o, struct err *e)
 	if (start(r, e) == 0) {
 		(void)uv_run(&r->loop, UV_RUN_DEFAULT);
 		status = finish(r);
+	} else {
+		set_result(r, CLI_NO_SANDBOX, "failed", 0, view_of(e->text));
+		record_end(r);
 	}
 	release(r);
 	return status;

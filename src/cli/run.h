@@ -79,6 +79,7 @@ struct run_record {
 	uint64_t revision;
 	struct session_state state; /* protections, once isolated */
 	bool isolated;
+	bool told_end; /* the supervisor's last record has come */
 };
 void run_record_fini(struct run_record *r);
 int run_record_open(
@@ -86,6 +87,9 @@ int run_record_open(
 /* Lines of an EVENTS message. */
 int run_record_events(
     struct run_record *r, struct view lines, struct err *e) MUST_USE;
+/* One of our own. */
+int run_record_event(
+    struct run_record *r, struct audit_event *ev, struct err *e) MUST_USE;
 /* "denied 3x curl -> POST api.github.com:443/x (policy p: reason)" a line. */
 void run_record_denials(const struct run_record *r, struct buf *out);
 

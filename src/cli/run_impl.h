@@ -62,6 +62,8 @@ void run_timer(struct run *r, unsigned ms);
 /* A signal of the user's ends it. */
 void run_interrupt(struct run *r, int signo);
 void run_relay_done(struct relay *relay);
+/* A record of our own; when it cannot be kept the run ends. */
+void run_record_own(struct run *r, struct audit_event *ev);
 
 /* --- run_say.c --- */
 

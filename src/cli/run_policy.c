@@ -73,13 +73,32 @@ run_policy_check(struct run *r, struct view text, struct err *e)
 /* --- the next ones --- */
 
 static void
-keep_policy(struct run *r, const char *why)
+say_kept(struct run *r, const char *why)
 {
 	AUTO_BUF struct buf b = BUF_INIT(1024);
 
 	buf_printf(&b, "policy not applied: %s; revision %llu stays in force",
 	    why, (unsigned long long)r->rec.revision);
 	run_say_lines(r, COLOR_WARN, "!", buf_view(&b));
+}
+
+/* The supervisor never saw it, so the record is ours; `f` may be NULL. */
+static void
+keep_policy(struct run *r, const char *why, const struct policy_findings *f)
+{
+	AUTO_BUF struct buf text = BUF_INIT(1 << 16);
+	struct audit_event ev = { .kind = AUDIT_POLICY,
+		.action = AUDIT_DENY,
+		.stage = VIEW("policy") };
+
+	say_kept(r, why);
+	buf_puts(&text, why);
+	if (f != NULL) {
+		buf_puts(&text, "\n");
+		policy_findings_print(f, "policy", &text);
+	}
+	ev.reason = buf_view(&text);
+	run_record_own(r, &ev);
 }
 
 void
@@ -89,7 +108,7 @@ run_policy_status(struct run *r, const struct session_policy_status *s)
 
 	if (!s->loaded) {
 		run_say_error(r, view_of(s->text));
-		keep_policy(r, "the supervisor refused it");
+		say_kept(r, "the supervisor refused it");
 		r->hash[0] = '\0'; /* saving it again tries again */
 		return;
 	}
@@ -102,11 +121,12 @@ run_policy_status(struct run *r, const struct session_policy_status *s)
 }
 
 static int
-send_policy(struct run *r, struct view text, struct err *e)
+send_policy(struct run *r, struct view text, const char *hash, struct err *e)
 {
 	union session_msg m = { .policy = { .revision = r->revision + 1 } };
 	AUTO_CLOSE int fd = -1;
 
+	(void)snprintf(m.policy.hash, sizeof(m.policy.hash), "%s", hash);
 	if (memfd_seal(text, &fd, e) < 0)
 		return -1;
 	r->revision++;
@@ -129,7 +149,7 @@ run_policy_reload(struct run *r)
 		if (e.code == ERR_AGAIN)
 			return;
 		run_say_error(r, view_of(e.text));
-		keep_policy(r, "it cannot be read");
+		keep_policy(r, "it cannot be read", NULL);
 		return;
 	}
 	/*
@@ -137,14 +157,16 @@ run_policy_reload(struct run *r)
 	 * of this one.  The file itself is read-only inside.
 	 */
 	if (r->pinned && (r->file.dev != r->dev || r->file.ino != r->ino)) {
-		keep_policy(r, "the file was replaced, in a directory where "
-			       "the sandbox can write; edit it in place or "
-			       "keep it elsewhere");
+		keep_policy(r,
+		    "the file was replaced, in a directory where "
+		    "the sandbox can write; edit it in place or "
+		    "keep it elsewhere",
+		    NULL);
 		return;
 	}
 	if (policy_parse((struct view) { text, n }, &next, &found) < 0) {
 		report_findings(r, &found);
-		keep_policy(r, "it has errors");
+		keep_policy(r, "it has errors", &found);
 		return;
 	}
 	if (!r->hashed) {
@@ -156,10 +178,10 @@ run_policy_reload(struct run *r)
 		return;
 	if (policy_static_check(r->policy, next, &found) < 0) {
 		report_findings(r, &found);
-		keep_policy(r, "this needs a new run");
+		keep_policy(r, "this needs a new run", &found);
 		return;
 	}
-	if (send_policy(r, (struct view) { text, n }, &e) < 0) {
+	if (send_policy(r, (struct view) { text, n }, hash, &e) < 0) {
 		run_say_error(r, view_of(e.text));
 		return;
 	}

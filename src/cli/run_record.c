@@ -142,6 +142,8 @@ on_record(void *ctx, const struct audit_event *ev)
 	struct run_record *r = ctx;
 
 	audit_summary_add(r->sum, ev);
+	r->told_end |= ev->kind == AUDIT_SANDBOX_STOPPED ||
+		       ev->kind == AUDIT_SANDBOX_FAILED;
 }
 
 int
@@ -158,6 +160,16 @@ run_record_events(struct run_record *r, struct view lines, struct err *e)
 	if (fd_write_all(r->events, sealed.p, sealed.n, e) < 0)
 		return err_wrap(e, "write events to %s", r->events_path);
 	return 0;
+}
+
+int
+run_record_event(struct run_record *r, struct audit_event *ev, struct err *e)
+{
+	AUTO_BUF struct buf line = BUF_INIT(AUDIT_JSON_MAX);
+
+	ev->time_ms = clock_wall_ms();
+	audit_event_json(ev, &line);
+	return run_record_events(r, buf_view(&line), e);
 }
 
 static void

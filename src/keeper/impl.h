@@ -91,6 +91,7 @@ struct keeper {
 	struct ring ring;
 	struct journal journal;
 	bool urgent; /* a record that waits is of a denial */
+	bool told_end; /* the last record of ctl's has come */
 	struct command *commands;
 	unsigned n_commands;
 	uint32_t next_id;
@@ -148,5 +149,7 @@ int keeper_spec(struct keeper *k, struct err *e) MUST_USE;
 
 /* record.c: lines of ctl's, stored and as lines of the log */
 void record_add(struct keeper *k, struct view lines);
+/* One of our own. */
+void record_event(struct keeper *k, struct audit_event *ev);
 
 #endif

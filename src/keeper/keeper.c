@@ -321,6 +321,20 @@ on_farewell_over(uv_timer_t *t)
 	keeper_farewell_over(t->data);
 }
 
+/* ctl, whose record it is, could not say how it ended. */
+static void
+record_lost(struct keeper *k)
+{
+	struct audit_event ev = { .kind = AUDIT_SANDBOX_FAILED,
+		.action = AUDIT_INFO,
+		.reason = k->why[0] != '\0'
+			      ? view_of(k->why)
+			      : VIEW("its supervisor was killed at its end") };
+
+	if (!k->told_end)
+		record_event(k, &ev);
+}
+
 /* The sandbox is no more. */
 static void
 gone(struct keeper *k)
@@ -340,6 +354,7 @@ gone(struct keeper *k)
 	if (!k->stopping)
 		keeper_fail(k, WIFSIGNALED(status) ? "its supervisor was killed"
 						   : "its supervisor ended");
+	record_lost(k);
 	command_end_all(k);
 	if (k->why[0] == '\0')
 		(void)snprintf(k->why, sizeof(k->why), "it was stopped");

@@ -27,6 +27,8 @@ send_policy(
 	k->sent[k->n_sent] = (struct keeper_policy) { k->revision, p->version,
 		p->global_version, "" };
 	policy_wire_hash(p->policy, k->sent[k->n_sent].hash);
+	(void)snprintf(k->m.policy.hash, sizeof(k->m.policy.hash), "%s",
+	    k->sent[k->n_sent].hash);
 	k->n_sent++;
 	if (keeper_send(k, SESSION_POLICY, &fd, 1, e) == 0)
 		return 0;
@@ -76,8 +78,15 @@ keeper_policy_wanted(
 			link_policy_status(k, &k->now, true, "");
 		return;
 	}
-	if (send_policy(k, p, &e) < 0)
+	if (send_policy(k, p, &e) < 0) {
+		struct audit_event ev = { .kind = AUDIT_POLICY,
+			.action = AUDIT_DENY,
+			.stage = VIEW("policy"),
+			.reason = view_of(e.text) };
+
+		record_event(k, &ev);
 		link_policy_status(k, &refused, false, e.text);
+	}
 }
 
 void

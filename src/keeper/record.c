@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "audit/event.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "keeper/impl.h"
 
@@ -40,7 +41,8 @@ line_of(const struct audit_event *ev)
 	openshell__v1__sandbox_log_line__init(m);
 	m->timestamp_ms = ev->time_ms;
 	m->level = mem_strdup(level_of(ev->action));
-	m->target = mem_strdup("proxy");
+	/* The proxy numbers its own. */
+	m->target = mem_strdup(ev->event_id > 0 ? "proxy" : "supervisor");
 	m->message = mem_strdup(audit_kind_name(ev->kind));
 	m->source = mem_strdup("sandbox");
 	m->fields = mem_calloc(FIELDS_MAX, sizeof(void *));
@@ -55,6 +57,8 @@ on_record(void *ctx, const struct audit_event *ev)
 
 	ring_add(&k->ring, line_of(ev));
 	k->urgent |= ev->action == AUDIT_DENY;
+	k->told_end |= ev->kind == AUDIT_SANDBOX_STOPPED ||
+		       ev->kind == AUDIT_SANDBOX_FAILED;
 }
 
 void
@@ -76,4 +80,14 @@ record_add(struct keeper *k, struct view lines)
 	urgent = k->urgent;
 	k->urgent = false;
 	link_logs(k, urgent);
+}
+
+void
+record_event(struct keeper *k, struct audit_event *ev)
+{
+	AUTO_BUF struct buf line = BUF_INIT(AUDIT_JSON_MAX);
+
+	ev->time_ms = clock_wall_ms();
+	audit_event_json(ev, &line);
+	record_add(k, buf_view(&line));
 }

@@ -127,6 +127,8 @@ keeper_spec(struct keeper *k, struct err *e)
 	fds[2] = egress;
 	k->revision = 1;
 	policy_wire_hash(k->msg->spec->policy, k->now.hash);
+	(void)snprintf(
+	    k->m.spec.hash, sizeof(k->m.spec.hash), "%s", k->now.hash);
 	k->now.revision = 1;
 	return session_send(k->sock, &k->m, SESSION_SPEC, fds, 3, e);
 }

@@ -57,18 +57,6 @@ send_status(struct px *px, uint64_t generation, const struct err *why)
 		LOG_WARN("POLICY_STATUS_LOST", KV_STR("reason", e.text));
 }
 
-static void
-record_policy(struct px *px, bool loaded, struct view why)
-{
-	struct audit_event ev = { .kind = AUDIT_POLICY,
-		.action = loaded ? AUDIT_INFO : AUDIT_DENY,
-		.stage = VIEW("policy"),
-		.reason = why,
-		.generation = px->generation };
-
-	px_events_add(&px->events, &ev);
-}
-
 static int
 on_policy(struct px *px, const union net_msg *m, int *fds, struct err *e)
 {
@@ -79,7 +67,6 @@ on_policy(struct px *px, const union net_msg *m, int *fds, struct err *e)
 	(void)e;
 	if (load_policy(px, fd, m->policy.generation, &s, &why) < 0) {
 		/* The last good policy stays. */
-		record_policy(px, false, view_of(why.text));
 		send_status(px, m->policy.generation, &why);
 		return 0;
 	}
@@ -88,7 +75,6 @@ on_policy(struct px *px, const union net_msg *m, int *fds, struct err *e)
 	px->generation = m->policy.generation;
 	px_pool_flush(px);
 	px_rejudge(px);
-	record_policy(px, true, VIEW("loaded"));
 	send_status(px, m->policy.generation, NULL);
 	return 0;
 }

@@ -99,6 +99,9 @@ ctl_fail(struct ctl *c, const char *text)
 	if (c->state >= CTL_ENDING)
 		return;
 	LOG_INFO("SANDBOX_FAILED", KV_STR("reason", text)); /* owner shows it */
+	c->why = mem_strdup(text);
+	if (!c->watching)
+		ctl_record_end(c); /* nothing of it is left to end */
 	memset(&c->m.failed, 0, sizeof(c->m.failed));
 	(void)snprintf(c->m.failed.text, sizeof(c->m.failed.text), "%s", text);
 	c->status = 1;
@@ -233,8 +236,11 @@ ctl_watch(struct ctl *c)
 	watch_net(c);
 	watch_packets(c);
 	if (c->state == CTL_DRAINING && c->net_sock < 0) {
-		if (c->m.hdr.type != SESSION_STATE)
+		if (!c->told_end) {
+			c->told_end = true;
+			ctl_record_end(c);
 			ctl_send_state(c, SESSION_ENDING);
+		}
 		if (c->owner_gone || c->to_owner.n == 0)
 			ctl_finish(c);
 	}
@@ -346,6 +352,7 @@ release(struct ctl *c)
 	outq_fini(&c->to_owner);
 	outq_fini(&c->to_net);
 	buf_fini(&c->ca);
+	free(take_ptr(c->why));
 	fd_close(&c->trust);
 }
 

@@ -30,6 +30,8 @@ command_release(struct ctl_command *k)
 	fd_close(&k->blob);
 	for (size_t i = 0; i < 3; i++)
 		fd_close(&k->stdio[i]);
+	free(take_ptr(k->line));
+	k->pid = 0;
 	k->used = k->waiting = k->started = false;
 }
 
@@ -39,17 +41,18 @@ static void
 exited(struct ctl_command *k, enum session_end end, unsigned status, bool oom,
     const char *text)
 {
-	struct ctl *c = k->c;
-	struct session_exited *m = &c->m.exited;
+	bool late = k->timeout != TIMEOUT_NONE;
+	struct session_exited m = { .id = k->id,
+		.end = late ? SESSION_END_TIMEOUT : end,
+		.status = late ? 124 : status,
+		.oom = oom };
 
-	memset(m, 0, sizeof(*m));
-	m->id = k->id;
-	m->end = k->timeout != TIMEOUT_NONE ? SESSION_END_TIMEOUT : end;
-	m->status = k->timeout != TIMEOUT_NONE ? 124 : status;
-	m->oom = oom;
-	(void)snprintf(m->text, sizeof(m->text), "%s", text);
+	(void)snprintf(m.text, sizeof(m.text), "%s", text);
+	/* First: with its end the owner may have all it waited for. */
+	ctl_record_exited(k, &m);
 	command_release(k);
-	ctl_to_owner(c, SESSION_EXITED, NULL, 0);
+	k->c->m.exited = m;
+	ctl_to_owner(k->c, SESSION_EXITED, NULL, 0);
 }
 
 /*
@@ -185,6 +188,7 @@ run(struct ctl_command *k, const struct blob *b, struct lists *l, struct err *e)
 	if (l->argc == 0)
 		return err_set(e, ERR_INVALID, "no command");
 	(void)snprintf(k->name, sizeof(k->name), "%s", l->argv[0]);
+	ctl_record_line(k, l->argv, l->argc);
 	if (x.cwd == NULL)
 		x.cwd = plan_cwd(c->plan);
 	/* init takes it for a broken ctl, and ends: not for one command. */
@@ -378,6 +382,7 @@ ctl_try_isolate(struct ctl *c)
 	    uv_poll_init(&c->loop, &c->packets_poll, c->packets) < 0)
 		fd_close(&c->packets);
 	c->state = CTL_ISOLATED;
+	ctl_record_standing(c, c->hash);
 	ctl_send_state(c, SESSION_ISOLATED);
 	for (size_t i = 0; i < CTL_COMMANDS_MAX; i++)
 		if (c->commands[i].used && c->commands[i].waiting)
@@ -424,6 +429,8 @@ on_started(struct ctl *c, const struct spawn_event *ev)
 
 	if (k != NULL) {
 		k->started = true;
+		k->pid = (uint32_t)ev->pid;
+		ctl_record_started(k);
 		memset(&c->m.started, 0, sizeof(c->m.started));
 		c->m.started.id = ev->id;
 		c->m.started.pid = (uint32_t)ev->pid;

@@ -48,11 +48,14 @@ struct ctl_command {
 	uint32_t timeout_s, grace_ms;
 	enum { TIMEOUT_NONE, TIMEOUT_TERM, TIMEOUT_KILL } timeout;
 	char name[96]; /* for sentences */
+	uint32_t pid; /* inside, once it started */
+	char *line; /* its command line for records, or NULL */
 };
 
 struct ctl_revision {
 	uint64_t revision;
 	struct policy *policy;
+	char hash[SESSION_HASH];
 };
 
 struct ctl {
@@ -61,6 +64,8 @@ struct ctl {
 	bool looped; /* there is, or was, a loop */
 	bool watching; /* it is worth watching descriptors */
 	int status; /* of the process */
+	char *why; /* it failed, or NULL */
+	bool told_end; /* the owner has the last record and state */
 
 	/* owner */
 	int sock;
@@ -100,6 +105,7 @@ struct ctl {
 
 	/* policy */
 	struct policy *policy; /* the last good one */
+	char hash[SESSION_HASH]; /* of the first one; "": not told */
 	uint64_t revision;
 	struct ctl_revision sent[CTL_POLICIES_MAX];
 	size_t n_sent;
@@ -142,6 +148,20 @@ void ctl_follow_links(struct ctl *c, const struct policy *p);
 /* The log of refused packets: on to net, as it is. */
 void ctl_read_packets(struct ctl *c);
 void ctl_net_gone(struct ctl *c);
+
+/* ctl_record.c: records of what ctl itself did. */
+/* The sandbox stands: what protects it, and the policy of its start. */
+void ctl_record_standing(struct ctl *c, const char *hash);
+/* `why` NULL: in force. */
+void ctl_record_policy(
+    struct ctl *c, uint64_t revision, const char *hash, const char *why);
+/* Keeps the command line of `k` for its records. */
+void ctl_record_line(struct ctl_command *k, const char *const *argv, size_t n);
+void ctl_record_started(struct ctl_command *k);
+/* Its end, or that it could not be started. */
+void ctl_record_exited(struct ctl_command *k, const struct session_exited *m);
+/* The last one. */
+void ctl_record_end(struct ctl *c);
 
 /* ctl_box.c: the sandbox and its commands. */
 void ctl_read_spawn(struct ctl *c);

@@ -124,14 +124,19 @@ on_policy(
     struct ctl *c, const union session_msg *m, int *fds, unsigned nfds UNUSED)
 {
 	struct policy *next = NULL;
+	struct ctl_revision *at;
 	struct err e;
 
 	if (check_next(c, m->policy.revision, fds[0], &next, &e) < 0) {
+		ctl_record_policy(
+		    c, m->policy.revision, m->policy.hash, e.text);
 		policy_status(c, m->policy.revision, e.text);
 		return;
 	}
 	c->revision = m->policy.revision;
-	c->sent[c->n_sent++] = (struct ctl_revision) { c->revision, next };
+	at = &c->sent[c->n_sent++];
+	*at = (struct ctl_revision) { c->revision, next, "" };
+	memcpy(at->hash, m->policy.hash, sizeof(at->hash));
 	if (c->links != NULL)
 		ctl_follow_links(c, next);
 	memset(&c->n.policy, 0, sizeof(c->n.policy));
@@ -142,12 +147,14 @@ on_policy(
 void
 ctl_policy_answer(struct ctl *c, const struct net_policy_status *m)
 {
+	const char *why = m->loaded ? NULL : m->text;
 	size_t i = 0;
 
 	while (i < c->n_sent && c->sent[i].revision != m->generation)
 		i++;
 	if (i == c->n_sent)
 		return; /* the first policy: nobody asked */
+	ctl_record_policy(c, m->generation, c->sent[i].hash, why);
 	if (m->loaded) {
 		policy_free(c->policy);
 		c->policy = c->sent[i].policy;
@@ -157,7 +164,7 @@ ctl_policy_answer(struct ctl *c, const struct net_policy_status *m)
 	memmove(&c->sent[i], &c->sent[i + 1],
 	    (c->n_sent - i - 1) * sizeof(c->sent[0]));
 	c->n_sent--;
-	policy_status(c, m->generation, m->loaded ? NULL : m->text);
+	policy_status(c, m->generation, why);
 }
 
 /* --- messages ----------------------------------------------------------- */

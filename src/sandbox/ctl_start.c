@@ -274,6 +274,7 @@ ctl_start(struct ctl *c, net_main_fn *net_main, struct err *e)
 	if (fork_net(c, net_main, e) < 0 || receive_spec(c, fds, e) < 0)
 		return -1;
 	c->event_level = c->got.spec.event_level;
+	(void)snprintf(c->hash, sizeof(c->hash), "%s", c->got.spec.hash);
 	c->revision = 1;
 	rc = build(c, fds, e);
 	fd_close(&fds[0]);

@@ -33,7 +33,12 @@
 #include "base/err.h"
 #include "base/fd.h"
 
-enum { SESSION_VERSION = 1, SESSION_TEXT = 1024, SESSION_EVENTS_MAX = 32768 };
+enum {
+	SESSION_VERSION = 1,
+	SESSION_TEXT = 1024,
+	SESSION_EVENTS_MAX = 32768,
+	SESSION_HASH = 72 /* 64 digits and an end, in whole words */
+};
 
 enum session_type {
 	/* owner to supervisor */
@@ -68,13 +73,15 @@ struct session_spec {
 	uint32_t pids_max; /* 0: default 4096 */
 	uint64_t memory_max; /* bytes, 0: default 75 % of the host's */
 	uint64_t disk_max; /* bytes of private writable space; 0: default */
-	uint32_t generation_unused;
 	uint32_t nofile_max; /* 0: default 65536 */
+	char hash[SESSION_HASH]; /* as in session_policy */
 };
 
 struct session_policy {
 	struct session_hdr hdr;
 	uint64_t revision; /* grows; 1 is the one of SPEC */
+	/* Hex SHA-256 by which its owner knows it; "": ctl makes its own. */
+	char hash[SESSION_HASH];
 };
 
 struct session_exec {

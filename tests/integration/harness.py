@@ -36,8 +36,11 @@ FILESYSTEM = {
 
 
 class Result:
-    def __init__(self, code, out, err, events):
-        self.code, self.out, self.err, self.events = code, out, err, events
+    """`events` are what the proxy decided, `records` all that was recorded."""
+
+    def __init__(self, code, out, err, records):
+        self.code, self.out, self.err, self.records = code, out, err, records
+        self.events = [r for r in records if "event_id" in r]
 
     @property
     def stdout(self):

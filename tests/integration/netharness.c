@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "audit/event.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
@@ -128,6 +129,23 @@ answer_who(uint32_t id)
 	}
 }
 
+/* As ctl does. */
+static void
+record_policy(void)
+{
+	const struct net_policy_status *m = &h.m.policy_status;
+	AUTO_BUF struct buf line = BUF_INIT(AUDIT_JSON_MAX);
+	struct audit_event ev = { .kind = AUDIT_POLICY,
+		.action = m->loaded ? AUDIT_INFO : AUDIT_DENY,
+		.reason = view_of(m->text),
+		.generation = m->generation };
+	struct err e;
+
+	audit_event_json(&ev, &line);
+	if (h.ev_fd >= 0 && fd_write_all(h.ev_fd, line.p, line.n, &e) < 0)
+		die("events", &e);
+}
+
 static void
 on_message(void)
 {
@@ -155,6 +173,7 @@ on_message(void)
 			die("events", &e);
 		break;
 	case NET_POLICY_STATUS:
+		record_policy();
 		fprintf(stderr, "policy %llu %s %llu %s\n",
 		    (unsigned long long)h.m.policy_status.generation,
 		    h.m.policy_status.loaded ? "loaded" : "refused",

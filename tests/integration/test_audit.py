@@ -77,10 +77,13 @@ def test_the_records_of_a_run_are_shown_in_every_form(sandbox):
     box = sandbox(policy=network(rest("api.github.com")))
     out = box.run("sh", "-c", f"curl -sS -o /dev/null {ZEN}; curl -sS -X POST -d x {ZEN}")
     shown = {how: cli("logs", "--file", box.events, "-o", how).stdout for how in ("text", "short", "json", "ocsf")}
-    assert shown["text"] == shown["short"] and len(shown["short"].splitlines()) == len(out.events), shown
+    assert shown["text"] == shown["short"] and len(shown["short"].splitlines()) == len(out.records), shown
     assert re.search(r" M HTTP:POST DENIED /usr/bin/curl\(\d+\) -> POST https://api\.github\.com/zen \[policy:test\]", shown["short"])
-    assert [json.loads(line)["event_id"] for line in shown["json"].splitlines()] == [e["event_id"] for e in out.events]
-    assert [json.loads(line)["unmapped"]["event_id"] for line in shown["ocsf"].splitlines()] == [e["event_id"] for e in out.events]
+    ids = [e.get("event_id") for e in out.records]
+    assert [json.loads(line).get("event_id") for line in shown["json"].splitlines()] == ids
+    ocsf = [json.loads(line) for line in shown["ocsf"].splitlines()]
+    assert [e["unmapped"].get("event_id") for e in ocsf] == ids
+    assert {e["metadata"]["uid"] for e in ocsf} == {out.records[0]["sandbox"]}
     denied = cli("logs", "--file", box.events, "--denied", "-n", "1", "-o", "json").stdout
     assert json.loads(denied)["method"] == "POST"
     wrong = cli("logs", "--file", box.events, "--follow")
@@ -94,7 +97,7 @@ def test_a_run_leaves_a_chain_and_every_change_is_named(sandbox, tmp_path):
     box = sandbox(policy=network(rest("api.github.com")), options=["--report", str(report)])
     out = box.run("sh", "-c", f"for i in 1 2 3; do curl -sS -o /dev/null {ZEN}; done; curl -sS http://other.test/x")
     code, told = verify(box.events, "--head", head_of(report))
-    assert code == 0 and told["verdict"] == "intact" and told["records"] == len(out.events), told
+    assert code == 0 and told["verdict"] == "intact" and told["records"] == len(out.records), told
     lines = box.events.read_bytes().splitlines(keepends=True)
     copy = tmp_path / "copy.jsonl"
 
@@ -134,7 +137,7 @@ def test_control_bytes_are_escaped_everywhere(sandbox):
     raw = box.events.read_bytes()
     assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", raw), raw
     code, told = verify(box.events)
-    assert code == 0 and told["verdict"] == "intact" and told["records"] == len(out.events), told
+    assert code == 0 and told["verdict"] == "intact" and told["records"] == len(out.records), told
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", out.stderr.replace("\r\n", "\n")), out.stderr
     for event in out.events:
         why = cli("policy", "why", "--file", box.events, event["event_id"])

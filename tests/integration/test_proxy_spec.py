@@ -177,7 +177,7 @@ def split(raw):
 
 
 def network_events(out):
-    return [e for e in out.events if e["kind"] not in ("POLICY", "PROCESS")]
+    return out.events
 
 
 # Refusals

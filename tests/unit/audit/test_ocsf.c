@@ -108,6 +108,135 @@ TEST(ocsf, a_refused_name_is_dns_activity)
 	json_decref(j);
 }
 
+static struct audit_event
+command(enum audit_kind kind)
+{
+	return (struct audit_event) { .time_ms = 1742047200000,
+		.kind = kind,
+		.action = AUDIT_INFO,
+		.binary = VIEW("python3"),
+		.pid = 42,
+		.detail = VIEW("python3 /app/main.py") };
+}
+
+TEST(ocsf, a_command_is_process_activity)
+{
+	struct audit_event ev = command(AUDIT_PROCESS_STARTED);
+	json_t *j = ocsf(&ev), *launched;
+
+	CHECK_INT(number(j, "type_uid"), ==, 100701);
+	CHECK_STR(text(j, "process", "name", NULL), "python3");
+	CHECK_STR(text(j, "process", "cmd_line", NULL), "python3 /app/main.py");
+	CHECK_INT(number(json_object_get(j, "process"), "pid"), ==, 42);
+	CHECK_STR(text(j, "actor", "process", "name"), "openshell-init");
+	CHECK_STR(text(j, "launch_type", NULL, NULL), "Spawn");
+	CHECK_STR(text(j, "status", NULL, NULL), "Success");
+	launched = json_object_get(j, "exit_code");
+	CHECK(launched == NULL);
+	json_decref(j);
+	ev = command(AUDIT_PROCESS_ENDED);
+	ev.status = VIEW("0");
+	j = ocsf(&ev);
+	CHECK_INT(number(j, "type_uid"), ==, 100702);
+	CHECK(json_is_integer(json_object_get(j, "exit_code")));
+	json_decref(j);
+	ev = command(AUDIT_PROCESS_FAILED);
+	ev.reason = VIEW("python3: not found");
+	j = ocsf(&ev);
+	CHECK_INT(number(j, "type_uid"), ==, 100701);
+	CHECK_STR(text(j, "status", NULL, NULL), "Failure");
+	CHECK_STR(text(j, "status_detail", NULL, NULL), "python3: not found");
+	json_decref(j);
+}
+
+TEST(ocsf, a_sandbox_has_a_lifecycle)
+{
+	struct audit_event ev = { .kind = AUDIT_SANDBOX_STARTED,
+		.action = AUDIT_INFO,
+		.host = VIEW("box.example") };
+	json_t *j = ocsf(&ev), *profiles;
+
+	CHECK_INT(number(j, "type_uid"), ==, 600203);
+	CHECK_INT(number(j, "category_uid"), ==, 6);
+	CHECK_STR(text(j, "app", "name", NULL), "OpenShell Sandbox Supervisor");
+	CHECK_STR(text(j, "device", "hostname", NULL), "box.example");
+	CHECK_STR(text(j, "device", "os", "name"), "Linux");
+	profiles = json_object_get(json_object_get(j, "metadata"), "profiles");
+	CHECK_INT(json_array_size(profiles), ==, 2);
+	CHECK_STR(json_string_value(json_array_get(profiles, 0)), "container");
+	json_decref(j);
+	ev = (struct audit_event) { .kind = AUDIT_SANDBOX_FAILED,
+		.action = AUDIT_INFO,
+		.reason = VIEW("the proxy died") };
+	j = ocsf(&ev);
+	CHECK_INT(number(j, "type_uid"), ==, 600204);
+	CHECK_STR(text(j, "severity", NULL, NULL), "High");
+	CHECK_STR(text(j, "status", NULL, NULL), "Failure");
+	CHECK_STR(text(j, "status_detail", NULL, NULL), "the proxy died");
+	json_decref(j);
+}
+
+TEST(ocsf, a_policy_has_its_digest_and_protections_their_level)
+{
+	struct audit_event ev = { .kind = AUDIT_POLICY,
+		.action = AUDIT_INFO,
+		.generation = 3,
+		.detail = VIEW("sha256:abc123def456") };
+	json_t *j = ocsf(&ev);
+
+	CHECK_INT(number(j, "type_uid"), ==, 501901);
+	CHECK_INT(number(j, "state_id"), ==, 2);
+	CHECK_STR(text(j, "unmapped", "policy_hash", NULL),
+	    "sha256:abc123def456");
+	CHECK_INT(
+	    number(json_object_get(j, "unmapped"), "policy_version"), ==, 3);
+	CHECK(json_object_get(j, "security_level") == NULL);
+	json_decref(j);
+	ev.kind = AUDIT_PROTECTIONS;
+	j = ocsf(&ev);
+	CHECK_INT(number(j, "class_uid"), ==, 5019);
+	CHECK_STR(text(j, "security_level", NULL, NULL), "Secure");
+	json_decref(j);
+	ev.kind = AUDIT_PROTECTIONS_MISSING;
+	j = ocsf(&ev);
+	CHECK_INT(number(j, "type_uid"), ==, 200401);
+	CHECK_STR(text(j, "severity", NULL, NULL), "High");
+	CHECK(json_is_true(json_object_get(j, "is_alert")));
+	json_decref(j);
+}
+
+TEST(ocsf, methods_are_written_as_they_are_known)
+{
+	static const struct {
+		struct view said;
+		const char *shown;
+	} rows[] = { { VIEW("get"), "GET" }, { VIEW("PROPFIND"), "PROPFIND" },
+		{ VIEW("propfind"), "propfind" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct audit_event ev = request();
+		json_t *j;
+
+		ev.method = rows[i].said;
+		j = ocsf(&ev);
+		CHECK_STR(text(j, "http_request", "http_method", NULL),
+		    rows[i].shown);
+		json_decref(j);
+	}
+}
+
+TEST(ocsf, a_datagram_names_its_protocol)
+{
+	struct audit_event ev = request();
+	json_t *j;
+
+	ev.kind = AUDIT_BYPASS;
+	ev.detail = VIEW("udp");
+	j = ocsf(&ev);
+	CHECK_STR(text(j, "connection_info", "protocol_name", NULL), "udp");
+	json_decref(j);
+}
+
 TEST(ocsf, every_kind_has_a_class_with_numbers_that_agree)
 {
 	for (unsigned k = 0; k < AUDIT_NKINDS; k++)
@@ -176,6 +305,61 @@ TEST(ocsf, shorthand_lines_are_those_of_the_spec)
 	}
 }
 
+/* Section 17: 1742047200000 is 14:00:00.000. */
+TEST(ocsf, shorthand_vectors_of_the_spec)
+{
+	const struct audit_event rows[] = {
+		command(AUDIT_PROCESS_STARTED),
+		{ .kind = AUDIT_PROCESS_ENDED,
+		    .action = AUDIT_INFO,
+		    .binary = VIEW("sh"),
+		    .pid = 7,
+		    .status = VIEW("137"),
+		    .detail = VIEW("sh\n-c") },
+		{ .kind = AUDIT_POLICY,
+		    .action = AUDIT_INFO,
+		    .reason = VIEW("policy reloaded"),
+		    .generation = 3,
+		    .detail = VIEW("sha256:abc123def456") },
+		{ .kind = AUDIT_PROTECTIONS_MISSING,
+		    .action = AUDIT_INFO,
+		    .reason = VIEW("not in force: Landlock") },
+		{ .kind = AUDIT_SANDBOX_STARTED, .action = AUDIT_INFO },
+		{ .kind = AUDIT_SANDBOX_FAILED,
+		    .action = AUDIT_INFO,
+		    .reason = VIEW("the proxy died") },
+		{ .kind = AUDIT_BYPASS,
+		    .action = AUDIT_DENY,
+		    .binary = VIEW("node"),
+		    .pid = 1234,
+		    .host = VIEW("93.184.216.34"),
+		    .port = 443 },
+	};
+	static const char *const lines[] = {
+		"I PROC:LAUNCH python3(42) [cmd:python3 /app/main.py]\n",
+		"I PROC:TERMINATE sh(7) [exit:137] [cmd:sh\\x0a-c]\n",
+		"I CONFIG:LOADED policy reloaded [version:v3 "
+		"hash:sha256:abc123def456]\n",
+		"H FINDING:ALERT \"not in force: Landlock\" "
+		"[confidence:high]\n",
+		"I LIFECYCLE:START OpenShell Sandbox Supervisor SUCCESS\n",
+		"H LIFECYCLE:STOP OpenShell Sandbox Supervisor FAILURE "
+		"[reason:the proxy died]\n",
+		"M NET:REFUSE DENIED node(1234) -> 93.184.216.34:443/tcp "
+		"[policy:bypass-detect engine:nftables]\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_BUF struct buf b = BUF_INIT(1 << 16);
+		struct audit_event ev = rows[i];
+
+		ev.time_ms = 1742047200000;
+		audit_shorthand(&ev, &b);
+		CHECK_HAS(buf_str(&b), "14:00:00.000 ");
+		CHECK_STR(buf_str(&b) + 13, lines[i]);
+	}
+}
+
 TEST(ocsf, times_out_of_range_are_marked)
 {
 	AUTO_BUF struct buf b = BUF_INIT(1 << 16);
@@ -221,7 +405,7 @@ TEST(ocsf, a_line_that_is_no_record_is_a_base_event)
 {
 	AUTO_BUF struct buf b = BUF_INIT(1 << 16);
 	const struct audit_remark r = { 1700000000123, "WARN", "gateway",
-		"gateway", VIEW("hello\n") };
+		"keeper", VIEW("hello\n") };
 	json_t *j;
 
 	audit_ocsf_remark(&r, &source, &b);
@@ -232,7 +416,8 @@ TEST(ocsf, a_line_that_is_no_record_is_a_base_event)
 	json_decref(j);
 	buf_reset(&b);
 	audit_shorthand_remark(&r, &b);
-	CHECK_STR(buf_str(&b), "22:13:20.123 M EVENT hello\\x0a\n");
+	CHECK_STR(buf_str(&b), "22:13:20.123 M EVENT hello\\x0a "
+	    "[source:gateway target:keeper]\n");
 }
 
 struct back {

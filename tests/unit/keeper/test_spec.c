@@ -78,6 +78,7 @@ TEST(spec, tells_places_limits_and_the_policy)
 	CHECK_HAS(text, "version: 1");
 	policy_wire_hash(gate.k.msg->spec->policy, hash);
 	CHECK_STR(gate.k.now.hash, hash);
+	CHECK_STR(gate.got.spec.hash, hash);
 	CHECK_INT(gate.k.revision, ==, 1);
 	gate_close();
 }
@@ -217,9 +218,12 @@ TEST(spec, policies_that_are_too_many_at_once_fail_with_a_reason)
 	}
 	want(99, "late");
 	CHECK_INT(gate_next(), ==, 0);
-	CHECK_INT(gate.k.attend->n, ==, 1);
-	CHECK_INT(gate_up(0)->policy_status->version, ==, 99);
-	CHECK(!gate_up(0)->policy_status->loaded);
-	CHECK_HAS(gate_up(0)->policy_status->error, "too many");
+	CHECK_INT(gate.k.attend->n, ==, 2);
+	/* Its record comes first: what is told is stored. */
+	CHECK_STR(gate_up(0)->logs->lines[0]->message, "POLICY");
+	CHECK_STR(gate_up(0)->logs->lines[0]->target, "supervisor");
+	CHECK_INT(gate_up(1)->policy_status->version, ==, 99);
+	CHECK(!gate_up(1)->policy_status->loaded);
+	CHECK_HAS(gate_up(1)->policy_status->error, "too many");
 	gate_close();
 }
