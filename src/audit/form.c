@@ -65,6 +65,8 @@ static const struct kind_row {
 	    NULL, 0 },
 	[AUDIT_PROTECTIONS_MISSING] = { OCSF_FINDING, V(1, "Create"),
 	    V(1, "Create"), NULL, NULL, 0 },
+	[AUDIT_PROGRAM_CHANGED] = { OCSF_FINDING, V(1, "Create"),
+	    V(1, "Create"), NULL, NULL, 0 },
 	[AUDIT_PROCESS_STARTED] = { OCSF_PROCESS, V(1, "Launch"),
 	    V(1, "Launch"), NULL, NULL, 0 },
 	[AUDIT_PROCESS_ENDED] = { OCSF_PROCESS, V(2, "Terminate"),
@@ -139,6 +141,7 @@ static const struct refined_row {
 	{ AUDIT_PROTECTIONS, { 0 }, { 0 }, { 0 }, V(2, "Enforced") },
 	{ AUDIT_PROTECTIONS_MISSING, V(4, "High"), { 0 }, V(19, "Alert"),
 	    { 0 } },
+	{ AUDIT_PROGRAM_CHANGED, V(4, "High"), { 0 }, V(2, "Blocked"), { 0 } },
 	{ AUDIT_SANDBOX_FAILED, V(4, "High"), V(2, "Failure"), { 0 }, { 0 } },
 	{ AUDIT_PROCESS_FAILED, V(2, "Low"), V(2, "Failure"), { 0 }, { 0 } },
 };

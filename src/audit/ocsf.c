@@ -236,6 +236,24 @@ put_query(
 	put_uint(j, "observation_point_id", f->observed_at);
 }
 
+/* The program that a finding is about. */
+static void
+put_evidence(struct json *j, const struct audit_event *ev)
+{
+	if (ev->binary.n == 0)
+		return;
+	json_key(j, "evidences");
+	json_open(j, '[');
+	json_open(j, '{');
+	open_object(j, "data");
+	put_text(j, "binary", ev->binary);
+	put_text(j, "sha256", ev->sha256);
+	put_uint(j, "pid", ev->pid);
+	json_close(j, '}');
+	json_close(j, '}');
+	json_close(j, ']');
+}
+
 static void
 put_finding(struct json *j, const struct audit_event *ev)
 {
@@ -243,6 +261,7 @@ put_finding(struct json *j, const struct audit_event *ev)
 	put_text(j, "uid", view_of(audit_kind_name(ev->kind)));
 	put_text(j, "title", ev->reason);
 	json_close(j, '}');
+	put_evidence(j, ev);
 	json_key(j, "is_alert");
 	json_bool(j, true);
 	put_value(j, "confidence", OCSF_SURE);

@@ -322,6 +322,8 @@ on_identity(void *ctx, const struct net_identity *m)
 {
 	struct ctl *c = ctx;
 
+	if (m->changed)
+		ctl_record_changed(c, m);
 	c->n.identity = *m;
 	ctl_to_net(c, NET_IDENTITY, NULL, 0);
 	ctl_watch(c);

@@ -160,6 +160,8 @@ void ctl_record_line(struct ctl_command *k, const char *const *argv, size_t n);
 void ctl_record_started(struct ctl_command *k);
 /* Its end, or that it could not be started. */
 void ctl_record_exited(struct ctl_command *k, const struct session_exited *m);
+/* A program that asks for the network is not what its path was. */
+void ctl_record_changed(struct ctl *c, const struct net_identity *m);
 /* The last one. */
 void ctl_record_end(struct ctl *c);
 

@@ -132,6 +132,19 @@ ctl_record_end(struct ctl *c)
 	record(c, &ev);
 }
 
+void
+ctl_record_changed(struct ctl *c, const struct net_identity *m)
+{
+	struct audit_event ev = { .kind = AUDIT_PROGRAM_CHANGED,
+		.action = AUDIT_INFO,
+		.binary = view_of(m->exe),
+		.pid = m->pid,
+		.sha256 = view_of(m->sha256),
+		.reason = view_of(m->reason) };
+
+	record(c, &ev);
+}
+
 /* --- commands ------------------------------------------------------------ */
 
 void

@@ -285,10 +285,13 @@ trust_add(struct identity *id, const char *path, const char *hex)
 	return true;
 }
 
-/* NULL when `p` is what its path has been so far; else why not. */
+/*
+ * NULL when `p` is what its path has been so far; else why not.  *changed: it
+ * has been something else.
+ */
 static const char *
 check_prog(struct identity *id, const struct id_prog *p, const char **hex,
-    char why[256])
+    uint8_t *changed, char why[256])
 {
 	const struct digest *g = digest_of(id, &p->file);
 	const struct trust *t = id->n_trust > 0
@@ -311,6 +314,7 @@ check_prog(struct identity *id, const struct id_prog *p, const char **hex,
 		return why;
 	}
 	if (t != NULL && strcmp(t->hex, g->hex) != 0) {
+		*changed = 1;
 		(void)snprintf(why, 256,
 		    "Binary integrity violation: %.100s hash changed "
 		    "(cached: %.16s, current: %.16s)",
@@ -359,7 +363,7 @@ fill_owner(
 		(void)snprintf(m->reason, sizeof(m->reason), "%s", o->reason);
 		return;
 	}
-	why = check_prog(id, &o->self, &hex, text);
+	why = check_prog(id, &o->self, &hex, &m->changed, text);
 	(void)snprintf(m->sha256, sizeof(m->sha256), "%s", hex);
 	if (why != NULL) {
 		(void)snprintf(m->reason, sizeof(m->reason),
@@ -367,7 +371,8 @@ fill_owner(
 		return;
 	}
 	for (unsigned i = 0; i < o->n_ancestors; i++) {
-		why = check_prog(id, &o->ancestors[i], &ignored, text);
+		why = check_prog(
+		    id, &o->ancestors[i], &ignored, &m->changed, text);
 		if (why == NULL)
 			continue;
 		(void)snprintf(m->reason, sizeof(m->reason),

@@ -154,7 +154,9 @@ struct net_identity {
 	uint8_t ok; /* 0: `reason` says why it cannot be known */
 	uint8_t owners; /* programs that share the socket; all are given in
 			   turn, `more` set on all but the last */
-	uint8_t more, n_ancestors, cut, pad[3];
+	uint8_t more, n_ancestors, cut;
+	uint8_t changed; /* not ok: a program is not what its path was */
+	uint8_t pad[2];
 	uint32_t pid; /* inside the sandbox */
 	uint64_t starttime;
 	char exe[NET_PATH_MAX];

@@ -471,6 +471,8 @@ def test_a_program_that_changed_is_denied_and_named(sandbox):
     (event,) = out.event("CONNECT", action="deny")
     assert event["reason"].startswith("binary integrity check failed: Binary integrity violation: "), event
     assert event["stage"] == "connect" and event["binary"].endswith("/x") and "suggestion" not in event, event
+    (found,) = [r for r in out.records if r["kind"] == "PROGRAM_CHANGED"]
+    assert found["binary"] == event["binary"] and found["sha256"] == event["sha256"] and found["reason"] == event["reason"], found
 
 
 # Destinations

@@ -202,6 +202,30 @@ TEST(ocsf, a_policy_has_its_digest_and_protections_their_level)
 	CHECK_INT(number(j, "type_uid"), ==, 200401);
 	CHECK_STR(text(j, "severity", NULL, NULL), "High");
 	CHECK(json_is_true(json_object_get(j, "is_alert")));
+	CHECK(json_object_get(j, "evidences") == NULL);
+	json_decref(j);
+}
+
+TEST(ocsf, a_program_that_changed_is_a_finding_with_evidence)
+{
+	const struct audit_event ev = { .kind = AUDIT_PROGRAM_CHANGED,
+		.action = AUDIT_INFO,
+		.binary = VIEW("/tmp/x"),
+		.pid = 7,
+		.sha256 = VIEW("abc"),
+		.reason = VIEW("Binary integrity violation") };
+	json_t *j = ocsf(&ev), *data;
+
+	CHECK_INT(number(j, "type_uid"), ==, 200401);
+	CHECK_STR(text(j, "severity", NULL, NULL), "High");
+	CHECK_STR(text(j, "disposition", NULL, NULL), "Blocked");
+	CHECK_STR(text(j, "confidence", NULL, NULL), "High");
+	CHECK_STR(text(j, "finding_info", "title", NULL),
+	    "Binary integrity violation");
+	data = json_object_get(
+	    json_array_get(json_object_get(j, "evidences"), 0), "data");
+	CHECK_STR(text(data, "binary", NULL, NULL), "/tmp/x");
+	CHECK_STR(text(data, "sha256", NULL, NULL), "abc");
 	json_decref(j);
 }
 

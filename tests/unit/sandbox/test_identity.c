@@ -459,6 +459,7 @@ TEST(identity, a_changed_program_is_an_integrity_violation)
 	CHECK_INT(utimensat(AT_FDCWD, prog, times, 0), ==, 0);
 	CHECK_INT(run_once(r, prog)->ok, ==, 0);
 	CHECK_HAS(r->got.v[0].reason, "Binary integrity violation");
+	CHECK(r->got.v[0].changed);
 	CHECK_HAS(r->got.v[0].reason, "binary integrity check failed");
 	rig_free(r);
 	tree_free(&t);
