@@ -71,8 +71,8 @@ static const struct kind_row {
 	    V(1, "Launch"), NULL, NULL, 0 },
 	[AUDIT_PROCESS_ENDED] = { OCSF_PROCESS, V(2, "Terminate"),
 	    V(2, "Terminate"), NULL, NULL, 0 },
-	[AUDIT_PROCESS_FAILED] = { OCSF_PROCESS, V(1, "Launch"),
-	    V(1, "Launch"), NULL, NULL, 0 },
+	[AUDIT_PROCESS_FAILED] = { OCSF_PROCESS, V(1, "Launch"), V(1, "Launch"),
+	    NULL, NULL, 0 },
 	[AUDIT_CHAIN] = { OCSF_BASE, V(99, "Records"), V(99, "Records"), NULL,
 	    NULL, 0 },
 	[AUDIT_RECORD_REFUSED] = { OCSF_FINDING, V(1, "Create"), V(1, "Create"),
@@ -204,7 +204,7 @@ struct view
 ocsf_protocol(const struct audit_event *ev)
 {
 	return ev->kind == AUDIT_BYPASS && ev->detail.n > 0 ? ev->detail
-							     : VIEW("tcp");
+							    : VIEW("tcp");
 }
 
 char

@@ -98,8 +98,8 @@ static void
 put_metadata(
     struct json *j, enum ocsf_class class, const struct audit_source *from)
 {
-	bool net = class == OCSF_NETWORK || class == OCSF_HTTP ||
-		   class == OCSF_DNS;
+	bool net =
+	    class == OCSF_NETWORK || class == OCSF_HTTP || class == OCSF_DNS;
 	bool control = class != OCSF_BASE && class != OCSF_LIFECYCLE;
 
 	open_object(j, "metadata");

@@ -47,8 +47,8 @@ record(struct ctl *c, struct audit_event *ev)
 static void
 put_protections(const struct sbx_report *r, struct buf *out)
 {
-	buf_printf(out, "namespaces (%s), seccomp", r->rootless ? "rootless"
-								 : "root");
+	buf_printf(
+	    out, "namespaces (%s), seccomp", r->rootless ? "rootless" : "root");
 	if (r->landlock_abi > 0)
 		buf_printf(out, ", Landlock ABI %d", r->landlock_abi);
 	if (r->capture)

@@ -186,8 +186,8 @@ TEST(ocsf, a_policy_has_its_digest_and_protections_their_level)
 
 	CHECK_INT(number(j, "type_uid"), ==, 501901);
 	CHECK_INT(number(j, "state_id"), ==, 2);
-	CHECK_STR(text(j, "unmapped", "policy_hash", NULL),
-	    "sha256:abc123def456");
+	CHECK_STR(
+	    text(j, "unmapped", "policy_hash", NULL), "sha256:abc123def456");
 	CHECK_INT(
 	    number(json_object_get(j, "unmapped"), "policy_version"), ==, 3);
 	CHECK(json_object_get(j, "security_level") == NULL);
@@ -279,7 +279,7 @@ TEST(ocsf, every_kind_has_a_class_with_numbers_that_agree)
 			CHECK(strcmp(text(j, "activity_name", NULL, NULL),
 				  "(none)") != 0);
 			CHECK((k == AUDIT_CHAIN) ==
-			    (number(j, "class_uid") == 0));
+			      (number(j, "class_uid") == 0));
 			CHECK(strcmp(text(j, "category_name", NULL, NULL),
 				  "(none)") != 0);
 			json_decref(j);
@@ -441,7 +441,7 @@ TEST(ocsf, a_line_that_is_no_record_is_a_base_event)
 	buf_reset(&b);
 	audit_shorthand_remark(&r, &b);
 	CHECK_STR(buf_str(&b), "22:13:20.123 M EVENT hello\\x0a "
-	    "[source:gateway target:keeper]\n");
+			       "[source:gateway target:keeper]\n");
 }
 
 struct back {
