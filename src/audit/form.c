@@ -153,14 +153,32 @@ replace(struct ocsf_value *at, struct ocsf_value with)
 		*at = with;
 }
 
+struct view
+ocsf_protocol(const struct audit_event *ev)
+{
+	static const char *const others[] = { "udp", "icmp", "icmpv6", "raw" };
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (ev->kind == AUDIT_BYPASS &&
+		    view_eq(ev->detail, view_of(others[i])))
+			return ev->detail;
+	return VIEW("tcp");
+}
+
 /* What stage or kind say beyond the tables. */
 static void
 refine(const struct audit_event *ev, struct ocsf_form *f)
 {
+	struct view protocol = ocsf_protocol(ev);
+
 	if (f->class == OCSF_HTTP)
 		f->activity = http_activity(ev->method);
 	if (view_eq(ev->stage, VIEW("ssrf")))
 		f->engine = "address";
+	/* No packet of these: the socket itself was refused. */
+	if (ev->kind == AUDIT_BYPASS && !view_eq(protocol, VIEW("tcp")) &&
+	    !view_eq(protocol, VIEW("udp")))
+		f->engine = "seccomp";
 	if (f->class == OCSF_CONFIG)
 		f->state = ev->action == AUDIT_DENY
 			       ? (struct ocsf_value)V(99, "Refused")
@@ -198,13 +216,6 @@ ocsf_form_of(const struct audit_event *ev, struct ocsf_form *out)
 			out->category = classes[i].category;
 		}
 	refine(ev, out);
-}
-
-struct view
-ocsf_protocol(const struct audit_event *ev)
-{
-	return ev->kind == AUDIT_BYPASS && ev->detail.n > 0 ? ev->detail
-							    : VIEW("tcp");
 }
 
 char

@@ -75,7 +75,10 @@ put_network(
 	put_actor(out, ev);
 	buf_puts(out, v6 ? "[" : "");
 	put(out, ev->host);
-	buf_printf(out, "%s:%u/", v6 ? "]" : "", ev->port);
+	buf_puts(out, v6 ? "]" : "");
+	if (ev->port > 0)
+		buf_printf(out, ":%u", ev->port);
+	buf_putc(out, '/');
 	put(out, ocsf_protocol(ev));
 	put_rule(out, ev, f);
 }

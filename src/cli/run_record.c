@@ -183,7 +183,9 @@ put_where(struct buf *out, const struct audit_summary_row *row)
 	}
 	buf_puts(out, v6 ? "[" : "");
 	buf_put_escaped(out, row->host);
-	buf_printf(out, "%s:%u", v6 ? "]" : "", row->port);
+	buf_puts(out, v6 ? "]" : "");
+	if (row->port > 0)
+		buf_printf(out, ":%u", row->port);
 	buf_put_escaped(out, utf8_clip(row->path, PATH_SHOWN));
 	if (row->path.n > PATH_SHOWN)
 		buf_puts(out, "...");
@@ -204,8 +206,10 @@ run_record_denials(const struct run_record *r, struct buf *out)
 		    out, "denied %llux ", (unsigned long long)rows[i].count);
 		buf_put_escaped(
 		    out, rows[i].binary.n > 0 ? rows[i].binary : VIEW("-"));
-		buf_puts(out, " -> ");
-		put_where(out, &rows[i]);
+		if (rows[i].host.n > 0) {
+			buf_puts(out, " -> ");
+			put_where(out, &rows[i]);
+		}
 		buf_puts(out, " (");
 		if (named) {
 			buf_puts(out, "policy ");

@@ -235,6 +235,7 @@ ctl_watch(struct ctl *c)
 	watch_owner(c);
 	watch_net(c);
 	watch_packets(c);
+	ctl_watch_sockets(c);
 	if (c->state == CTL_DRAINING && c->net_sock < 0) {
 		if (!c->told_end) {
 			c->told_end = true;
@@ -250,6 +251,7 @@ void
 ctl_gone(struct ctl *c)
 {
 	(void)uv_poll_stop(&c->spawn_poll);
+	ctl_sockets_gone(c);
 	drain(c);
 }
 
@@ -409,7 +411,7 @@ ctl_main(net_main_fn *net_main)
 	c->sock = CTL_SOCK;
 	c->state = CTL_STARTING;
 	c->net_sock = c->packets = c->diag = c->proc = -1;
-	c->root = c->trust = -1;
+	c->root = c->trust = c->questions = -1;
 	for (size_t i = 0; i < NET_NSOCKS; i++)
 		c->sockets[i] = -1;
 	outq_init(&c->to_owner);

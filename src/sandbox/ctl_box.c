@@ -383,6 +383,10 @@ ctl_try_isolate(struct ctl *c)
 	if (c->packets >= 0 &&
 	    uv_poll_init(&c->loop, &c->packets_poll, c->packets) < 0)
 		fd_close(&c->packets);
+	c->questions_poll.data = c;
+	if (c->questions >= 0 &&
+	    uv_poll_init(&c->loop, &c->questions_poll, c->questions) < 0)
+		fd_close(&c->questions);
 	c->state = CTL_ISOLATED;
 	ctl_record_standing(c, c->hash);
 	ctl_send_state(c, SESSION_ISOLATED);
@@ -399,6 +403,7 @@ on_ready(struct ctl *c, const struct spawn_event *ev)
 	c->ready = true;
 	memcpy(c->sockets, ev->sockets, sizeof(c->sockets));
 	c->packets = ev->packets;
+	c->questions = ev->questions;
 	c->diag = ev->diag;
 	c->proc = ev->proc;
 	c->root = ev->root;

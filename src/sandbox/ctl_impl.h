@@ -23,6 +23,7 @@ enum {
 	CTL_EVENTS_MAX = 1 << 20, /* bytes held for a slow owner */
 	CTL_OUT_MAX = 256, /* messages; then its own are not read */
 	CTL_WHO_MAX = 64, /* questions of net at a time */
+	CTL_REFUSED_MAX = 10, /* sockets recorded a second */
 	CTL_START_MS = 30000, /* from SPEC to isolated */
 	CTL_FLUSH_MS = 2000, /* net, to send its last records */
 	CTL_GRACE_MS = 10000 /* default between TERM and KILL */
@@ -58,6 +59,17 @@ struct ctl_revision {
 	char hash[SESSION_HASH];
 };
 
+/*
+ * Sockets refused, which cost the sandbox nothing: of each thread one of a kind
+ * is recorded in a second, and of all some; the rest is counted.
+ */
+struct ctl_refused {
+	uint64_t since; /* loop time, ms */
+	unsigned n;
+	uint32_t told[CTL_REFUSED_MAX][2]; /* thread, kind */
+	uint64_t held;
+};
+
 struct ctl {
 	uv_loop_t loop;
 	enum ctl_state state;
@@ -84,6 +96,10 @@ struct ctl {
 	int sockets[NET_NSOCKS], packets, diag, proc, root;
 	uv_poll_t packets_poll;
 	int packets_events;
+	int questions; /* of seccomp_listen, or -1 */
+	uv_poll_t questions_poll;
+	int questions_events;
+	struct ctl_refused refused;
 	struct sbx_report report;
 	struct identity *identity;
 	struct links *links; /* once the root is there */
@@ -149,6 +165,10 @@ void ctl_follow_links(struct ctl *c, const struct policy *p);
 void ctl_read_packets(struct ctl *c);
 void ctl_net_gone(struct ctl *c);
 
+/* ctl_sockets.c: programs that wait for a socket they do not get. */
+void ctl_watch_sockets(struct ctl *c);
+void ctl_sockets_gone(struct ctl *c);
+
 /* ctl_record.c: records of what ctl itself did. */
 /* The sandbox stands: what protects it, and the policy of its start. */
 void ctl_record_standing(struct ctl *c, const char *hash);
@@ -160,6 +180,9 @@ void ctl_record_line(struct ctl_command *k, const char *const *argv, size_t n);
 void ctl_record_started(struct ctl_command *k);
 /* Its end, or that it could not be started. */
 void ctl_record_exited(struct ctl_command *k, const struct session_exited *m);
+/* A socket that goes around the proxy: `what` as in audit/event.h, detail. */
+void ctl_record_socket(struct ctl *c, const char *binary, uint32_t pid,
+    const char *what, const char *reason);
 /* A program that asks for the network is not what its path was. */
 void ctl_record_changed(struct ctl *c, const struct net_identity *m);
 /* The last one. */

@@ -133,6 +133,24 @@ ctl_record_end(struct ctl *c)
 }
 
 void
+ctl_record_socket(struct ctl *c, const char *binary, uint32_t pid,
+    const char *what, const char *reason)
+{
+	struct audit_event ev = { .kind = AUDIT_BYPASS,
+		.action = AUDIT_DENY,
+		.stage = VIEW("bypass"),
+		.binary = view_of(binary),
+		.pid = pid,
+		.host = VIEW("-"),
+		.policy = VIEW("-"),
+		.reason = view_of(reason),
+		.generation = c->revision,
+		.detail = view_of(what) };
+
+	record(c, &ev);
+}
+
+void
 ctl_record_changed(struct ctl *c, const struct net_identity *m)
 {
 	struct audit_event ev = { .kind = AUDIT_PROGRAM_CHANGED,

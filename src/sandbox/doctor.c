@@ -28,6 +28,7 @@
 #include "sandbox/linux_new.h"
 #include "sandbox/mount.h"
 #include "sandbox/nft.h"
+#include "sandbox/seccomp.h"
 #include "sandbox/spawn.h"
 #include "sandbox/userns.h"
 
@@ -280,6 +281,33 @@ seccomp(struct doctor *d)
 		r->verdict = DOCTOR_MISSING;
 		SAY(r->remedy, "use a kernel with CONFIG_SECCOMP_FILTER=y");
 	}
+}
+
+static int
+ask_sockets(struct err *e)
+{
+	struct seccomp_prog p;
+
+	seccomp_ask(&p);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    seccomp_listen(&p) < 0)
+		return err_sys(e, "seccomp listener");
+	return 0;
+}
+
+static void
+seccomp_listener(struct doctor *d)
+{
+	struct doctor_row *r = row(d, "seccomp_listener", "Socket log",
+	    DOCTOR_OK, "ICMP and raw sockets are recorded, not only refused");
+	struct outcome o = try(0, ask_sockets);
+
+	SAY(r->found, "%.150s", o.ok ? "a filter can ask" : o.text);
+	if (o.ok)
+		return;
+	r->verdict = DOCTOR_DEGRADED;
+	SAY(r->remedy, "upgrade to Linux 5.0 or later, and run under no "
+		       "seccomp filter that asks a supervisor");
 }
 
 static void
@@ -563,8 +591,9 @@ void
 doctor_run(struct doctor *d)
 {
 	static void (*const checks[])(struct doctor *) = { kernel, namespaces,
-		apparmor, proc, landlock, seccomp, cgroups, overlays, nftables,
-		nfnetlink_log, idmap, subuid, container, sandbox };
+		apparmor, proc, landlock, seccomp, seccomp_listener, cgroups,
+		overlays, nftables, nfnetlink_log, idmap, subuid, container,
+		sandbox };
 
 	*d = (struct doctor) { .usable = 1 };
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++)

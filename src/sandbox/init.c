@@ -36,7 +36,8 @@ struct making {
 	struct root root;
 	struct init_rules rules;
 	int abi;
-	char uncaptured[256];
+	int questions; /* seccomp_listen, or -1 */
+	char uncaptured[256], unasked[160];
 };
 
 /* The spawner writes a byte once our ids are mapped. */
@@ -112,14 +113,30 @@ confine(struct making *k, struct err *e)
 	if (landlock_build(plan->rules, plan->n_rules, plan->landlock_hard,
 		&k->rules.landlock, &k->abi, e) < 0)
 		return -1;
-	/* As root what is made may belong to root's group. */
-	seccomp_build(&k->rules.seccomp, S_ISUID | (ids->range ? S_ISGID : 0));
 	k->rules.uid = ids->uid;
 	k->rules.gid = ids->gid;
 	k->rules.nofile = plan->nofile_max;
 	k->rules.nproc = plan->pids_max;
 	k->rules.data = k->b->cg.memory ? RLIM_INFINITY : plan->memory_max;
 	return 0;
+}
+
+/* For init too, so that whatever it forks has it. */
+static void
+filter(struct making *k)
+{
+	struct seccomp_prog *p = &k->rules.seccomp;
+
+	seccomp_ask(p);
+	k->questions = seccomp_listen(p);
+	if (k->questions < 0)
+		(void)snprintf(k->unasked, sizeof(k->unasked),
+		    "ICMP and raw sockets are refused but not recorded (%s): "
+		    "run kernel 5.0 or later, under no filter that asks",
+		    strerrordesc_np(errno));
+	/* As root what is made may belong to root's group. */
+	seccomp_build(
+	    p, S_ISUID | (k->b->ids.range ? S_ISGID : 0), k->questions >= 0);
 }
 
 static int
@@ -135,6 +152,7 @@ give_up(struct making *k, struct err *e)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return err_sys(e, "tie to the spawner");
+	filter(k); /* no_new_privs is set */
 	return 0;
 }
 
@@ -178,6 +196,7 @@ say_missing(const struct making *k, char *text, size_t n)
 	char line[256];
 
 	add_line(text, n, k->uncaptured);
+	add_line(text, n, k->unasked);
 	if (k->abi == 0)
 		add_line(text, n,
 		    "Landlock is not there: add lsm=landlock,... to the "
@@ -204,22 +223,28 @@ say_ready(const struct making *k, struct err *e)
 	struct spawn_m_ready *r = &m.ready;
 	/* As the programs see it: its mounts are there, the old root is not. */
 	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fds[4 + NET_NSOCKS] = { k->net.diag, k->root.proc, root,
-		k->net.proxy, k->net.capture, k->net.dns, k->net.packets };
+	int fds[5 + NET_NSOCKS] = { k->net.diag, k->root.proc, root,
+		k->net.proxy, k->net.capture, k->net.dns };
+	unsigned n;
 
 	if (root < 0)
 		return err_sys(e, "open the root of the sandbox");
 	r->rootless = geteuid() != 0 && !b->ids.range;
 	r->seccomp = 1;
 	r->sockets = k->net.captured ? NET_NSOCKS : NET_SOCK_PROXY + 1;
+	n = 3u + r->sockets;
 	r->packets = k->net.packets >= 0;
+	if (r->packets)
+		fds[n++] = k->net.packets;
+	r->questions = k->questions >= 0;
+	if (r->questions)
+		fds[n++] = k->questions;
 	r->landlock_abi = k->rules.landlock >= 0 ? k->abi : 0;
 	(void)snprintf(r->cgroup, sizeof(r->cgroup), "%s", shapes[b->cg.shape]);
 	cgroup_text(&b->cg, b->plan->memory_max, b->plan->pids_max, r->limits,
 	    sizeof(r->limits));
 	say_missing(k, r->missing, sizeof(r->missing));
-	return spawn_msg_send(
-	    b->sock, &m, SPAWN_M_READY, fds, 3u + r->sockets + r->packets, e);
+	return spawn_msg_send(b->sock, &m, SPAWN_M_READY, fds, n, e);
 }
 
 /* Everything inherited but what init itself needs. */
@@ -270,7 +295,7 @@ init_main(struct box *b)
 	(void)prctl(PR_SET_NAME, "openshell-init", 0, 0, 0);
 	k->b = b;
 	k->root = (struct root) { -1, -1, -1, -1, -1, 0, 0 };
-	k->rules.landlock = -1;
+	k->rules.landlock = k->questions = -1;
 	if (make(k, &e) < 0 || say_ready(k, &e) < 0 || let_go(k, &e) < 0) {
 		/* Namespaces that exist but carry no rights (AppArmor). */
 		if ((e.sys == EPERM || e.sys == EACCES) &&

@@ -8,6 +8,16 @@
  * 0x40000000 up, is the x32 ABI, which would miss every number of the table:
  * ENOSYS.
  *
+ * Sockets that would go around everything are refused by a second filter that
+ * asks (seccomp_unotify(2)): the answer is always no, what is gained is the
+ * record.  One filter of init's, which all inherit, so there is one descriptor.
+ * Of two filters the stricter result counts, and an errno is stricter than a
+ * question: so the table lets those two through when they are asked about.
+ * Attack: a program adds a filter with a listener of its own that says "go on".
+ * The kernel allows one listener to a process (EBUSY), and without it such a
+ * filter refuses (ENOSYS); nor would the kernel make either socket without
+ * CAP_NET_RAW and with the ping_group_range of a new namespace, which is empty.
+ *
  * Only the low 32 bits of arguments are compared, as the kernel takes these
  * arguments as int.  Attack: TIOCSTI with a high bit set passed filters that
  * compared 64 (CVE-2019-10063).
@@ -24,6 +34,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -82,28 +93,44 @@ static const struct sock_filter block_ioctl[] = { ARG(1), EQ(IOC_STI, 1, 0),
  * Families UNIX, INET and INET6, but not raw, and of the internet protocols
  * only TCP and UDP: MPTCP escapes Landlock's port rules, and SCTP, DCCP or
  * ping sockets have no proxy.  NETLINK for rtnetlink (getifaddrs) only.
+ * With `asked`, 1 or 0, raw and ping sockets go one further than REFUSE.
  */
-static const struct sock_filter block_socket[] = {
-	/*  0 */ ARG(0),
-	/*  1 */ EQ(AF_UNIX, 5, 0),
-	/*  2 */ EQ(AF_INET, 7, 0),
-	/*  3 */ EQ(AF_INET6, 6, 0),
-	/*  4 */ EQ(AF_NETLINK, 0, 13),
-	/*  5 */ ARG(2), /* netlink: protocol */
-	/*  6 */ EQ(0, 12, 11),
-	/*  7 */ ARG(1), /* unix: type without its flags */
+#define SOCKET_BLOCK(asked) \
+	{ \
+		/*  0 */ ARG(0), /*  1 */ EQ(AF_UNIX, 5, 0), \
+		    /*  2 */ EQ(AF_INET, 7, 0), /*  3 */ EQ(AF_INET6, 6, 0), \
+		    /*  4 */ EQ(AF_NETLINK, 0, 15), /*  5 */ \
+		    ARG(2), /* netlink: protocol */ /*  6 */ EQ(0, 14, 13), \
+		    /*  7 */ ARG(1), /* unix: type without its flags */ \
+		    /*  8 */ AND(0xf), /*  9 */ EQ(SOCK_RAW, 10, 11), /* 10 */ \
+		    ARG(1), /* inet: type, then protocol */ /* 11 */ AND(0xf), \
+		    /* 12 */ EQ(SOCK_RAW, 7 + (asked), 0), \
+		    /* 13 */ EQ(SOCK_PACKET, 6, 0), /* 14 */ ARG(2), \
+		    /* 15 */ EQ(0, 5, 0), /* 16 */ EQ(IPPROTO_TCP, 4, 0), \
+		    /* 17 */ EQ(IPPROTO_UDP, 3, 0), \
+		    /* 18 */ EQ(IPPROTO_ICMP, 1 + (asked), 0), \
+		    /* 19 */ EQ(IPPROTO_ICMPV6, (asked), 0), /* 20 */ REFUSE, \
+		    /* 21 */ ALLOW, \
+	}
+static const struct sock_filter block_socket[] = SOCKET_BLOCK(0);
+static const struct sock_filter block_asked[] = SOCKET_BLOCK(1);
+/* Those two of the internet's families, and nothing else. */
+static const struct sock_filter ask[] = {
+	/*  0 */ LOAD(offsetof(struct seccomp_data, arch)),
+	/*  1 */ EQ(ARCH, 0, 11),
+	/*  2 */ LOAD(offsetof(struct seccomp_data, nr)),
+	/*  3 */ EQ(__NR_socket, 0, 9),
+	/*  4 */ ARG(0),
+	/*  5 */ EQ(AF_INET, 1, 0),
+	/*  6 */ EQ(AF_INET6, 0, 6),
+	/*  7 */ ARG(1),
 	/*  8 */ AND(0xf),
-	/*  9 */ EQ(SOCK_RAW, 8, 9),
-	/* 10 */ ARG(1), /* inet: type, then protocol */
-	/* 11 */ AND(0xf),
-	/* 12 */ EQ(SOCK_RAW, 5, 0),
-	/* 13 */ EQ(SOCK_PACKET, 4, 0),
-	/* 14 */ ARG(2),
-	/* 15 */ EQ(0, 3, 0),
-	/* 16 */ EQ(IPPROTO_TCP, 2, 0),
-	/* 17 */ EQ(IPPROTO_UDP, 1, 0),
-	/* 18 */ REFUSE,
-	/* 19 */ ALLOW,
+	/*  9 */ EQ(SOCK_RAW, 4, 0),
+	/* 10 */ ARG(2),
+	/* 11 */ EQ(IPPROTO_ICMP, 2, 0),
+	/* 12 */ EQ(IPPROTO_ICMPV6, 1, 0),
+	/* 13 */ ALLOW,
+	/* 14 */ RET(SECCOMP_RET_USER_NOTIF),
 };
 static const struct sock_filter block_socketpair[] = { ARG(0),
 	EQ(AF_UNIX, 1, 0), REFUSE, ALLOW };
@@ -142,6 +169,7 @@ enum block_id {
 	B_unshare,
 	B_ioctl,
 	B_socket,
+	B_asked,
 	B_socketpair,
 	B_flags2,
 	B_flags3,
@@ -160,6 +188,7 @@ static const struct block blocks[B_COUNT] = {
 	BLOCK(unshare),
 	BLOCK(ioctl),
 	BLOCK(socket),
+	BLOCK(asked),
 	BLOCK(socketpair),
 	BLOCK(flags2),
 	BLOCK(flags3),
@@ -285,7 +314,7 @@ with_bits(enum block_id b, struct sock_filter insn, unsigned bits)
 }
 
 void
-seccomp_build(struct seccomp_prog *p, unsigned bits)
+seccomp_build(struct seccomp_prog *p, unsigned bits, bool asked)
 {
 	struct assembler a = { .p = p };
 	size_t at[B_COUNT] = { 0 };
@@ -305,9 +334,12 @@ seccomp_build(struct seccomp_prog *p, unsigned bits)
 			(void)emit(&a, with_bits((enum block_id)b,
 					   blocks[b].insn[i], bits));
 	}
-	for (size_t i = 0; i < a.n_aim; i++)
-		p->insn[a.aim[i].at].k =
-		    (uint32_t)(at[a.aim[i].block] - a.aim[i].at - 1);
+	for (size_t i = 0; i < a.n_aim; i++) {
+		bool other = asked && a.aim[i].block == B_socket;
+		size_t to = at[other ? B_asked : a.aim[i].block];
+
+		p->insn[a.aim[i].at].k = (uint32_t)(to - a.aim[i].at - 1);
+	}
 }
 
 int
@@ -317,4 +349,66 @@ seccomp_enter(const struct seccomp_prog *p)
 		(struct sock_filter *)(uintptr_t)p->insn };
 
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+}
+
+/* --- what is asked ------------------------------------------------------- */
+
+void
+seccomp_ask(struct seccomp_prog *p)
+{
+	memcpy(p->insn, ask, sizeof(ask));
+	p->n = ARRAY_LEN(ask);
+}
+
+int
+seccomp_listen(const struct seccomp_prog *p)
+{
+	struct sock_fprog prog = { p->n,
+		(struct sock_filter *)(uintptr_t)p->insn };
+
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+	    SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+}
+
+/*
+ * The kernel writes its own size of the struct, which may have grown, and
+ * wants zeros there.
+ */
+int
+seccomp_next(int fd, struct seccomp_question *out)
+{
+	union {
+		struct seccomp_notif n;
+		char room[1024];
+	} got = { .room = "" };
+
+	if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &got.n) < 0)
+		return -1;
+	*out = (struct seccomp_question) {
+		.id = got.n.id,
+		.thread = got.n.pid,
+		.family = (int)got.n.data.args[0],
+		.type = (int)got.n.data.args[1] & 0xf,
+		.protocol = (int)got.n.data.args[2],
+	};
+	return 0;
+}
+
+void
+seccomp_refuse(int fd, const struct seccomp_question *q)
+{
+	union {
+		struct seccomp_notif_resp r;
+		char room[1024];
+	} say = { .r = { .id = q->id, .error = -EPERM } };
+
+	(void)ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &say.r);
+}
+
+bool
+seccomp_waits(int fd, const struct seccomp_question *q)
+{
+	uint64_t id = q->id;
+
+	return ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }

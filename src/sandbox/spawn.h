@@ -102,6 +102,7 @@ struct spawn_event {
 	int pty_master; /* STARTED; the caller's */
 	int sockets[NET_NSOCKS]; /* READY; the caller's; -1: none */
 	int packets; /* READY: nfnetlink_log of refused packets; -1: none */
+	int questions; /* READY: of seccomp_listen; -1: none */
 	int diag; /* READY: NETLINK_SOCK_DIAG socket made inside */
 	int proc; /* READY: O_PATH directory of the sandbox's own /proc */
 	int root; /* READY: O_PATH directory of its root */

@@ -112,6 +112,8 @@ oom(struct spawn *s)
 static void
 fill_ready(struct spawn_event *ev, const struct spawn_m_ready *m, int *fds)
 {
+	unsigned n = 3u + m->sockets;
+
 	ev->type = SPAWN_READY;
 	ev->diag = fd_take(&fds[0]);
 	ev->proc = fd_take(&fds[1]);
@@ -119,7 +121,9 @@ fill_ready(struct spawn_event *ev, const struct spawn_m_ready *m, int *fds)
 	for (unsigned i = 0; i < m->sockets; i++)
 		ev->sockets[i] = fd_take(&fds[3 + i]);
 	if (m->packets)
-		ev->packets = fd_take(&fds[3 + m->sockets]);
+		ev->packets = fd_take(&fds[n++]);
+	if (m->questions)
+		ev->questions = fd_take(&fds[n]);
 	ev->report.rootless = m->rootless != 0;
 	ev->report.seccomp = m->seccomp != 0;
 	ev->report.capture = m->sockets > NET_SOCK_CAPTURE;
@@ -183,6 +187,7 @@ spawn_read(struct spawn *s, struct spawn_event *ev, struct err *e)
 		.pty_master = -1,
 		.sockets = { -1, -1, -1 },
 		.packets = -1,
+		.questions = -1,
 		.diag = -1,
 		.proc = -1,
 		.root = -1 };

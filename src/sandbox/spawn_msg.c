@@ -40,7 +40,8 @@ ready_ok(const void *msg, unsigned nfds)
 	const struct spawn_m_ready *m = msg;
 
 	return net_socks_ok(m->sockets) && m->packets <= 1 &&
-	       nfds == 3u + m->sockets + m->packets;
+	       m->questions <= 1 &&
+	       nfds == 3u + m->sockets + m->packets + m->questions;
 }
 
 #define SIZE(st) .size = sizeof(struct st)
@@ -53,7 +54,7 @@ static const struct msg_rule rules[SPAWN_M_COUNT] = {
 	[SPAWN_M_FILE] = { "file", SIZE(spawn_m_file), SPAWN_CTL, 1, 2,
 	    .text = { MSG_TEXT(spawn_m_file, path) }, .ok = file_ok },
 	[SPAWN_M_READY] = { "ready", SIZE(spawn_m_ready), SPAWN_INIT, 4,
-	    4 + NET_NSOCKS,
+	    5 + NET_NSOCKS,
 	    .text = { MSG_TEXT(spawn_m_ready, cgroup),
 		MSG_TEXT(spawn_m_ready, limits),
 		MSG_TEXT(spawn_m_ready, missing) },

@@ -30,7 +30,7 @@ enum spawn_type {
 	SPAWN_M_FILE, /* fds: contents, in one or two parts */
 	/* init (or the spawner, before there is one) to ctl */
 	SPAWN_M_READY, /* fds: diag, proc, root, by enum net_sock
-			  [, packets] */
+			  [, packets] [, questions] */
 	SPAWN_M_STARTED, /* fds: [terminal] */
 	SPAWN_M_EXITED,
 	SPAWN_M_FAILED,
@@ -70,6 +70,7 @@ struct spawn_m_file {
 struct spawn_m_ready {
 	struct msg_hdr hdr;
 	uint8_t rootless, seccomp, sockets, packets; /* so many; 0 or 1 */
+	uint8_t questions, pad[3]; /* 0 or 1 */
 	int32_t landlock_abi;
 	char cgroup[16], limits[160], missing[512];
 };

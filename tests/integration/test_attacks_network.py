@@ -482,6 +482,8 @@ def test_a20_udp_and_icmp_are_refused_at_once(github):
               "print('quick' if time.time()-t < 4 else 'slow')")
     out = github.run("/usr/bin/python3", "-c", script)
     assert out.stdout.split().count("refused") == 8 and "quick" in out.stdout, out
+    (icmp,) = [r for r in out.records if r["kind"] == "BYPASS_DETECT" and r.get("detail") == "icmp"]
+    assert icmp["action"] == "deny" and icmp["binary"].startswith("/usr/bin/python3") and icmp["pid"] > 1, icmp
     assert sorted(e["port"] for e in out.event("BYPASS_DETECT", action="deny", host="20.0.0.20")) == \
         [123, 137, 443, 3478, 5353, 5355], out
 

@@ -136,7 +136,7 @@ def test_a_run_whose_supervisor_is_killed_says_so_once(sandbox):
 
 def test_a_run_whose_proxy_is_killed_says_so_once(sandbox):
     box = sandbox(policy=NOTHING)
-    process = box.start("sh", "-c", "echo up; cat")
+    process = box.start("sh", "-c", "echo up; exec sleep 60")
     assert process.stdout.readline() == b"up\n"
     (ctl,) = children(process.pid)
     (net,) = [p for p in children(ctl) if open(f"/proc/{p}/comm").read() == "openshell-net\n"]
@@ -154,6 +154,84 @@ def test_a_sandbox_that_cannot_be_made_is_recorded(sandbox):
     out = box.run("true")
     assert out.code == 125, out
     assert kinds(out.records) == ["SANDBOX_FAILED"] and "/no/such/path" in out.records[0]["reason"], out
+
+
+# --- sockets that go around the proxy
+
+SOCKETS = """
+import errno, os, socket, threading
+def ask(family, kind, protocol):
+    try: socket.socket(family, kind, protocol)
+    except OSError as e: print(errno.errorcode[e.errno], flush=True); return
+    print("MADE")
+for family in (socket.AF_INET, socket.AF_INET6):
+    ask(family, socket.SOCK_DGRAM, socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6)
+    if os.fork() == 0:
+        ask(family, socket.SOCK_RAW, socket.IPPROTO_RAW); os._exit(0)
+    os.wait()
+t = threading.Thread(target=ask, args=(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)); t.start(); t.join()
+ask(socket.AF_INET, socket.SOCK_DGRAM, 0)
+"""
+
+
+def sockets(records):
+    return sorted(r["detail"] for r in records if r["kind"] == "BYPASS_DETECT")
+
+
+def test_sockets_for_icmp_and_raw_ones_are_refused_and_recorded(sandbox):
+    box = sandbox(policy=NOTHING)
+    out = box.run("/usr/bin/python3", "-c", SOCKETS)
+    assert out.stdout.split() == ["EPERM"] * 5 + ["MADE"], out
+    assert sockets(out.records) == ["icmp", "icmp", "icmpv6", "raw", "raw"], out
+    asked = [r for r in out.records if r["kind"] == "BYPASS_DETECT"]
+    assert all(r["action"] == "deny" and r["binary"].startswith("/usr/bin/python3") for r in asked), asked
+    (launched,) = [r for r in out.records if r["kind"] == "PROCESS_STARTED"]
+    # Of a thread that of its process; of a child its own.
+    assert [r["pid"] == launched["pid"] for r in asked if r["detail"] != "raw"] == [True] * 3, asked
+    assert launched["pid"] not in [r["pid"] for r in asked if r["detail"] == "raw"], asked
+    assert "denied 5x /usr/bin/python3" in out.stderr and " -> - (ICMP does not leave the sandbox: use TCP)" in out.stderr, out
+    short = cli("logs", "--file", box.events).stdout
+    assert re.search(r" M NET:REFUSE DENIED /usr/bin/python3[.\d]*\(\d+\) -> -/icmpv6 \[policy:bypass-detect engine:seccomp\]",
+                     short), short
+    ocsf = [json.loads(line) for line in cli("logs", "--file", box.events, "-o", "ocsf").stdout.splitlines()]
+    assert {e["connection_info"]["protocol_name"] for e in ocsf if e["class_uid"] == 4001} == {"icmp", "icmpv6", "raw"}
+    intact(box)
+
+
+def test_a_flood_of_refused_sockets_is_bounded_and_counted(sandbox):
+    box = sandbox(policy=NOTHING)
+    out = box.run("/usr/bin/python3", "-c", """
+import os, socket, time
+def flood(n):
+    for _ in range(n):
+        try: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        except OSError: pass
+for i in range(4):
+    if os.fork() == 0: flood(500); os._exit(0)
+for i in range(4): os.wait()
+""")
+    asked = [r for r in out.records if r["kind"] == "BYPASS_DETECT"]
+    # Each process has one of its own; the rest is counted, also at the end.
+    assert len({r["pid"] for r in asked if r["binary"] != "-"}) == 4 and len(asked) < 200, asked
+    told = sum(int(n) for r in asked for n in re.findall(r"(\d+) more", r["reason"]))
+    assert told + len([r for r in asked if r["binary"] != "-"]) == 2000, asked
+
+
+def test_a_program_that_is_killed_while_it_asks_harms_nobody(sandbox):
+    box = sandbox(policy=NOTHING)
+    out = box.run("/usr/bin/python3", "-c", """
+import os, signal, socket
+def flood():
+    while True:
+        try: socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+        except OSError: pass
+for i in range(50):
+    pids = [os.fork() or flood() for _ in range(4)]
+    for pid in pids: os.kill(pid, signal.SIGKILL)
+    for pid in pids: os.waitpid(pid, 0)
+print("done")
+""")
+    assert out.code == 0 and out.stdout == "done\n", out
 
 
 # --- kept sandboxes
@@ -177,6 +255,8 @@ def test_a_kept_sandbox_records_its_life(gateway):
     (ended,) = [x for x in logged(g, "kept", "PROCESS_ENDED") if x["fields"]["pid"] == launched["fields"]["pid"]]
     assert ended["fields"]["status"] == "4", ended
     # The digest is the one by which its gateway knows the policy.
+    assert g.exec("kept", "/usr/bin/python3", "-c", SOCKETS).stdout.split() == ["EPERM"] * 5 + ["MADE"]
+    assert sorted(x["fields"]["detail"] for x in logged(g, "kept", "BYPASS_DETECT")) == ["icmp", "icmp", "icmpv6", "raw", "raw"]
     (policy,) = logged(g, "kept", "POLICY")
     assert policy["fields"]["detail"] == "sha256:" + g.json("policy", "get", "kept")["hash"], policy
     g.ok("policy", "set", "kept", "--policy", g.policy(network(rest("api.github.com"), rest("other.test"))), "--wait")

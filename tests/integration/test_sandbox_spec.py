@@ -566,7 +566,7 @@ def test_an_id_without_a_mapping_says_what_the_kernel_said(sandbox):
     assert done.returncode == 125 and "Operation not permitted" in done.stderr, done
 
 
-ROWS = ["kernel", "user-namespaces", "apparmor", "proc", "landlock", "seccomp", "cgroup", "overlay", "nftables",
+ROWS = ["kernel", "user-namespaces", "apparmor", "proc", "landlock", "seccomp", "seccomp_listener", "cgroup", "overlay", "nftables",
         "nfnetlink_log", "idmap", "subuid", "container", "sandbox"]
 
 

@@ -268,7 +268,7 @@ TEST(record, a_line_that_is_no_record_is_told)
 	CHECK_INT(
 	    run_record_events(&r, VIEW("garbage\n{}\n\n[1]\n"), &e), ==, 0);
 	run_record_denials(&r, &b);
-	CHECK_HAS(buf_str(&b), "denied 3x - -> :0 (a record could not be read");
+	CHECK_HAS(buf_str(&b), "denied 3x - (a record could not be read");
 	run_record_fini(&r);
 }
 

@@ -185,6 +185,7 @@ box_end(struct test_box *b)
 		for (size_t i = 0; i < NET_NSOCKS; i++)
 			fd_close(&b->ready.sockets[i]);
 		fd_close(&b->ready.packets);
+		fd_close(&b->ready.questions);
 	}
 	(void)nftw(b->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

@@ -6,6 +6,7 @@
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -17,6 +18,7 @@
 
 #include "test.h"
 
+#include "base/fd.h"
 #include "sandbox/seccomp.h"
 
 #if defined(__x86_64__)
@@ -79,7 +81,7 @@ judge(uint32_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
 	uint32_t verdict;
 
 	if (p.n == 0)
-		seccomp_build(&p, S_ISUID);
+		seccomp_build(&p, S_ISUID, false);
 	verdict = run(&p, &d, &steps);
 	CHECK_INT(steps, <, STEPS_MAX);
 	return verdict;
@@ -140,7 +142,7 @@ TEST(seccomp, is_short_for_every_call)
 	struct seccomp_prog p;
 	unsigned steps, worst = 0;
 
-	seccomp_build(&p, S_ISUID);
+	seccomp_build(&p, S_ISUID, false);
 	CHECK_INT(p.n, <, SECCOMP_INSNS_MAX);
 	for (int nr = 0; nr < 600; nr++) {
 		struct seccomp_data d = { .nr = nr, .arch = ARCH };
@@ -157,7 +159,7 @@ TEST(seccomp, kills_foreign_architectures_and_misses_no_x32)
 	struct seccomp_data d = { .nr = 1, .arch = AUDIT_ARCH_I386 };
 	unsigned steps;
 
-	seccomp_build(&p, S_ISUID);
+	seccomp_build(&p, S_ISUID, false);
 	CHECK_INT(run(&p, &d, &steps), ==, SECCOMP_RET_KILL_PROCESS);
 #if defined(__x86_64__)
 	CHECK_INT(
@@ -243,6 +245,60 @@ TEST(seccomp, lets_only_plain_sockets_be_made)
 	    REFUSED(EPERM));
 }
 
+static uint32_t
+judge_socket(const struct seccomp_prog *p, int family, int type, int protocol)
+{
+	struct seccomp_data d = { .nr = __NR_socket,
+		.arch = ARCH,
+		.args = { (uint64_t)family, (uint64_t)type,
+		    (uint64_t)protocol | UINT64_C(1) << 40 } };
+	unsigned steps;
+
+	return run(p, &d, &steps);
+}
+
+/* What one filter lets through for the other to ask, and not a socket more. */
+TEST(seccomp, asks_about_raw_and_ping_sockets_and_no_others)
+{
+	static struct seccomp_prog plain, asked, ask;
+	unsigned questions = 0;
+
+	seccomp_build(&plain, S_ISUID, false);
+	seccomp_build(&asked, S_ISUID, true);
+	seccomp_ask(&ask);
+	for (int family = 0; family < 48; family++)
+		for (int type = 0; type < 32; type++)
+			for (int protocol = 0; protocol < 264; protocol++) {
+				uint32_t was = judge_socket(
+				    &plain, family, type, protocol);
+				uint32_t now = judge_socket(
+				    &asked, family, type, protocol);
+				uint32_t other =
+				    judge_socket(&ask, family, type, protocol);
+
+				if (other == SECCOMP_RET_USER_NOTIF) {
+					CHECK_INT(was, ==, REFUSED(EPERM));
+					/* Which none makes, asked or not. */
+					CHECK_INT(now, ==,
+					    (type & 0xf) == SOCK_PACKET
+						? REFUSED(EPERM)
+						: ALLOWED);
+					questions++;
+				} else {
+					CHECK_INT(other, ==, ALLOWED);
+					CHECK_INT(now, ==, was);
+				}
+			}
+	/* Two families, raw with and without a fifth bit. */
+	CHECK_INT(questions, >, 2 * 2 * 264);
+	CHECK_INT(judge_socket(
+		      &ask, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP),
+	    ==, SECCOMP_RET_USER_NOTIF);
+	CHECK_INT(judge_socket(&ask, AF_INET6, SOCK_RAW | SOCK_NONBLOCK, 255),
+	    ==, SECCOMP_RET_USER_NOTIF);
+	CHECK_INT(judge_socket(&ask, AF_UNIX, SOCK_RAW, 0), ==, ALLOWED);
+}
+
 TEST(seccomp, refuses_fast_open)
 {
 	CHECK_INT(
@@ -288,9 +344,9 @@ TEST(seccomp, refuses_the_mode_bits_it_is_told)
 	unsigned steps;
 
 	d.args[1] = S_ISGID | 0755;
-	seccomp_build(&p, S_ISUID);
+	seccomp_build(&p, S_ISUID, false);
 	CHECK_INT(run(&p, &d, &steps), ==, ALLOWED);
-	seccomp_build(&p, S_ISUID | S_ISGID);
+	seccomp_build(&p, S_ISUID | S_ISGID, false);
 	CHECK_INT(run(&p, &d, &steps), ==, REFUSED(EPERM));
 	d.args[1] = 0755;
 	CHECK_INT(run(&p, &d, &steps), ==, ALLOWED);
@@ -306,7 +362,7 @@ in_child(bool filtered, long (*call)(void))
 	if (pid == 0) {
 		struct seccomp_prog p;
 
-		seccomp_build(&p, S_ISUID);
+		seccomp_build(&p, S_ISUID, false);
 		if (filtered && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 				    seccomp_enter(&p) < 0))
 			_exit(255);
@@ -357,6 +413,76 @@ TEST(seccomp, holds_in_the_kernel)
 	CHECK_INT(in_child(false, call_vm_read), ==, 0);
 	CHECK_INT(in_child(true, call_vm_read), ==, EPERM);
 	CHECK_INT(in_child(true, call_access), ==, 0);
+}
+
+/*
+ * A child under both filters asks; `answer`: it is told no, else nobody holds
+ * the descriptor any more.  The errno of its socket(2).
+ */
+static int
+ask_in_child(bool answer, struct seccomp_question *q)
+{
+	static struct seccomp_prog rules, ask;
+	int pair[2], fds[FD_MSG_MAX], status = 0;
+	unsigned nfds = 0;
+	struct err e;
+	char byte = 0;
+	pid_t pid;
+
+	seccomp_build(&rules, S_ISUID, true);
+	seccomp_ask(&ask);
+	CHECK_INT(
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), ==, 0);
+	pid = fork();
+	if (pid == 0) {
+		int listener;
+
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+		    (listener = seccomp_listen(&ask)) < 0 ||
+		    seccomp_enter(&rules) < 0 ||
+		    /* A second one cannot be had. */
+		    seccomp_listen(&ask) != -1 || errno != EBUSY ||
+		    fd_send(pair[1], &byte, 1, &listener, 1, &e) < 0)
+			_exit(255);
+		(void)close(listener);
+		(void)!read(pair[1], &byte, 1);
+		_exit(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC,
+			  IPPROTO_ICMPV6) < 0
+			  ? errno
+			  : 0);
+	}
+	CHECK_INT(fd_recv(pair[0], &byte, 1, fds, &nfds, &e), ==, 1);
+	CHECK_INT(nfds, ==, 1);
+	if (!answer)
+		fd_close(&fds[0]);
+	CHECK_INT(write(pair[0], &byte, 1), ==, 1);
+	if (answer) {
+		struct pollfd p = { .fd = fds[0], .events = POLLIN };
+
+		CHECK_INT(poll(&p, 1, 5000), ==, 1);
+		CHECK_INT(seccomp_next(fds[0], q), ==, 0);
+		CHECK_INT((int)q->thread, ==, pid);
+		CHECK(seccomp_waits(fds[0], q));
+		seccomp_refuse(fds[0], q);
+		CHECK(!seccomp_waits(fds[0], q));
+		fd_close(&fds[0]);
+	}
+	CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
+}
+
+TEST(seccomp, who_asks_is_refused_and_seen)
+{
+	struct seccomp_question q = { 0 };
+
+	CHECK_INT(ask_in_child(true, &q), ==, EPERM);
+	CHECK_INT(q.family, ==, AF_INET6);
+	CHECK_INT(q.type, ==, SOCK_DGRAM);
+	CHECK_INT(q.protocol, ==, IPPROTO_ICMPV6);
+	/* Nobody there to answer is a refusal too. */
+	CHECK_INT(ask_in_child(false, &q), ==, ENOSYS);
 }
 
 #if defined(__x86_64__)
