@@ -62,7 +62,8 @@ struct audit_event {
 	struct view status; /* PROCESS_ENDED: as a shell would see it */
 	struct view detail; /* free text, escaped, by kind: the command line
 			       of a process, the digest of a policy, what
-			       protects, the protocol of a datagram */
+			       protects, the machine of a sandbox, the protocol
+			       of a datagram */
 	struct view sandbox; /* id; of CHAIN and SANDBOX_STARTED */
 	/* Of a CHAIN record (audit/chain.h). */
 	uint32_t file; /* number of the file it begins */

@@ -272,6 +272,8 @@ static void
 put_unmapped(
     struct json *j, const struct audit_event *ev, const struct ocsf_form *f)
 {
+	/* It has a place of its own. */
+	bool shown = f->class == OCSF_PROCESS || f->class == OCSF_LIFECYCLE;
 	const struct {
 		const char *key;
 		struct view v;
@@ -287,7 +289,7 @@ put_unmapped(
 		{ "operation", ev->operation },
 		{ "tool", ev->tool },
 		{ ev->kind == AUDIT_POLICY ? "policy_hash" : "detail",
-		    f->class == OCSF_PROCESS ? VIEW("") : ev->detail },
+		    shown ? VIEW("") : ev->detail },
 	};
 	const struct {
 		const char *key;
@@ -379,7 +381,7 @@ audit_ocsf_json(const struct audit_event *ev, const struct audit_source *from,
 		put_text(&j, "status_detail", ev->reason);
 	put_metadata(&j, f.class, from);
 	put_device(&j,
-	    f.class == OCSF_LIFECYCLE ? ev->host : (struct view) { NULL, 0 });
+	    ev->kind == AUDIT_SANDBOX_STARTED ? ev->detail : VIEW(""));
 	put_class(&j, ev, &f);
 	put_value(&j, "action", f.action);
 	put_value(&j, "disposition", f.disposition);

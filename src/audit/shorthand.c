@@ -56,7 +56,8 @@ put_rule(
 	put(out, f->rule_name != NULL ? view_of(f->rule_name)
 		 : ev->policy.n > 0   ? ev->policy
 				      : VIEW("-"));
-	if (f->class == OCSF_NETWORK)
+	/* Of a request also when another than the policy spoke. */
+	if (f->class == OCSF_NETWORK || strcmp(f->engine, "policy") != 0)
 		buf_printf(out, " engine:%s", f->engine);
 	buf_putc(out, ']');
 }

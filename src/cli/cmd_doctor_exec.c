@@ -77,7 +77,7 @@ const struct cli_cmd cmd_doctor_exec = {
 		  "for a wrong command line.",
 	.examples =
 	    "openshell doctor exec -- ls -l\n"
-	    "openshell doctor exec -- sqlite3 data/openshell.db .tables",
+	    "openshell doctor exec -- tail logs/server.log",
 	.opts = opts,
 	.pos = pos,
 	.args_size = sizeof(struct args),

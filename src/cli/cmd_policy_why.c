@@ -159,9 +159,9 @@ run(struct cli *c, const void *argp, struct err *e)
 	else
 		(void)err_set(e, ERR_NOT_FOUND,
 		    "%.100s has no record of event %llu\n"
-		    "its newest records: openshell logs%s%.100s",
+		    "its newest records: openshell logs %s%.100s",
 		    r.name, (unsigned long long)s.id,
-		    a->file != NULL ? "" : " ", a->file != NULL ? "" : r.name);
+		    a->file != NULL ? "--file " : "", r.name);
 	emit_free(s.doc);
 	buf_fini(&s.suggestion);
 	return rc;

@@ -85,7 +85,10 @@ static const struct cli_opt opts[] = {
 	    OPT(events),
 	    .value = "FILE",
 	    .hint = HINT_FILE,
-	    .help = "Append every decision to FILE, a JSON line each" },
+	    .help = "Append every record to FILE, a JSON line each",
+	    .more = "Each decision about traffic, and what happened to the "
+		    "sandbox: its start and end, its protections, policies "
+		    "and commands. 'openshell logs --file' shows them." },
 	{ .name = "report",
 	    .kind = OPT_STR,
 	    OPT(report),

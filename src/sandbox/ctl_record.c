@@ -93,7 +93,7 @@ ctl_record_standing(struct ctl *c, const char *hash)
 	if (!wanted(c, AUDIT_INFO))
 		return;
 	(void)uname(&host);
-	ev.host = view_of(host.nodename);
+	ev.detail = view_of(host.nodename);
 	record(c, &ev);
 	record_protections(c);
 	if (hash[0] == '\0')
@@ -182,7 +182,9 @@ record_command(struct ctl_command *k, struct audit_event *ev)
 	ev->action = AUDIT_INFO;
 	ev->binary = view_of(k->name);
 	ev->pid = k->pid;
-	ev->detail = view_of(k->line);
+	/* Of its end the pid says which one. */
+	if (ev->kind != AUDIT_PROCESS_ENDED)
+		ev->detail = view_of(k->line);
 	record(k->c, ev);
 }
 

@@ -153,7 +153,7 @@ TEST(ocsf, a_sandbox_has_a_lifecycle)
 {
 	struct audit_event ev = { .kind = AUDIT_SANDBOX_STARTED,
 		.action = AUDIT_INFO,
-		.host = VIEW("box.example") };
+		.detail = VIEW("box.example") };
 	json_t *j = ocsf(&ev), *profiles;
 
 	CHECK_INT(number(j, "type_uid"), ==, 600203);
@@ -310,8 +310,8 @@ TEST(ocsf, shorthand_lines_are_those_of_the_spec)
 		    "api.github.com [event:17]\n" },
 		{ AUDIT_CREDENTIAL, AUDIT_DENY,
 		    "22:13:20.123 M HTTP:POST DENIED /usr/bin/curl(42) -> "
-		    "POST https://api.github.com/zen [policy:github] "
-		    "[event:17]\n" },
+		    "POST https://api.github.com/zen [policy:github "
+		    "engine:credentials] [event:17]\n" },
 		{ AUDIT_BYPASS, AUDIT_DENY,
 		    "22:13:20.123 M NET:REFUSE DENIED /usr/bin/curl(42) -> "
 		    "api.github.com:443/tcp [policy:bypass-detect "
