@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from gateway import READ_GITHUB, ZEN
-from harness import FILESYSTEM, OPENSHELL, children, network, rest, until
+from harness import FILESYSTEM, OPENSHELL, STAGE, children, network, rest, until
 
 NOTHING = {"version": 1, "filesystem_policy": FILESYSTEM}
 
@@ -196,6 +196,24 @@ def test_sockets_for_icmp_and_raw_ones_are_refused_and_recorded(sandbox):
     ocsf = [json.loads(line) for line in cli("logs", "--file", box.events, "-o", "ocsf").stdout.splitlines()]
     assert {e["connection_info"]["protocol_name"] for e in ocsf if e["class_uid"] == 4001} == {"icmp", "icmpv6", "raw"}
     intact(box)
+
+
+def test_where_nobody_can_be_asked_sockets_are_refused_without_a_record_and_the_run_says_so(sandbox):
+    without = ["/usr/bin/python3", str(STAGE / "tests/integration/without.py"), "seccomp_listener"]
+    box = sandbox(policy=NOTHING)
+    done = subprocess.run([*without, *box.argv(["/usr/bin/python3", "-c", SOCKETS])], capture_output=True, text=True, timeout=60,
+                          cwd=box.work)
+    assert done.stdout.split() == ["EPERM"] * 5 + ["MADE"], done
+    missing = "ICMP and raw sockets are refused but not recorded (Invalid argument)"
+    assert "! not in force: " in done.stderr and missing in done.stderr, done
+    records = box.read_events()
+    assert sockets(records) == [], records
+    (told,) = [r for r in records if r["kind"] == "PROTECTIONS_MISSING"]
+    assert missing in told["reason"], told
+    assert " H FINDING:ALERT " in cli("logs", "--file", box.events).stdout
+    doctor = subprocess.run([*without, OPENSHELL, "doctor", "-o", "json"], capture_output=True, text=True, timeout=60)
+    rows = {r["name"]: r for r in json.loads(doctor.stdout)["checks"]}
+    assert rows["seccomp_listener"]["verdict"] == "degraded" and "5.0" in rows["seccomp_listener"]["remedy"], rows
 
 
 def test_a_flood_of_refused_sockets_is_bounded_and_counted(sandbox):
