@@ -1,5 +1,7 @@
 #include "audit/form.h"
 
+#include "audit/ocsf.h"
+
 #define V(id, label) \
 	{ \
 		id, label \
@@ -216,6 +218,17 @@ ocsf_form_of(const struct audit_event *ev, struct ocsf_form *out)
 			out->category = classes[i].category;
 		}
 	refine(ev, out);
+}
+
+const char *
+audit_level(const struct audit_event *ev)
+{
+	struct ocsf_form f;
+
+	ocsf_form_of(ev, &f);
+	return f.severity.id >= 4   ? "ERROR"
+	       : f.severity.id == 3 ? "WARN"
+				    : "INFO";
 }
 
 char

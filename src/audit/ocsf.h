@@ -17,6 +17,8 @@ void audit_ocsf_json(const struct audit_event *ev,
     const struct audit_source *from, struct buf *out);
 /* "HH:MM:SS.mmm M NET:REFUSE DENIED /usr/bin/curl(7) -> ..." and '\n'. */
 void audit_shorthand(const struct audit_event *ev, struct buf *out);
+/* Its severity as the level of a log line: "ERROR", "WARN", "INFO". */
+const char *audit_level(const struct audit_event *ev);
 /* The same for a line of a log that is no record. */
 struct audit_remark {
 	int64_t time_ms;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/event.h"
+#include "audit/ocsf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "keeper/impl.h"
@@ -27,12 +27,6 @@ put_text(void *ctx, const char *key, struct view v)
 	m->fields[m->n_fields++] = f;
 }
 
-static const char *
-level_of(enum audit_action a)
-{
-	return a == AUDIT_DENY ? "WARN" : "INFO";
-}
-
 static line_msg *
 line_of(const struct audit_event *ev)
 {
@@ -40,7 +34,7 @@ line_of(const struct audit_event *ev)
 
 	openshell__v1__sandbox_log_line__init(m);
 	m->timestamp_ms = ev->time_ms;
-	m->level = mem_strdup(level_of(ev->action));
+	m->level = mem_strdup(audit_level(ev));
 	/* The proxy numbers its own. */
 	m->target = mem_strdup(ev->event_id > 0 ? "proxy" : "supervisor");
 	m->message = mem_strdup(audit_kind_name(ev->kind));

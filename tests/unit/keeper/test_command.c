@@ -103,6 +103,7 @@ TEST(queue, a_ctl_that_takes_nothing_at_all_loses_its_sandbox)
 	/* ctl left no last record: it is ours, and the only one. */
 	CHECK_INT(gate.k.journal.head.seq, ==, 1);
 	CHECK_STR(ring_at(&gate.k.ring, 1)->message, "SANDBOX_FAILED");
+	CHECK_STR(ring_at(&gate.k.ring, 1)->level, "ERROR");
 	CHECK(gate.k.told_end);
 	gate_close();
 }
