@@ -127,9 +127,12 @@ run_record_open(
 		.revision = 1 };
 	r->sum = audit_summary_new();
 	if (o->events != NULL &&
-	    (open_file("--events", o->events, O_APPEND, &r->events, e) < 0 ||
-		begin_chain(r, e) < 0))
+	    open_file("--events", o->events, O_APPEND, &r->events, e) < 0)
 		return -1;
+	if (o->events != NULL && begin_chain(r, e) < 0) {
+		fd_close(&r->events); /* another's: not a byte of ours in it */
+		return -1;
+	}
 	if (o->report != NULL &&
 	    open_file("--report", o->report, 0, &r->report, e) < 0)
 		return -1;
