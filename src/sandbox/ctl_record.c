@@ -182,8 +182,8 @@ record_command(struct ctl_command *k, struct audit_event *ev)
 	ev->action = AUDIT_INFO;
 	ev->binary = view_of(k->name);
 	ev->pid = k->pid;
-	/* Of its end the pid says which one. */
-	if (ev->kind != AUDIT_PROCESS_ENDED)
+	/* Of the end of one that started the pid says which. */
+	if (ev->kind != AUDIT_PROCESS_ENDED || !k->started)
 		ev->detail = view_of(k->line);
 	record(k->c, ev);
 }
@@ -212,6 +212,18 @@ put_how(const struct session_exited *m, struct buf *out)
 		buf_puts(out, "exited");
 }
 
+/*
+ * The end may overtake the word that it had started, when all ends at once: a
+ * command that init was given and that did not say why not counts as one that
+ * ran.
+ */
+static bool
+ran(const struct ctl_command *k, const struct session_exited *m)
+{
+	return k->started || (!k->waiting && m->end != SESSION_END_NOT_FOUND &&
+				 m->end != SESSION_END_NOT_EXECUTABLE);
+}
+
 void
 ctl_record_exited(struct ctl_command *k, const struct session_exited *m)
 {
@@ -221,7 +233,7 @@ ctl_record_exited(struct ctl_command *k, const struct session_exited *m)
 
 	put_how(m, &how);
 	ev.reason = buf_view(&how);
-	if (k->started) {
+	if (ran(k, m)) {
 		(void)snprintf(status, sizeof(status), "%u",
 		    m->end == SESSION_END_SIGNAL ? 128 + m->status : m->status);
 		ev.kind = AUDIT_PROCESS_ENDED;
