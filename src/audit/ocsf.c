@@ -380,8 +380,8 @@ audit_ocsf_json(const struct audit_event *ev, const struct audit_source *from,
 	if (f.status.id == 2)
 		put_text(&j, "status_detail", ev->reason);
 	put_metadata(&j, f.class, from);
-	put_device(&j,
-	    ev->kind == AUDIT_SANDBOX_STARTED ? ev->detail : VIEW(""));
+	put_device(
+	    &j, ev->kind == AUDIT_SANDBOX_STARTED ? ev->detail : VIEW(""));
 	put_class(&j, ev, &f);
 	put_value(&j, "action", f.action);
 	put_value(&j, "disposition", f.disposition);

@@ -75,9 +75,8 @@ const struct cli_cmd cmd_doctor_exec = {
 		 "set; for a gateway elsewhere on its machine, by ssh.",
 	.status = "That of the command, or of ssh; 1 when it cannot be run, 2 "
 		  "for a wrong command line.",
-	.examples =
-	    "openshell doctor exec -- ls -l\n"
-	    "openshell doctor exec -- tail logs/server.log",
+	.examples = "openshell doctor exec -- ls -l\n"
+		    "openshell doctor exec -- tail logs/server.log",
 	.opts = opts,
 	.pos = pos,
 	.args_size = sizeof(struct args),

@@ -73,7 +73,8 @@ creds_take(struct px *px, int fd, uint32_t revision, size_t n, struct err *e)
 		record(px, AUDIT_DENY, view_of(e->text));
 		return -1;
 	}
-	buf_printf(&text, "credentials of revision %u: %zu in force%s", revision, next->n,
+	buf_printf(&text, "credentials of revision %u: %zu in force%s",
+	    revision, next->n,
 	    next->mem.held ? ""
 			   : "; the system does not let them be kept "
 			     "from swap (RLIMIT_MEMLOCK)");
