@@ -127,8 +127,7 @@ TEST(audit, long_values_are_cut_and_say_so)
 			AUDIT_UPSTREAM_FAILED, AUDIT_ALLOW, v, v, UINT32_MAX, v,
 			v, v, v, UINT16_MAX, v, v, v, v, v, v, v, v, v, v, v, v,
 			v, UINT64_MAX, UINT32_MAX, v, v, v, UINT32_MAX,
-			UINT32_MAX,
-			UINT32_MAX, false };
+			UINT32_MAX, UINT32_MAX, false };
 
 		memset(big, fill[i], sizeof(big));
 		buf_reset(&b);
