@@ -55,8 +55,8 @@ TEST(uproxy, refuses_what_is_no_final_answer)
 		"HTTP/1.1 101 x\r\nUpgrade: x\r\n\r\n",
 		"HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 200 \x01\r\n\r\n",
 		"HTTP/1.1 200 OK\r\na b: c\r\n\r\n", "SSH-2.0-x\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n"
-		"Content-Length: 2\r\n\r\n" };
+		("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n"
+		 "Content-Length: 2\r\n\r\n") };
 	unsigned status;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)

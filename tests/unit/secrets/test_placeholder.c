@@ -79,12 +79,13 @@ went(struct view text, size_t step)
 
 TEST(placeholder, a_marker_in_pieces_is_seen_before_it_has_gone)
 {
-	static const char *const marked[] = { "openshell:resolve:env:KEY",
+	static const char *const marked[] = {
+		"openshell:resolve:env:KEY",
 		"xx openshell:resolve:env:KEY yy",
 		"openshell:openshell:resolve:env:",
-		"{\"a\": \"openshell:resolve:"
-		"env:v1_A\"}",
-		"sk-OPENSHELL-RESOLVE-ENV-KEY" };
+		"{\"a\": \"openshell:resolve:env:v1_A\"}",
+		"sk-OPENSHELL-RESOLVE-ENV-KEY",
+	};
 	static const char *const plain[] = { "openshell:resolve:env",
 		"openshell:resolve:end:openshell:resolve-env:KEY",
 		"OPENSHELL-RESOLVE-ENV" };
