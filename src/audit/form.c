@@ -167,6 +167,21 @@ ocsf_protocol(const struct audit_event *ev)
 	return VIEW("tcp");
 }
 
+/*
+ * A credential that was to go, or was shown, where it does not belong is for
+ * somebody to look at, whatever the request was.
+ */
+static const struct kind_row *
+row_of(const struct audit_event *ev)
+{
+	static const struct kind_row finding = { OCSF_FINDING, V(1, "Create"),
+		V(1, "Create"), NULL, "credentials", 0 };
+
+	return ev->kind == AUDIT_CREDENTIAL && ev->action == AUDIT_DENY
+		   ? &finding
+		   : &kinds[ev->kind];
+}
+
 /* What stage or kind say beyond the tables. */
 static void
 refine(const struct audit_event *ev, struct ocsf_form *f)
@@ -198,7 +213,7 @@ refine(const struct audit_event *ev, struct ocsf_form *f)
 void
 ocsf_form_of(const struct audit_event *ev, struct ocsf_form *out)
 {
-	const struct kind_row *k = &kinds[ev->kind];
+	const struct kind_row *k = row_of(ev);
 	const struct action_row *a = &actions[ev->action];
 
 	*out = (struct ocsf_form) {

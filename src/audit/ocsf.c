@@ -250,6 +250,14 @@ put_evidence(struct json *j, const struct audit_event *ev)
 	put_text(j, "sha256", ev->sha256);
 	put_uint(j, "pid", ev->pid);
 	json_close(j, '}');
+	if (ev->host.n > 0) {
+		open_object(j, "dst_endpoint");
+		put_text(j, is_address(ev->host) ? "ip" : "domain", ev->host);
+		put_uint(j, "port", ev->port);
+		json_close(j, '}');
+	}
+	if (ev->kind == AUDIT_CREDENTIAL)
+		put_request(j, ev);
 	json_close(j, '}');
 	json_close(j, ']');
 }

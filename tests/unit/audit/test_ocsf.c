@@ -286,6 +286,28 @@ TEST(ocsf, every_kind_has_a_class_with_numbers_that_agree)
 		}
 }
 
+TEST(ocsf, a_credential_where_it_does_not_belong_is_a_finding)
+{
+	struct audit_event ev = request();
+	json_t *j, *seen;
+
+	ev.kind = AUDIT_CREDENTIAL;
+	ev.stage = VIEW("credentials");
+	j = ocsf(&ev);
+	CHECK_INT(number(j, "class_uid"), ==, 2004);
+	CHECK_STR(text(j, "finding_info", "title", NULL),
+	    "POST /zen not permitted by policy");
+	seen = json_array_get(json_object_get(j, "evidences"), 0);
+	CHECK_STR(text(seen, "dst_endpoint", "domain", NULL), "api.github.com");
+	CHECK_STR(text(seen, "http_request", "http_method", NULL), "POST");
+	json_decref(j);
+	/* One that was filled in is a request as any. */
+	ev.action = AUDIT_ALLOW;
+	j = ocsf(&ev);
+	CHECK_INT(number(j, "class_uid"), ==, 4002);
+	json_decref(j);
+}
+
 TEST(ocsf, shorthand_lines_are_those_of_the_spec)
 {
 	static const struct {
@@ -309,9 +331,8 @@ TEST(ocsf, shorthand_lines_are_those_of_the_spec)
 		    "22:13:20.123 M DNS:QUERY DENIED /usr/bin/curl(42) -> "
 		    "api.github.com [event:17]\n" },
 		{ AUDIT_CREDENTIAL, AUDIT_DENY,
-		    "22:13:20.123 M HTTP:POST DENIED /usr/bin/curl(42) -> "
-		    "POST https://api.github.com/zen [policy:github "
-		    "engine:credentials] [event:17]\n" },
+		    "22:13:20.123 M FINDING:BLOCKED \"POST /zen not permitted "
+		    "by policy\" [confidence:high] [event:17]\n" },
 		{ AUDIT_BYPASS, AUDIT_DENY,
 		    "22:13:20.123 M NET:REFUSE DENIED /usr/bin/curl(42) -> "
 		    "api.github.com:443/tcp [policy:bypass-detect "
