@@ -215,23 +215,48 @@ on_signal(uv_signal_t *s, int signo)
 	w->done = true;
 }
 
+static const int watched[] = { SIGINT, SIGTERM, SIGHUP };
+
+/* SIG_BLOCK: what comes waits. */
 static void
-watch_signals(struct wait *w, uv_loop_t *loop)
+hold_signals(int how)
 {
-	static const int signos[] = { SIGINT, SIGTERM, SIGHUP };
 	sigset_t set;
 
 	(void)sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_LEN(signos); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(watched); i++)
+		(void)sigaddset(&set, watched[i]);
+	(void)sigprocmask(how, &set, NULL);
+}
+
+static void
+watch_signals(struct wait *w, uv_loop_t *loop)
+{
+	_Static_assert(ARRAY_LEN(watched) == ARRAY_LEN(w->signals), "each");
+	for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
 		(void)uv_signal_init(loop, &w->signals[i]);
 		w->signals[i].data = w;
-		if (!cli_signal_ignored(signos[i]))
+		if (!cli_signal_ignored(watched[i]))
 			(void)uv_signal_start(
-			    &w->signals[i], on_signal, signos[i]);
-		(void)sigaddset(&set, signos[i]);
+			    &w->signals[i], on_signal, watched[i]);
 	}
 	/* Held since before the sandbox was asked for: now they are heard. */
-	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+	hold_signals(SIG_UNBLOCK);
+}
+
+/*
+ * One that libuv has caught and not told yet would be lost with its handle, and
+ * the command run on for a user who has asked for its end.
+ */
+static void
+unwatch_signals(struct wait *w, uv_loop_t *loop)
+{
+	hold_signals(SIG_BLOCK);
+	(void)uv_run(loop, UV_RUN_NOWAIT);
+	for (size_t i = 0; i < ARRAY_LEN(w->signals); i++)
+		uv_close((uv_handle_t *)&w->signals[i], NULL);
+	(void)uv_run(loop, UV_RUN_NOWAIT);
+	hold_signals(SIG_UNBLOCK);
 }
 
 static int
@@ -241,7 +266,6 @@ verdict(struct wait *w, struct err *e)
 
 	if (w->signo != 0)
 		return CLI_SIGNAL + w->signo;
-
 	if (w->ready)
 		return 0;
 	if (w->failed)
@@ -293,9 +317,7 @@ create_wait(struct cli *c, struct reach *r,
 	if (!w.closed)
 		rpc_out_cancel(o);
 	uv_close((uv_handle_t *)&w.tick, NULL);
-	for (size_t i = 0; i < ARRAY_LEN(w.signals); i++)
-		uv_close((uv_handle_t *)&w.signals[i], NULL);
-	(void)uv_run(reach_loop(r), UV_RUN_NOWAIT);
+	unwatch_signals(&w, reach_loop(r));
 	clear(&w);
 	rc = verdict(&w, e);
 	buf_fini(&w.why);
