@@ -95,7 +95,7 @@ TEST(operations, json_rpc)
 	    ", deny_rules: [{method: tools/call, tool: 'find_secret*'}]")
 #define ARGS \
 	MCP("{allow: {method: tools/call, tool: read, params: {arguments: " \
-	    "{path: '/work/**', mode: {any: [r, text]}}}}}", \
+	    "{path: '/srv/project/**', mode: {any: [r, text]}}}}}", \
 	    ", deny_rules: [{params: {arguments: {path: '**/.git/**'}}}]")
 #define ALL "mcp: {allow_all_known_mcp_methods: true}"
 #define ALL_PLAIN ONE(H "protocol: mcp, " ALL "}")
@@ -149,7 +149,7 @@ TEST(operations, mcp_arguments)
 	const struct op_vector v[] = {
 		{ ARGS,
 		    CALL("tools/call", 3, PARAM("name", "read"),
-			PARAM("arguments.path", "/work/a/b"),
+			PARAM("arguments.path", "/srv/project/a/b"),
 			PARAM("arguments.mode", "r")),
 		    NULL, true, NULL },
 		{ ARGS,
@@ -160,31 +160,31 @@ TEST(operations, mcp_arguments)
 		/* missing, or one of several */
 		{ ARGS,
 		    CALL("tools/call", 2, PARAM("name", "read"),
-			PARAM("arguments.path", "/work/a")),
+			PARAM("arguments.path", "/srv/project/a")),
 		    NULL, false, NULL },
 		{ ARGS,
 		    CALL("tools/call", 4, PARAM("name", "read"),
-			PARAM("arguments.path", "/work/a"),
+			PARAM("arguments.path", "/srv/project/a"),
 			PARAM("arguments.path", "/etc/passwd"),
 			PARAM("arguments.mode", "r")),
 		    NULL, false, NULL },
 		/* to refuse, one of several is enough */
 		{ ARGS,
 		    CALL("tools/call", 4, PARAM("name", "read"),
-			PARAM("arguments.path", "/work/a"),
-			PARAM("arguments.path", "/work/.git/config"),
+			PARAM("arguments.path", "/srv/project/a"),
+			PARAM("arguments.path", "/srv/project/.git/config"),
 			PARAM("arguments.mode", "text")),
 		    NULL, false, "blocked by deny rule" },
 		/* in any case of its letters, which is no way to be allowed */
 		{ ARGS,
 		    CALL("tools/call", 4, PARAM("name", "read"),
-			PARAM("arguments.path", "/work/a"),
+			PARAM("arguments.path", "/srv/project/a"),
 			PARAM("arguments.mode", "r"),
-			PARAM("arguments.Path", "/work/.git/config")),
+			PARAM("arguments.Path", "/srv/project/.git/config")),
 		    NULL, false, "blocked by deny rule" },
 		{ ARGS,
 		    CALL("tools/call", 3, PARAM("name", "read"),
-			PARAM("arguments.Path", "/work/a"),
+			PARAM("arguments.Path", "/srv/project/a"),
 			PARAM("arguments.mode", "r")),
 		    NULL, false, "not permitted" },
 	};
