@@ -394,21 +394,31 @@ one_way(struct compare *c, struct x_side mine, struct x_side other,
 	return rc;
 }
 
+int
+extent_cause_order(const struct extent_cause *a, const struct extent_cause *b)
+{
+	int c = view_cmp(a->policy, b->policy);
+
+	if (c != 0)
+		return c;
+	if (a->endpoint != b->endpoint)
+		return a->endpoint < b->endpoint ? -1 : 1;
+	if (a->rule != b->rule) /* the endpoint itself first */
+		return a->rule + 1 < b->rule + 1 ? -1 : 1;
+	return 0;
+}
+
 /* In policy order, kind by kind. */
 static int
 change_order(const void *ap, const void *bp)
 {
 	const struct extent_change *a = ap, *b = bp;
-	int c = view_cmp(a->cause.policy, b->cause.policy);
+	int c = extent_cause_order(&a->cause, &b->cause);
 
 	if (a->kind != b->kind)
 		return (int)a->kind - (int)b->kind;
 	if (c != 0)
 		return c;
-	if (a->cause.endpoint != b->cause.endpoint)
-		return a->cause.endpoint < b->cause.endpoint ? -1 : 1;
-	if (a->cause.rule != b->cause.rule) /* the endpoint itself first */
-		return a->cause.rule + 1 < b->cause.rule + 1 ? -1 : 1;
 	if (a->dim != b->dim)
 		return (int)a->dim - (int)b->dim;
 	if (a->request.port != b->request.port)

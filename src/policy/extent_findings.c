@@ -330,16 +330,12 @@ static int
 order(const void *ap, const void *bp)
 {
 	const struct extent_finding *a = ap, *b = bp;
-	int c = view_cmp(a->cause.policy, b->cause.policy);
+	int c = extent_cause_order(&a->cause, &b->cause);
 
 	if (a->kind != b->kind)
 		return (int)a->kind - (int)b->kind;
 	if (c != 0)
 		return c;
-	if (a->cause.endpoint != b->cause.endpoint)
-		return a->cause.endpoint < b->cause.endpoint ? -1 : 1;
-	if (a->cause.rule != b->cause.rule)
-		return a->cause.rule + 1 < b->cause.rule + 1 ? -1 : 1;
 	c = view_cmp(a->provider, b->provider);
 	return c != 0 ? c : view_cmp(a->request.host, b->request.host);
 }

@@ -263,4 +263,10 @@ int x_messages(struct x_run *r, const struct x_cell *c) MUST_USE;
 int x_operations(
     struct x_run *r, const struct x_cell *c, enum x_other other) MUST_USE;
 
+/* --- order (extent.c) ----------------------------------------------------- */
+
+/* As they stand in a policy: for qsort(3). */
+int extent_cause_order(
+    const struct extent_cause *a, const struct extent_cause *b) MUST_USE;
+
 #endif
