@@ -10,6 +10,8 @@
 
 enum { NAME_KEPT_MS = 30000 };
 
+static const char proxy_word[] = "the upstream proxy";
+
 /* ---- what the operator says ---------------------------------------------- */
 
 int
@@ -71,7 +73,7 @@ through_open(struct px *px, struct err *e)
 		    px, &g->closed[i].addr, g->closed[i].port, "the gateway");
 	/* That of a name is closed once it is known, and the name always. */
 	if (g->has_proxy && addr_parse(view_of(g->proxy.host), &a))
-		close_place(px, &a, g->proxy.port, "the upstream proxy");
+		close_place(px, &a, g->proxy.port, proxy_word);
 	return 0;
 }
 
@@ -154,6 +156,21 @@ ask(struct px_conn *c)
 	    g->proxy.port, buf_view(&target), g->login, done, c);
 }
 
+/*
+ * What an earlier answer named: the room is for one answer, and one that moves
+ * would use it up, so that later addresses of it stayed open.
+ */
+static void
+open_proxy(struct px *px)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < px->dest.n_own; i++)
+		if (px->own[i].what != proxy_word)
+			px->own[n++] = px->own[i];
+	px->dest.n_own = n;
+}
+
 static void
 keep_addresses(struct px *px, const struct addr *v, size_t n)
 {
@@ -162,9 +179,10 @@ keep_addresses(struct px *px, const struct addr *v, size_t n)
 	t->n = MIN(n, ARRAY_LEN(t->addrs));
 	memcpy(t->addrs, v, t->n * sizeof(*v));
 	t->until = uv_now(&px->loop) + NAME_KEPT_MS;
+	open_proxy(px);
 	for (size_t i = 0; i < t->n; i++)
-		close_place(px, &t->addrs[i], px->egress->proxy.port,
-		    "the upstream proxy");
+		close_place(
+		    px, &t->addrs[i], px->egress->proxy.port, proxy_word);
 }
 
 static void
