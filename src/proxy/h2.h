@@ -54,6 +54,15 @@ bool h2_upstream_takes_websocket(const struct h2_leg *up);
 /* It takes no new exchanges. */
 bool h2_upstream_is_over(const struct h2_leg *up);
 
+/* ---- h2_stream.c ------------------------------------------------------- */
+
+/*
+ * Whether the upstream refused the exchange before it did anything for it; then
+ * the client hears the same when its end closes, and may ask again elsewhere
+ * (RFC 9113 section 8.7).  False, too, when one of the two is not HTTP/2.
+ */
+bool h2_pass_refusal(const struct px_end *up, const struct px_end *client);
+
 /* ---- h2_leg.c ---------------------------------------------------------- */
 
 /* Lets go of all its streams; NULL is no leg. */

@@ -73,6 +73,8 @@ struct h2_stream {
 	bool in_end; /* END_STREAM */
 	bool in_last; /* the last chunk is text */
 	bool broken; /* no more comes than what is there */
+	bool refused; /* the peer has done nothing for it, or is to hear so:
+			 RFC 9113 section 8.7 */
 	uint32_t code; /* why */
 	bool websocket; /* an extended CONNECT: bytes follow the heads */
 	char accept[WS_ACCEPT_SIZE]; /* upstream: what it would answer */

@@ -196,12 +196,14 @@ static int
 on_sent(nghttp2_session *s, const nghttp2_frame *f, void *arg)
 {
 	struct h2_leg *leg = arg;
+	struct h2_stream *st = stream_of(leg, f->hd.stream_id);
 	bool end = (f->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
 
 	if (f->hd.type == NGHTTP2_DATA)
 		h2_guard_sent(&leg->guard, f->hd.length);
 	if (f->hd.type == NGHTTP2_RST_STREAM &&
 	    by_its_fault(leg, f->rst_stream.error_code) &&
+	    !(st != NULL && st->refused) && /* not the client: its upstream */
 	    !h2_guard_reset(&leg->guard, uv_now(&leg->px->loop)))
 		too_much(leg, "too many streams had to be reset");
 	/* An answer before the end of its request: the rest is not wanted

@@ -479,7 +479,9 @@ port_close(void *port, bool reset)
 		consumed(st, st->data.n - st->data_at);
 	buf_fini(&st->data);
 	buf_fini(&st->text);
-	if (reset || !whole)
+	if (leg->role->server && st->refused)
+		h2_leg_reset(leg, st->id, NGHTTP2_REFUSED_STREAM);
+	else if (reset || !whole)
 		h2_leg_reset(leg, st->id,
 		    reset || !leg->role->server ? NGHTTP2_CANCEL
 						: NGHTTP2_INTERNAL_ERROR);
@@ -487,6 +489,19 @@ port_close(void *port, bool reset)
 
 static const struct px_port_ops port = { port_read, port_write, port_fin,
 	port_close };
+
+bool
+h2_pass_refusal(const struct px_end *up, const struct px_end *client)
+{
+	struct h2_stream *asked, *asks;
+
+	if (up->port != &port || client->port != &port)
+		return false;
+	asked = up->port_arg;
+	asks = client->port_arg;
+	asks->refused = asked->refused;
+	return asked->refused;
+}
 
 void
 h2_stream_attach(struct h2_stream *st, struct px_end *end)
@@ -506,6 +521,7 @@ void
 h2_stream_over(struct h2_stream *st, uint32_t code)
 {
 	st->id = 0;
+	st->refused = code == NGHTTP2_REFUSED_STREAM;
 	if (!st->in_end || st->state != H2_OUT_DONE ||
 	    code != NGHTTP2_NO_ERROR) {
 		st->broken = !(st->in_end && !st->leg->role->server);

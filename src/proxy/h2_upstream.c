@@ -59,8 +59,10 @@ send_head(struct h2_leg *leg, struct h2_stream *st, const struct h1_head *h,
 
 	if (n < 0)
 		return -1;
-	if (leg->over)
+	if (leg->over) {
+		st->refused = true;
 		return err_set(e, ERR_IO, "the upstream takes no more");
+	}
 	if (h->upgrade && !h2_upstream_takes_websocket(leg))
 		return err_set(e, ERR_PROTO,
 		    "the upstream speaks HTTP/2 and no WebSocket over it");

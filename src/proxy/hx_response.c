@@ -2,6 +2,7 @@
  * hx_response: the upstream's answer, from its head to its last byte.
  */
 #include "base/log.h"
+#include "proxy/h2.h"
 #include "proxy/hx.h"
 #include "proxy/ws.h"
 #include "secrets/rewrite.h"
@@ -39,6 +40,12 @@ hx_upstream_lost(struct px_conn *c, const char *what, const struct err *e)
 	struct err told;
 
 	(void)err_set(&told, ERR_IO, "%s: %.300s", what, e->text);
+	if (!c->hx.started && c->hx.interim == 0 &&
+	    h2_pass_refusal(&c->up, &c->client)) {
+		px_event(c, AUDIT_UPSTREAM_FAILED, AUDIT_DENY, "response",
+		    view_of(told.text), VIEW(""));
+		return PX_CLOSE;
+	}
 	if (!c->hx.started)
 		return px_fail(c, 502, AUDIT_UPSTREAM_FAILED, "response",
 		    "upstream_failed", what, &told);

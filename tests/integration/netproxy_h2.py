@@ -655,7 +655,11 @@ def check_hostile_upstreams():
 
     cases = {
         "reset": (lambda s: s.sendall(frame(RST, 0, 1, b"\0\0\0\2")), 502, None),
-        "refused": (lambda s: s.sendall(frame(RST, 0, 1, b"\0\0\0\7")), 502, None),
+        # It has done nothing for it: the client may ask again (RFC 9113 section 8.7).
+        "refused": (lambda s: s.sendall(frame(RST, 0, 1, b"\0\0\0\7")), 0, 7),
+        "gone away": (lambda s: s.sendall(frame(GOAWAY, 0, 0, bytes(8))), 0, 7),
+        "gone after 100": (lambda s: s.sendall(frame(HEADERS, EH, 1, hpack.Encoder().encode([(":status", "100")]))
+                                               + frame(RST, 0, 1, b"\0\0\0\7")), 502, None),
         "closed": (lambda s: s.close(), 502, None),
         "cr lf": (lambda s: s.sendall(frame(HEADERS, EH, 1, with_fields(("x", "a\r\nset-cookie: b")))), 502, None),
         "connection": (lambda s: s.sendall(frame(HEADERS, EH, 1, with_fields(("connection", "close")))), 502, None),
