@@ -272,7 +272,7 @@ find_server(char out[PATH_MAX], struct err *e)
 
 extern char **environ;
 
-/* At most eight. */
+/* At most nine. */
 static size_t
 egress_words(const struct egress_options *g, const char **argv)
 {
@@ -294,6 +294,8 @@ egress_words(const struct egress_options *g, const char **argv)
 		argv[n++] = "--upstream-proxy-auth-allow-insecure";
 	if (g->by_hostname)
 		argv[n++] = "--upstream-proxy-connect-by-hostname";
+	if (g->any_binary)
+		argv[n++] = "--ignore-binaries";
 	return n;
 }
 
@@ -534,12 +536,13 @@ adopt_running(struct cli *c, struct launch *l, const struct deploy_state *s,
 		    "Gateway '%.100s' is running on port %u already\nstop it "
 		    "first: openshell gateway stop",
 		    l->o->name, s->port);
-	if (l->o->egress.proxy != NULL &&
+	if ((l->o->egress.proxy != NULL || l->o->egress.any_binary) &&
 	    (deploy_had(l->o->name, &had, &text, &ignored) < 0 ||
 		!deploy_same_egress(&had.egress, &l->o->egress)))
 		return err_set(e, ERR_EXISTS,
 		    "Gateway '%.100s' is running already, and not with that "
-		    "upstream proxy\nstop it first: openshell gateway stop",
+		    "upstream proxy or --ignore-binaries\n"
+		    "stop it first: openshell gateway stop",
 		    l->o->name);
 	deploy_say(c, COLOR_OK, "✓", "*",
 	    "Gateway '%s' is running already (pid %d).", l->o->name,

@@ -27,6 +27,7 @@ static const struct row {
 	    AT(egress.auth_insecure) },
 	{ VIEW("upstream-proxy-connect-by-hostname"), true,
 	    AT(egress.by_hostname) },
+	{ VIEW("ignore-binaries"), true, AT(egress.any_binary) },
 #undef AT
 };
 
@@ -120,5 +121,6 @@ deploy_same_egress(
 {
 	return same(a->proxy, b->proxy) && same(a->no_proxy, b->no_proxy) &&
 	       same(a->auth_file, b->auth_file) &&
-	       a->by_hostname == b->by_hostname;
+	       a->by_hostname == b->by_hostname &&
+	       a->any_binary == b->any_binary;
 }

@@ -46,7 +46,15 @@
 	    .help = "Ask it for names, where addresses are refused", \
 	    .more = "The name is resolved and checked here all the same; " \
 		    "but the proxy then resolves it again, and where that " \
-		    "leads is its word." }
+		    "leads is its word." }, \
+	{ .name = "ignore-binaries", \
+	    .kind = OPT_FLAG, \
+	    OPT(field.any_binary), \
+	    .help = "Judge by destination alone, whatever the program", \
+	    .more = "What the policy says of binaries is left out: each " \
+		    "program inside has what any of them is allowed. For " \
+		    "programs that cannot be told apart. Each sandbox " \
+		    "records that this protection is not in force." }
 /* clang-format on */
 
 #endif

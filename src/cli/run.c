@@ -463,6 +463,10 @@ send_spec(struct run *r, struct view policy, struct err *e)
 	AUTO_CLOSE int spec = -1, text = -1, egress = -1;
 	int fds[3];
 
+	if (r->o->egress.any_binary && !r->o->quiet)
+		run_say_lines(r, COLOR_WARN, "!",
+		    VIEW("not in force: binaries (--ignore-binaries): what "
+			 "the policy allows one program it allows all"));
 	if (run_spec_blob(r->o, &r->paths, &spec, e) < 0 ||
 	    memfd_seal(policy, &text, e) < 0 ||
 	    run_egress_seal(r->o, &egress, e) < 0)

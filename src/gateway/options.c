@@ -57,6 +57,8 @@ static const struct row rows[] = {
 	{ "upstream-proxy-connect-by-hostname", NULL, NULL, OPT_FLAG,
 	    AT(upstream_by_hostname), NULL,
 	    "ask it for names, where addresses are refused" },
+	{ "ignore-binaries", NULL, NULL, OPT_FLAG, AT(ignore_binaries), NULL,
+	    "judge sandboxes by destination alone, whatever the program" },
 	{ "ready-fd", NULL, "N", OPT_FD, AT(ready_fd), NULL,
 	    "descriptor that gets \"R\", the port and a newline once it "
 	    "answers" },

@@ -24,7 +24,7 @@ struct options {
 	size_t nsans;
 	/* As struct egress_options has them. */
 	char *upstream_proxy, *upstream_no_proxy, *upstream_auth_file;
-	bool upstream_auth_insecure, upstream_by_hostname;
+	bool upstream_auth_insecure, upstream_by_hostname, ignore_binaries;
 	int ready_fd; /* -1: none */
 	bool help, version;
 };

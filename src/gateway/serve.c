@@ -269,7 +269,8 @@ start(struct serve *s, struct err *e)
 {
 	const struct egress_options way = { s->o->upstream_proxy,
 		s->o->upstream_no_proxy, s->o->upstream_auth_file,
-		s->o->upstream_auth_insecure, s->o->upstream_by_hostname };
+		s->o->upstream_auth_insecure, s->o->upstream_by_hostname,
+		s->o->ignore_binaries };
 
 	set_paths(s);
 	s->egress = BUF_INIT(EGRESS_TEXT_MAX);

@@ -213,6 +213,8 @@ check_options(const struct egress_options *o, struct err *e)
 int
 egress_write(const struct egress_options *o, struct buf *out, struct err *e)
 {
+	if (o->any_binary)
+		buf_puts(out, "any-binary\n");
 	if (o->proxy == NULL) {
 		if (o->no_proxy == NULL && o->auth_file == NULL &&
 		    !o->auth_insecure && !o->by_hostname)
@@ -351,6 +353,15 @@ take_by_hostname(struct egress *g, struct view value, struct err *e)
 }
 
 static int
+take_any_binary(struct egress *g, struct view value, struct err *e)
+{
+	if (value.n > 0)
+		return err_set(e, ERR_INVALID, "takes no value");
+	g->any_binary = true;
+	return 0;
+}
+
+static int
 take_login(struct egress *g, struct view value, struct err *e)
 {
 	AUTO_BUF struct buf plain = BUF_INIT(EGRESS_LOGIN_MAX);
@@ -374,6 +385,7 @@ static const struct line {
 	{ VIEW("proxy"), take_proxy },
 	{ VIEW("no-proxy"), take_no_proxy },
 	{ VIEW("by-hostname"), take_by_hostname },
+	{ VIEW("any-binary"), take_any_binary },
 	{ VIEW("login"), take_login },
 };
 

@@ -4,6 +4,7 @@
  *
  *   host ADDRESS              what the names of the host stand for
  *   closed ADDRESS PORT       never a destination: our own listeners
+ *   any-binary                destinations alone are judged, not programs
  *   proxy http://HOST:PORT    tunnels go through it (http/uproxy.h)
  *   no-proxy LIST             ... but for these
  *   by-hostname               it is asked for names, not for addresses
@@ -41,6 +42,7 @@ struct egress_options {
 	const char *auth_file; /* absolute, or NULL */
 	bool auth_insecure; /* it is known that the login goes in the clear */
 	bool by_hostname;
+	bool any_binary;
 };
 
 /*
@@ -81,7 +83,7 @@ struct egress {
 	size_t n_hosts;
 	struct egress_closed closed[EGRESS_CLOSED_MAX];
 	size_t n_closed;
-	bool has_proxy, by_hostname;
+	bool has_proxy, by_hostname, any_binary;
 	struct authority proxy;
 	struct view login; /* base64, for Proxy-Authorization: Basic */
 	struct egress_exempt exempt[EGRESS_EXEMPT_MAX];

@@ -435,13 +435,21 @@ compile_keys(struct compiler *c)
 	return 0;
 }
 
+static void
+ignore_binaries(struct snapshot *s)
+{
+	s->any_binary = ARENA_ARRAY(&s->arena, s->words + 1, uint64_t);
+	for (size_t i = 0; i < s->npolicies; i++)
+		if (s->policies[i].binaries.n > 0)
+			s->any_binary[i / 64] |= (uint64_t)1 << i % 64;
+}
+
 int
-snapshot_new_linked(const struct policy *p, uint64_t generation,
-    const struct policy_link *links, size_t n_links, struct snapshot **out,
-    struct err *e)
+snapshot_new_with(const struct policy *p, uint64_t generation,
+    const struct snapshot_options *o, struct snapshot **out, struct err *e)
 {
 	struct snapshot *s = NEW(struct snapshot);
-	struct compiler c = { .s = s, .e = e, .links = links };
+	struct compiler c = { .s = s, .e = e, .links = o->links };
 	int rc;
 
 	atomic_init(&s->refs, 1);
@@ -457,8 +465,10 @@ snapshot_new_linked(const struct policy *p, uint64_t generation,
 	s->idmap = STRMAP_INIT(&s->arena);
 	c.globmap = STRMAP_INIT(&c.tmp);
 	c.linkmap = STRMAP_INIT(&c.tmp);
-	for (size_t i = 0; i < n_links; i++)
-		(void)strmap_add(&c.linkmap, links[i].path, (uint32_t)i);
+	for (size_t i = 0; i < o->n_links; i++)
+		(void)strmap_add(&c.linkmap, o->links[i].path, (uint32_t)i);
+	if (o->any_binary)
+		ignore_binaries(s);
 	rc = collect(&c);
 	if (rc == 0)
 		rc = compile_binaries(&c);
@@ -480,7 +490,8 @@ int
 snapshot_new(const struct policy *p, uint64_t generation, struct snapshot **out,
     struct err *e)
 {
-	return snapshot_new_linked(p, generation, NULL, 0, out, e);
+	return snapshot_new_with(
+	    p, generation, &(const struct snapshot_options) { 0 }, out, e);
 }
 
 const struct policy *

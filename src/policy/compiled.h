@@ -188,6 +188,8 @@ struct snapshot {
 	size_t npersisted;
 	struct c_port *ports; /* sorted */
 	size_t nports;
+	/* Instead of the rest: policies that list a binary; NULL otherwise. */
+	uint64_t *any_binary;
 	struct strmap binmap; /* exact path to place in binaries */
 	struct c_binary *binaries;
 	size_t nbinaries;

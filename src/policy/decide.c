@@ -140,6 +140,23 @@ add_globs(const struct snapshot *s, const struct c_key *k,
 	}
 }
 
+/* The policies that name the program, among others. */
+static void
+find_programs(
+    const struct snapshot *s, const struct policy_who *who, struct c_found *out)
+{
+	if (s->any_binary != NULL) {
+		memcpy(out->match, s->any_binary,
+		    s->words * sizeof(out->match[0]));
+		return;
+	}
+	add_exact(s, who->exe, out->match);
+	for (size_t i = 0; i < who->n_ancestors; i++)
+		add_exact(s, who->ancestors[i], out->match);
+	for (size_t i = 0; i < out->n; i++)
+		add_globs(s, out->keys[i], who, out->match);
+}
+
 bool
 c_find(const struct snapshot *s, const struct policy_who *who, struct view host,
     uint16_t port, struct c_found *out)
@@ -149,18 +166,11 @@ c_find(const struct snapshot *s, const struct policy_who *who, struct view host,
 		out->endpoint[w] = out->match[w] = 0;
 	if (!find_keys(s, host, port, out))
 		return false;
-	if (out->n == 0)
-		return true;
-	add_exact(s, who->exe, out->match);
-	for (size_t i = 0; i < who->n_ancestors; i++)
-		add_exact(s, who->ancestors[i], out->match);
-	for (size_t i = 0; i < out->n; i++) {
-		const struct c_key *k = out->keys[i];
-
-		add_globs(s, k, who, out->match);
+	for (size_t i = 0; i < out->n; i++)
 		for (size_t w = 0; w < s->words; w++)
-			out->endpoint[w] |= k->policies[w];
-	}
+			out->endpoint[w] |= out->keys[i]->policies[w];
+	if (out->n > 0)
+		find_programs(s, who, out);
 	for (size_t w = 0; w < s->words; w++)
 		out->match[w] &= out->endpoint[w];
 	return true;

@@ -25,9 +25,16 @@ int snapshot_new(const struct policy *p, uint64_t generation,
 struct policy_link {
 	struct view path, target;
 };
-/* A binary that is one of the links stands for its target, too; copied. */
-int snapshot_new_linked(const struct policy *p, uint64_t generation,
-    const struct policy_link *links, size_t n, struct snapshot **out,
+struct snapshot_options {
+	/* A binary that is one of them stands for its target, too; copied. */
+	const struct policy_link *links;
+	size_t n_links;
+	/* Destinations alone are judged: a policy that lists binaries is open
+	 * to every program.  One that lists none stays closed. */
+	bool any_binary;
+};
+int snapshot_new_with(const struct policy *p, uint64_t generation,
+    const struct snapshot_options *o, struct snapshot **out,
     struct err *e) MUST_USE;
 /* What it was made of. */
 const struct policy *snapshot_policy(const struct snapshot *s);

@@ -107,7 +107,10 @@ static void
 put_binaries(struct proposal *p)
 {
 	line(p->out, 4, "binaries:");
-	pair(p->out, 4, "- path", p->who->exe);
+	/* Unknown, and of no account: snapshot_options.any_binary. */
+	pair(p->out, 4, "- path",
+	    p->who->exe.n > 0 && p->who->exe.p[0] == '/' ? p->who->exe
+							 : VIEW("/**"));
 }
 
 static void

@@ -101,6 +101,17 @@ unknown(struct px_conn *c)
 	return px_deny_conn(c, &why);
 }
 
+/* Where programs are not told apart, somebody asks whom we need not know. */
+static void
+stand_in(struct px_conn *c)
+{
+	static const struct net_identity nobody = { .exe = "-" };
+
+	c->identity_err = (struct err) { .code = ERR_NONE };
+	px_owners_free(&c->owners, &c->n_owners);
+	px_owner_add(&c->owners, &c->n_owners, &nobody);
+}
+
 enum px_next
 px_identify(struct px_conn *c)
 {
@@ -109,8 +120,11 @@ px_identify(struct px_conn *c)
 		px_go(c, PX_DNS);
 		return PX_MORE;
 	}
-	if (c->identity_known && c->identity_err.code != ERR_NONE)
-		return unknown(c);
+	if (c->identity_known && c->identity_err.code != ERR_NONE) {
+		if (!c->px->any_binary)
+			return unknown(c);
+		stand_in(c);
+	}
 	if (c->identity_known) {
 		px_go(c, PX_DECIDE);
 		return PX_MORE;

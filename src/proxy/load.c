@@ -57,15 +57,18 @@ split_links(struct view text, struct policy_link **out, size_t *n)
 }
 
 static int
-compile(const struct policy *p, uint64_t generation, struct view links,
-    struct snapshot **out, struct err *e)
+compile(const struct px *px, const struct policy *p, uint64_t generation,
+    struct view links, struct snapshot **out, struct err *e)
 {
 	AUTO_FREE struct policy_link *v = NULL;
 	size_t n = 0;
 
 	if (split_links(links, &v, &n) < 0)
 		return err_set(e, ERR_PROTO, "ctl: malformed links");
-	return snapshot_new_linked(p, generation, v, n, out, e);
+	return snapshot_new_with(p, generation,
+	    &(const struct snapshot_options) {
+		.links = v, .n_links = n, .any_binary = px->any_binary },
+	    out, e);
 }
 
 int
@@ -83,7 +86,7 @@ load_policy(struct px *px, int fd, uint64_t generation, struct snapshot **out,
 		policy_findings_print(&found, "policy", &said);
 		return err_set(e, ERR_INVALID, "%s", buf_str(&said));
 	}
-	return compile(p, generation, buf_view(&px->links), out, e);
+	return compile(px, p, generation, buf_view(&px->links), out, e);
 }
 
 int
@@ -96,8 +99,8 @@ load_links(struct px *px, int fd, size_t n, struct err *e)
 		return err_wrap(e, "read the links");
 	if (text.n != n)
 		return err_set(e, ERR_PROTO, "ctl: links are cut");
-	if (compile(snapshot_policy(px->snap), px->generation, buf_view(&text),
-		&s, e) < 0)
+	if (compile(px, snapshot_policy(px->snap), px->generation,
+		buf_view(&text), &s, e) < 0)
 		return -1;
 	buf_fini(&px->links);
 	px->links = text;

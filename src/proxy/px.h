@@ -329,6 +329,7 @@ struct px {
 	struct egress *egress;
 	struct locked egress_text;
 	struct px_through through;
+	bool any_binary; /* programs are not told apart */
 	struct dest_own own[PX_OWN_MAX];
 	struct dest_rules dest; /* own and the names of the host */
 	char proxy_addr[48];

@@ -54,6 +54,18 @@ close_place(
 		px->own[(*n)++] = (struct dest_own) { *a, port, what };
 }
 
+static void
+tell_any_binary(struct px *px)
+{
+	struct audit_event ev = { .kind = AUDIT_PROTECTIONS_MISSING,
+		.action = AUDIT_INFO,
+		.reason = VIEW("not in force: binaries (--ignore-binaries): "
+			       "what a policy allows one program it allows "
+			       "all") };
+
+	px_events_add(&px->events, &ev);
+}
+
 int
 through_open(struct px *px, struct err *e)
 {
@@ -66,6 +78,9 @@ through_open(struct px *px, struct err *e)
 	if (egress_parse((struct view) { px->egress_text.p, px->egress_text.n },
 		g, e) < 0)
 		return -1;
+	px->any_binary = g->any_binary;
+	if (px->any_binary)
+		tell_any_binary(px);
 	px->dest.hosts = g->hosts;
 	px->dest.n_hosts = g->n_hosts;
 	for (size_t i = 0; i < g->n_closed; i++)

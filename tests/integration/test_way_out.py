@@ -360,3 +360,52 @@ def test_sandboxes_of_a_gateway_go_through_the_proxy_of_its_operator(no_gateway,
     out = g.cli("sandbox", "create", "--name", "none", "--policy", g.policy(policy), "--", "true")
     assert out.code != 0 and "the login of the upstream proxy" in out.stderr, out
     assert g.exec("demo", *CURL, "-f", ZEN).code == 0
+
+
+# Programs that are not told apart
+
+def test_binaries_are_ignored_only_when_the_operator_says_so(sandbox):
+    policy = network(rest("api.github.com", access="read-only"), binaries=("/usr/bin/git",))
+    plain = sandbox(policy=policy)
+    out = plain.run(*CURL, "-f", ZEN)
+    assert out.code != 0 and "not allowed in policy 'test'" in out.event("CONNECT", action="deny")[0]["reason"], out
+    assert not [e for e in out.event("PROTECTIONS_MISSING") if "binaries" in e["reason"]], out
+    box = sandbox(policy=policy, options=("--ignore-binaries",))
+    out = box.run("sh", "-c", f"{' '.join(CURL)} -f {ZEN} && ! {' '.join(CURL)} -f -X DELETE {ZEN} && "
+                              f"! {' '.join(CURL)} -f https://files.example.test/")
+    assert out.code == 0 and "not in force: binaries (--ignore-binaries)" in out.stderr, out
+    told = [e for e in out.event("PROTECTIONS_MISSING") if "--ignore-binaries" in e["reason"]]
+    assert len(told) == 1, out
+    # The program is still named where it is known.
+    assert [e["binary"] for e in out.event("L7_REQUEST", action="allow")] == ["/usr/bin/curl"], out
+    denied = out.event("L7_REQUEST", action="deny")
+    assert len(denied) == 1 and denied[0]["method"] == "DELETE", out
+
+
+def test_a_program_that_nobody_knows_may_connect_where_binaries_are_ignored(sandbox):
+    ask = (f"import os, urllib.request as u; os.unlink('p'); print(u.urlopen('{ZEN}').status)")
+    gone = f"cp /usr/bin/python3 ./p && exec ./p -c \"{ask}\""
+    policy = network(rest("api.github.com"), binaries=("/**",))
+    out = sandbox(policy=policy).run("sh", "-c", gone)
+    assert out.code != 0 and "failed to resolve peer binary" in out.event("CONNECT", action="deny")[0]["reason"], out
+    out = sandbox(policy=policy, options=("--ignore-binaries",)).run("sh", "-c", gone)
+    assert out.code == 0 and out.stdout == "200\n", out
+    assert out.event("L7_REQUEST", action="allow")[0]["binary"] == "-", out
+
+
+def test_a_gateway_ignores_binaries_for_its_sandboxes(no_gateway):
+    g = no_gateway
+    g.start("--ignore-binaries")
+    policy = network(rest("api.github.com"), binaries=("/usr/bin/git",))
+    g.create("demo", policy=policy)
+    assert g.exec("demo", *CURL, "-f", ZEN).code == 0
+    until(lambda: "--ignore-binaries" in g.ok("logs", "demo").stdout, what="its record")
+    g.ok("gateway", "restart")
+    g.create("more", policy=policy)
+    assert g.exec("more", *CURL, "-f", ZEN).code == 0
+    g.ok("gateway", "stop")
+    g.start()
+    g.create("plain", policy=policy)
+    assert g.exec("plain", *CURL, "-f", ZEN).code != 0
+    out = g.cli("gateway", "start", "--ignore-binaries")
+    assert out.code == 1 and "--ignore-binaries" in out.stderr, out

@@ -45,8 +45,11 @@ TEST(egress, reads_each_line)
 	CHECK_INT(said.proxy.port, ==, 3128);
 	CHECK_INT(said.n_exempt, ==, 3);
 	CHECK(view_eq(said.login, VIEW("YTpi")));
+	CHECK(!said.any_binary);
+	CHECK_INT(parse("any-binary\n"), ==, 0);
+	CHECK(said.any_binary && !said.has_proxy);
 	CHECK_INT(parse(""), ==, 0);
-	CHECK(!said.has_proxy);
+	CHECK(!said.has_proxy && !said.any_binary);
 }
 
 TEST(egress, refuses_what_is_not_in_the_language)
@@ -58,7 +61,7 @@ TEST(egress, refuses_what_is_not_in_the_language)
 		"proxy http://u:p@p.test:1\n", "proxy https://p.test:1\n",
 		"proxy http://p.test:1\nproxy http://p.test:1\n",
 		"no-proxy *\n", "by-hostname\n", "login YTpi\n",
-		"proxy http://p.test:1\nlogin a b\n",
+		"any-binary no\n", "proxy http://p.test:1\nlogin a b\n",
 		"proxy http://p.test:1\nlogin\n",
 		"proxy http://p.test:1\nby-hostname yes\n",
 		"proxy http://p.test:1\nauth-file /x\n",

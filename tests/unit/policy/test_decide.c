@@ -783,8 +783,10 @@ TEST(decide, links_stand_for_the_files_they_lead_to)
 	struct policy_conn c;
 	struct err e;
 
-	CHECK_INT(snapshot_new_linked(snapshot_policy(s), 9, links,
-		      ARRAY_LEN(links), &linked, &e),
+	CHECK_INT(snapshot_new_with(snapshot_policy(s), 9,
+		      &(const struct snapshot_options) {
+			  .links = links, .n_links = ARRAY_LEN(links) },
+		      &linked, &e),
 	    ==, 0);
 	CHECK_INT(snapshot_generation(linked), ==, 9);
 	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
@@ -800,6 +802,51 @@ TEST(decide, links_stand_for_the_files_they_lead_to)
 	}
 	snapshot_unref(s);
 	snapshot_unref(linked);
+}
+
+TEST(decide, judges_destinations_alone_when_binaries_are_ignored)
+{
+	static const struct {
+		const char *host;
+		bool plain, ignored;
+	} v[] = {
+		{ "one.test", true, true },
+		{ "other.test", false, true },
+		{ "none.test", false, false }, /* that policy is for nobody */
+		{ "elsewhere.test", false, false },
+	};
+	struct snapshot *s = must_compile("any",
+	    "version: 1\nnetwork_policies:\n"
+	    "  a: {endpoints: [{host: one.test, port: 443}], "
+	    "binaries: [{path: /usr/bin/curl}]}\n"
+	    "  b: {endpoints: [{host: other.test, port: 443}], "
+	    "binaries: [{path: /usr/bin/git}, {path: '/opt/*'}]}\n"
+	    "  c: {endpoints: [{host: none.test, port: 443}]}\n");
+	struct policy_who who = who_is(CURL), nobody = { .exe = VIEW("-") };
+	struct snapshot *any = NULL;
+	struct policy_reason why;
+	struct policy_conn c;
+	struct err e;
+
+	CHECK_INT(snapshot_new_with(snapshot_policy(s), 2,
+		      &(const struct snapshot_options) { .any_binary = true },
+		      &any, &e),
+	    ==, 0);
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		policy_decide_conn(s, &who, view_of(v[i].host), 443, &c, &why);
+		CHECK_INT(c.allow, ==, v[i].plain);
+		policy_decide_conn(
+		    s, &nobody, view_of(v[i].host), 443, &c, &why);
+		CHECK_INT(c.allow, ==, false);
+		policy_decide_conn(
+		    any, &who, view_of(v[i].host), 443, &c, &why);
+		CHECK_INT(c.allow, ==, v[i].ignored);
+		policy_decide_conn(
+		    any, &nobody, view_of(v[i].host), 443, &c, &why);
+		CHECK_INT(c.allow, ==, v[i].ignored);
+	}
+	snapshot_unref(s);
+	snapshot_unref(any);
 }
 
 TEST(decide, snapshots_outlive_their_policy)
