@@ -24,7 +24,7 @@ enum audit_kind {
 enum audit_action { AUDIT_ALLOW, AUDIT_DENY, AUDIT_AUDIT, AUDIT_INFO };
 
 enum {
-	AUDIT_JSON_MAX = 10752,
+	AUDIT_JSON_MAX = 11008,
 	AUDIT_LINE_MAX = AUDIT_JSON_MAX + 192, /* as stored: audit/chain.h */
 	AUDIT_PATH_SHOWN = 1024
 };
@@ -42,6 +42,9 @@ struct audit_event {
 	struct view cmdline; /* absolute arguments, ", " joined: of connections,
 				for people alone */
 	struct view sha256;
+	struct view src_addr; /* of connections: the program's end of it */
+	uint16_t src_port;
+	struct view proxy_addr; /* "10.200.0.1:3128": who judged it */
 	struct view host; /* name or address asked for */
 	uint16_t port;
 	struct view scheme; /* of a request: "http", "https" */

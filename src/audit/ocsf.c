@@ -182,13 +182,33 @@ put_actor(struct json *j, const struct audit_event *ev)
 }
 
 static void
+put_endpoint(struct json *j, const char *key, struct view host, uint64_t port)
+{
+	if (host.n == 0)
+		return;
+	open_object(j, key);
+	put_text(j, is_address(host) ? "ip" : "domain", host);
+	put_uint(j, "port", port);
+	json_close(j, '}');
+}
+
+static void
+put_endpoints(struct json *j, const struct audit_event *ev)
+{
+	struct view port, proxy = view_cut(ev->proxy_addr, ':', &port);
+	uint64_t n = 0;
+
+	put_endpoint(j, "src_endpoint", ev->src_addr, ev->src_port);
+	put_endpoint(j, "dst_endpoint", ev->host, ev->port);
+	if (view_u64(port, 65535, &n)) /* ours, in IPv4 */
+		put_endpoint(j, "proxy_endpoint", proxy, n);
+}
+
+static void
 put_network(
     struct json *j, const struct audit_event *ev, const struct ocsf_form *f)
 {
-	open_object(j, "dst_endpoint");
-	put_text(j, is_address(ev->host) ? "ip" : "domain", ev->host);
-	put_uint(j, "port", ev->port);
-	json_close(j, '}');
+	put_endpoints(j, ev);
 	put_actor(j, ev);
 	open_object(j, "firewall_rule");
 	put_text(j, "name",
@@ -250,12 +270,7 @@ put_evidence(struct json *j, const struct audit_event *ev)
 	put_text(j, "sha256", ev->sha256);
 	put_uint(j, "pid", ev->pid);
 	json_close(j, '}');
-	if (ev->host.n > 0) {
-		open_object(j, "dst_endpoint");
-		put_text(j, is_address(ev->host) ? "ip" : "domain", ev->host);
-		put_uint(j, "port", ev->port);
-		json_close(j, '}');
-	}
+	put_endpoint(j, "dst_endpoint", ev->host, ev->port);
 	if (ev->kind == AUDIT_CREDENTIAL)
 		put_request(j, ev);
 	json_close(j, '}');

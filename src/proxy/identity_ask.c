@@ -59,6 +59,9 @@ ask(struct px_conn *c, struct err *e)
 	m->who.id = c->id;
 	if (fill_tuple(c, &m->who, e) < 0)
 		return -1;
+	c->src.family = m->who.family;
+	memcpy(c->src.b, m->who.peer, sizeof(c->src.b));
+	c->src_port = m->who.peer_port;
 	return net_send(c->px->ctl, m, NET_WHO, NULL, 0, e);
 }
 

@@ -339,6 +339,8 @@ start(struct px *px, const struct net_start *m, int *fds, struct err *e)
 	px->proxy_port = m->proxy_port;
 	(void)snprintf(
 	    px->proxy_addr, sizeof(px->proxy_addr), "%.47s", m->proxy_addr);
+	(void)snprintf(px->proxy_text, sizeof(px->proxy_text), "%s:%u",
+	    px->proxy_addr, px->proxy_port);
 	px->dest.own = px->own;
 	if (addr_parse(view_of(px->proxy_addr), &px->own[0].addr)) {
 		px->own[0].port = m->proxy_port;

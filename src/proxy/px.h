@@ -237,6 +237,8 @@ struct px_conn {
 	struct px_owner *owners;
 	unsigned n_owners;
 	bool who_unsent, who_sent, identity_known;
+	struct addr src; /* the client's end; family 0: not known */
+	uint16_t src_port;
 	const struct px_owner *denied_owner; /* the one the verdict fell on */
 	struct err identity_err;
 
@@ -334,6 +336,7 @@ struct px {
 	struct dest_rules dest; /* own and the names of the host */
 	char proxy_addr[48];
 	uint16_t proxy_port;
+	char src_text[ADDR_TEXT_MAX], proxy_text[64]; /* of records */
 
 	struct px_conn *slot[PX_SLOTS];
 	struct px_task *tasks, **tasks_end;

@@ -99,6 +99,11 @@ put_connection(struct px_conn *c, struct audit_event *ev)
 		if (is_of_connection(ev->kind))
 			ev->cmdline = o->who.cmdline;
 	}
+	if (is_of_connection(ev->kind) && c->src.family != 0) {
+		ev->src_addr = view_of(addr_format(&c->src, c->px->src_text));
+		ev->src_port = c->src_port;
+		ev->proxy_addr = view_of(c->px->proxy_text);
+	}
 	ev->host = view_of(c->dst.host);
 	ev->port = c->dst.port;
 	ev->policy = c->policy[0] != '\0' ? view_of(c->policy) : VIEW("-");

@@ -125,9 +125,9 @@ TEST(audit, long_values_are_cut_and_say_so)
 		struct view v = { big, sizeof(big) };
 		struct audit_event ev = { INT64_MAX, UINT64_MAX,
 			AUDIT_UPSTREAM_FAILED, AUDIT_ALLOW, v, v, UINT32_MAX, v,
-			v, v, v, UINT16_MAX, v, v, v, v, v, v, v, v, v, v, v, v,
-			v, UINT64_MAX, UINT32_MAX, v, v, v, UINT32_MAX,
-			UINT32_MAX, UINT32_MAX, false };
+			v, v, v, UINT16_MAX, v, v, UINT16_MAX, v, v, v, v, v, v,
+			v, v, v, v, v, v, v, UINT64_MAX, UINT32_MAX, v, v, v,
+			UINT32_MAX, UINT32_MAX, UINT32_MAX, false };
 
 		memset(big, fill[i], sizeof(big));
 		buf_reset(&b);

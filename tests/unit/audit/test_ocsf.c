@@ -286,6 +286,28 @@ TEST(ocsf, every_kind_has_a_class_with_numbers_that_agree)
 		}
 }
 
+TEST(ocsf, names_both_ends_and_the_proxy_between_them)
+{
+	struct audit_event ev = request();
+	json_t *j = ocsf(&ev);
+
+	CHECK(json_object_get(j, "src_endpoint") == NULL);
+	CHECK(json_object_get(j, "proxy_endpoint") == NULL);
+	json_decref(j);
+	ev.kind = AUDIT_CONNECT;
+	ev.src_addr = VIEW("10.200.0.2");
+	ev.src_port = 40000;
+	ev.proxy_addr = VIEW("10.200.0.1:3128");
+	j = ocsf(&ev);
+	CHECK_STR(text(j, "src_endpoint", "ip", NULL), "10.200.0.2");
+	CHECK_INT(
+	    number(json_object_get(j, "src_endpoint"), "port"), ==, 40000);
+	CHECK_STR(text(j, "proxy_endpoint", "ip", NULL), "10.200.0.1");
+	CHECK_INT(
+	    number(json_object_get(j, "proxy_endpoint"), "port"), ==, 3128);
+	json_decref(j);
+}
+
 TEST(ocsf, a_credential_where_it_does_not_belong_is_a_finding)
 {
 	struct audit_event ev = request();
