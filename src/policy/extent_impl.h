@@ -203,6 +203,8 @@ bool x_has_method(const struct x_rule *r, struct view method) MUST_USE;
  */
 bool x_is_covered(
     const struct x_rules *all, const struct x_rule *mine) MUST_USE;
+/* The same matchers of the same parameters; NULL is no query. */
+bool x_same_query(const struct p_query *a, const struct p_query *b) MUST_USE;
 /*
  * Each endpoint of one side has one of the same words on the other: both treat
  * every request and message of the cell alike.
@@ -213,6 +215,8 @@ struct view x_scope(const struct p_endpoint *e) MUST_USE;
 /* Requests to it are judged; what no rule allows is only recorded. */
 bool x_is_judged(const struct p_endpoint *e) MUST_USE;
 bool x_is_audit(const struct p_endpoint *e) MUST_USE;
+/* GraphQL in messages of a WebSocket, not a request. */
+bool x_is_graphql(const struct p_allow *a) MUST_USE;
 /* By their operations, not by rules about requests. */
 bool x_has_operations(const struct p_endpoint *e) MUST_USE;
 /* In what a connection that the other side refuses is out of reach there. */
@@ -254,8 +258,12 @@ int x_query(struct x_run *r, struct x_demand *d, struct buf *out) MUST_USE;
 
 /* Stands for the method of a text message of a WebSocket's client. */
 #define EXTENT_TEXT "WEBSOCKET_TEXT"
-/* Those that a cell of mine lets out where requests are judged. */
-int x_messages(struct x_run *r, const struct x_cell *c) MUST_USE;
+/*
+ * Those that a cell of mine lets out, `how`; of two policies, those that the
+ * other one judges and does not.
+ */
+int x_messages(struct x_run *r, const struct x_cell *c, enum extent_how how,
+    enum x_other other) MUST_USE;
 
 /* --- operations (extent_ops.c) ------------------------------------------- */
 

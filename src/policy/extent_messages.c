@@ -5,7 +5,11 @@
  * so two rules have to hold of the same request: one that admits the GET and,
  * where messages are judged (protocol websocket), one about WEBSOCKET_TEXT.
  * Under a path that is of protocol rest nobody looks into a WebSocket: there
- * the first is enough.  For prove alone; diff compares no messages.
+ * the first is enough.
+ *
+ * Of two policies only what the rules about messages make of it is told here:
+ * where the upgrade itself is out of reach on the other side, that is a request
+ * more that does not pass there, which extent_requests.c finds.
  */
 #include "policy/extent_impl.h"
 
@@ -13,10 +17,12 @@ struct search {
 	struct x_run *r;
 	const struct x_cell *cell;
 	struct arena tmp;
-	struct x_rules rules; /* of mine, about requests and messages */
-	const struct x_rule **denies;
+	struct x_rules rules; /* of both, about requests and messages */
+	enum x_other other;
+	enum extent_how how; /* of mine; EXTENT_RULE: messages are judged */
+	const struct x_rule **denies, **their_allows, **their_denies;
 	/* What is being tried: */
-	const struct x_entry *audit; /* it only records; NULL: rules */
+	const struct x_entry *free; /* all passes by it; NULL: rules */
 	const struct x_rule *upgrade;
 	const struct x_rule *text; /* NULL: under protocol rest */
 	int rc;
@@ -30,7 +36,7 @@ is_about_text(const struct x_rule *r)
 		   view_eq_nocase(r->method, VIEW(EXTENT_TEXT)));
 }
 
-/* The parameters that both demand; -1 when each says something of one. */
+/* The parameters that both demand; -1 when each says its own of one. */
 static int
 both(struct search *s, const struct p_query **out)
 {
@@ -39,11 +45,11 @@ both(struct search *s, const struct p_query **out)
 	struct p_query *q;
 
 	*out = a != NULL ? a : b;
-	if (a == NULL || b == NULL || a == b)
+	if (a == NULL || b == NULL || x_same_query(a, b))
 		return 0;
 	for (size_t i = 0; i < a->n; i++)
 		for (size_t k = 0; k < b->n; k++)
-			if (view_eq(a->v[i].name.v, b->v[k].name.v))
+			if (view_eq_nocase(a->v[i].name.v, b->v[k].name.v))
 				return err_set(s->r->e, ERR_INVALID,
 				    "two rules look at the parameter '%s' of "
 				    "one WebSocket: that cannot be answered "
@@ -58,21 +64,34 @@ both(struct search *s, const struct p_query **out)
 	return 0;
 }
 
-/* Is this path treated as what is being tried takes it to be? */
-static bool
-fits(const struct search *s, struct view path, bool *judged)
+static struct policy_treatment
+treatment(const struct search *s, unsigned side, struct view path)
 {
 	struct policy_who who = { .exe = s->cell->program };
 	struct policy_treatment t;
 
-	(void)policy_treat_request(s->r->side[X_MINE].s, &who, s->cell->host,
+	(void)policy_treat_request(s->r->side[side].s, &who, s->cell->host,
 	    s->cell->ports[0], path, &t);
-	*judged = t.protocol == POLICY_PROTO_WEBSOCKET;
-	if (view_eq(path, VIEW("*")) ||
-	    (extent_has_slash(path) && !t.allow_encoded_slash) ||
-	    (t.enforcement == POLICY_AUDIT) != (s->audit != NULL))
+	return t;
+}
+
+/* Is this path treated as what is being tried takes it to be? */
+static bool
+fits(const struct search *s, struct view path, bool *judged)
+{
+	struct policy_treatment t;
+
+	*judged = false;
+	if (view_eq(path, VIEW("*")))
 		return false;
-	if (s->audit != NULL)
+	if (s->how != EXTENT_RULE)
+		return true;
+	t = treatment(s, X_MINE, path);
+	*judged = t.protocol == POLICY_PROTO_WEBSOCKET;
+	if ((extent_has_slash(path) && !t.allow_encoded_slash) ||
+	    (t.enforcement == POLICY_AUDIT) != (s->free != NULL))
+		return false;
+	if (s->free != NULL)
 		return true;
 	if (*judged)
 		return !t.graphql_messages && s->text != NULL;
@@ -80,46 +99,117 @@ fits(const struct search *s, struct view path, bool *judged)
 }
 
 static bool
-applies(const struct x_rule *d, const uint64_t *in)
+applies(const struct x_rule *r, const uint64_t *in)
 {
-	return atoms_in(in, d->set) &&
-	       (d->scope_set == EXTENT_IGNORED || atoms_in(in, d->scope_set));
+	return r->set != EXTENT_IGNORED && atoms_in(in, r->set) &&
+	       (r->scope_set == EXTENT_IGNORED || atoms_in(in, r->scope_set));
+}
+
+/* The rules that have this path, by what they say of it. */
+static void
+gather(struct search *s, const uint64_t *in, bool judged, struct x_demand *d,
+    bool *their_path)
+{
+	*d = (struct x_demand) { .my_denies = s->denies,
+		.their_allows = s->their_allows,
+		.their_denies = s->their_denies };
+	*their_path = false;
+	for (size_t i = 0; i < s->rules.n; i++) {
+		const struct x_rule *r = &s->rules.v[i];
+
+		if (!applies(r, in))
+			continue;
+		if (x_is_mine(r)) {
+			if (r->deny && s->free == NULL &&
+			    (x_has_method(r, VIEW("GET")) ||
+				(judged && is_about_text(r))))
+				s->denies[d->n_my_denies++] = r;
+			continue;
+		}
+		*their_path |= !r->deny;
+		if (!is_about_text(r))
+			continue;
+		if (r->deny)
+			s->their_denies[d->n_their_denies++] = r;
+		else
+			s->their_allows[d->n_their_allows++] = r;
+	}
+}
+
+/* Messages under this path need a rule of their own there, too. */
+static bool
+is_judged_there(const struct search *s, struct view path)
+{
+	struct policy_treatment t = treatment(s, X_OTHER, path);
+
+	return t.protocol == POLICY_PROTO_WEBSOCKET &&
+	       t.enforcement != POLICY_AUDIT &&
+	       !(extent_has_slash(path) && !t.allow_encoded_slash);
+}
+
+static enum extent_dim
+dim_of(const struct search *s, const struct x_demand *d, bool their_path)
+{
+	if (s->other == NOT_THERE)
+		return EXTENT_HOST; /* nobody asks */
+	if (s->free != NULL)
+		return EXTENT_INSPECTION;
+	for (size_t i = 0; i < d->n_their_denies; i++)
+		if (d->their_denies[i]->query == NULL)
+			return EXTENT_PATH; /* refused, whatever the query */
+	if (d->n_their_allows > 0)
+		return EXTENT_QUERY;
+	return their_path ? EXTENT_METHOD : EXTENT_PATH;
+}
+
+static struct x_hit
+hit_of(const struct search *s, enum extent_dim dim)
+{
+	const struct x_rule *cause = s->text != NULL ? s->text : s->upgrade;
+
+	return (struct x_hit) { .cell = s->cell,
+		.how = s->how == EXTENT_RULE && s->free != NULL ? EXTENT_AUDIT
+								: s->how,
+		.dim = dim,
+		.entry = s->free != NULL ? s->free : cause->entry,
+		.rule = s->free != NULL ? EXTENT_NONE : cause->rule,
+		.method = VIEW(EXTENT_TEXT) };
+}
+
+static int
+try_path(struct search *s, struct view path, const uint64_t *in, bool judged)
+{
+	AUTO_BUF struct buf query = BUF_INIT(1 << 16);
+	struct x_demand demand;
+	struct x_hit hit;
+	bool their_path;
+	int rc;
+
+	gather(s, in, judged, &demand, &their_path);
+	hit = hit_of(s, dim_of(s, &demand, their_path));
+	hit.path = path;
+	if (s->r->known(s->r, &hit))
+		return 0;
+	if (both(s, &demand.allow) < 0)
+		return -1;
+	rc = x_query(s->r, &demand, &query);
+	if (rc <= 0)
+		return rc;
+	if (query.n > 0)
+		hit.query = buf_view(&query);
+	return s->r->hit(s->r, &hit, s->r->e);
 }
 
 static bool
 on_path(void *ctx, struct view word, const uint64_t *in)
 {
 	struct search *s = ctx;
-	AUTO_BUF struct buf query = BUF_INIT(1 << 16);
-	struct x_demand demand = { .my_denies = s->denies };
-	const struct x_rule *cause = s->text != NULL ? s->text : s->upgrade;
-	struct x_hit hit = { .cell = s->cell,
-		.how = s->audit != NULL ? EXTENT_AUDIT : EXTENT_RULE,
-		.dim = EXTENT_HOST,
-		.entry = s->audit != NULL ? s->audit : cause->entry,
-		.rule = s->audit != NULL ? EXTENT_NONE : cause->rule,
-		.method = VIEW(EXTENT_TEXT),
-		.path = word };
 	bool judged;
 
-	if (!fits(s, word, &judged))
+	if (!fits(s, word, &judged) ||
+	    (s->other == JUDGES && !is_judged_there(s, word)))
 		return false;
-	for (size_t i = 0; i < s->rules.n && s->audit == NULL; i++) {
-		const struct x_rule *d = &s->rules.v[i];
-
-		if (d->deny && applies(d, in) &&
-		    (x_has_method(d, VIEW("GET")) ||
-			(judged && is_about_text(d))))
-			s->denies[demand.n_my_denies++] = d;
-	}
-	s->rc = both(s, &demand.allow);
-	if (s->rc == 0)
-		s->rc = x_query(s->r, &demand, &query);
-	if (s->rc > 0) {
-		if (query.n > 0)
-			hit.query = buf_view(&query);
-		s->rc = s->r->hit(s->r, &hit, s->r->e);
-	}
+	s->rc = try_path(s, word, in, judged);
 	return s->rc < 0 || s->r->stop;
 }
 
@@ -157,8 +247,8 @@ add_musts(struct search *s, struct sets *sets)
 		    (add(sets, rules[i]->path, ATOMS_MUST, &unused) < 0 ||
 			add(sets, rules[i]->scope, ATOMS_MUST, &unused) < 0))
 			return -1;
-	return s->audit != NULL
-		   ? add(sets, x_scope(s->audit->e), ATOMS_MUST, &unused)
+	return s->free != NULL && s->how == EXTENT_RULE
+		   ? add(sets, x_scope(s->free->e), ATOMS_MUST, &unused)
 		   : 0;
 }
 
@@ -173,17 +263,18 @@ search_paths(struct search *s)
 	sets.v = ARENA_ARRAY(
 	    &s->tmp, 2 * s->rules.n + s->cell->at.n + 8, struct atoms_set);
 	sets.v[sets.n++] = (struct atoms_set) { s->r->paths, ATOMS_MUST };
-	if (never->paths != NULL)
+	if (never != NULL && never->paths != NULL)
 		sets.v[sets.n++] =
 		    (struct atoms_set) { never->paths, ATOMS_MUST };
 	if (add_musts(s, &sets) < 0)
 		return -1;
 	for (size_t i = 0; i < s->rules.n; i++) {
-		struct x_rule *d = &s->rules.v[i];
+		struct x_rule *r = &s->rules.v[i];
 
-		if (d->deny &&
-		    (add(&sets, d->path, ATOMS_FREE, &d->set) < 0 ||
-			add(&sets, d->scope, ATOMS_FREE, &d->scope_set) < 0))
+		r->set = r->scope_set = EXTENT_IGNORED;
+		if ((r->deny || !x_is_mine(r)) &&
+		    (add(&sets, r->path, ATOMS_FREE, &r->set) < 0 ||
+			add(&sets, r->scope, ATOMS_FREE, &r->scope_set) < 0))
 			return -1;
 	}
 	for (size_t i = 0; i < s->cell->at.n; i++)
@@ -209,30 +300,47 @@ search_texts(struct search *s)
 		return -1;
 	for (size_t i = 0; i < s->rules.n && !s->r->stop; i++) {
 		s->text = &s->rules.v[i];
-		if (!s->text->deny && is_about_text(s->text) &&
-		    search_paths(s) < 0)
+		if (x_is_mine(s->text) && !s->text->deny &&
+		    is_about_text(s->text) && search_paths(s) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int
-x_messages(struct x_run *r, const struct x_cell *c)
+static int
+search_rules(struct search *s)
 {
-	struct search s = { .r = r, .cell = c };
 	int rc = 0;
 
-	x_rules_collect(r, c, &s.tmp, &s.rules);
-	s.denies = ARENA_ARRAY(&s.tmp, s.rules.n + 1, const struct x_rule *);
-	for (size_t i = 0; i < s.rules.n && rc == 0 && !r->stop; i++) {
-		s.upgrade = &s.rules.v[i];
-		if (!s.upgrade->deny && x_has_method(s.upgrade, VIEW("GET")))
-			rc = search_texts(&s);
+	for (size_t i = 0; i < s->rules.n && rc == 0 && !s->r->stop; i++) {
+		s->upgrade = &s->rules.v[i];
+		if (x_is_mine(s->upgrade) && !s->upgrade->deny &&
+		    x_has_method(s->upgrade, VIEW("GET")))
+			rc = search_texts(s);
 	}
-	s.upgrade = s.text = NULL;
+	s->upgrade = s->text = NULL;
+	return rc;
+}
+
+int
+x_messages(struct x_run *r, const struct x_cell *c, enum extent_how how,
+    enum x_other other)
+{
+	struct search s = { .r = r, .cell = c, .how = how, .other = other };
+	size_t n;
+	int rc;
+
+	x_rules_collect(r, c, &s.tmp, &s.rules);
+	n = s.rules.n + 1;
+	s.denies = ARENA_ARRAY(&s.tmp, n, const struct x_rule *);
+	s.their_allows = ARENA_ARRAY(&s.tmp, n, const struct x_rule *);
+	s.their_denies = ARENA_ARRAY(&s.tmp, n, const struct x_rule *);
+	rc = how == EXTENT_RULE ? search_rules(&s) : 0;
 	for (size_t i = 0; i < c->at.n && rc == 0 && !r->stop; i++) {
-		s.audit = c->at.v[i];
-		if (x_is_audit(s.audit->e))
+		s.free = c->at.v[i];
+		if (s.free->side != X_MINE)
+			continue;
+		if (how != EXTENT_RULE || x_is_audit(s.free->e))
 			rc = search_paths(&s);
 	}
 	arena_fini(&s.tmp);

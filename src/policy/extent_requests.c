@@ -473,26 +473,40 @@ prepare(struct scan *s)
 	s->their_denies = ARENA_ARRAY(&s->tmp, n, const struct x_rule *);
 }
 
+/* It looks for GraphQL in messages. */
+static bool
+has_graphql(const struct p_endpoint *e)
+{
+	for (size_t i = 0; i < e->rules.n; i++)
+		if (x_is_graphql(&p_rules(e)[i].allow))
+			return true;
+	for (size_t i = 0; i < e->deny_rules.n; i++)
+		if (x_is_graphql(&p_deny_rules(e)[i]))
+			return true;
+	return false;
+}
+
 /*
- * Rather no answer than one about half of what such an endpoint allows: its
- * messages are compared by nobody, and GraphQL in them is not searched.
+ * Rather no answer than one about half of what such an endpoint allows: GraphQL
+ * in messages is not searched.
  */
 static int
 check_protocols(const struct x_run *r, const struct x_cell *c)
 {
 	const struct extent_never *never = r->never;
+	bool asked =
+	    never != NULL && never->op && never->kind == POLICY_OP_GRAPHQL;
+	bool compared = r->side[X_OTHER].s != NULL;
 
-	if (r->side[X_OTHER].s == NULL && never != NULL &&
-	    !(never->op && never->kind == POLICY_OP_GRAPHQL))
-		return 0;
 	for (size_t i = 0; i < c->at.n; i++) {
 		const struct x_entry *at = c->at.v[i];
 		enum policy_protocol p = p_protocol(at->e);
 
-		if (p == POLICY_PROTO_WEBSOCKET)
+		if (p == POLICY_PROTO_WEBSOCKET &&
+		    (asked || (compared && has_graphql(at->e))))
 			return err_set(r->e, ERR_INVALID,
-			    "%s.endpoints[%u] has protocol %s: what its "
-			    "messages may say cannot be answered yet",
+			    "%s.endpoints[%u] has protocol %s: what GraphQL "
+			    "its messages may carry cannot be answered yet",
 			    p_show(p_policies(r->side[at->side].p)[at->policy]
 				       .m.key.v)
 				.text,
@@ -508,6 +522,22 @@ has_messages(const struct x_cell *c)
 		if (p_protocol(c->at.v[i]->e) == POLICY_PROTO_WEBSOCKET)
 			return true;
 	return false;
+}
+
+/*
+ * Of one policy, when the question is about them; what is not inspected lets
+ * them pass as every request.  Of two, where both look at what is sent.
+ */
+static bool
+asks_messages(const struct scan *s)
+{
+	const struct extent_never *never = s->r->never;
+
+	if (s->other == NOT_THERE)
+		return s->how == EXTENT_RULE && never != NULL &&
+		       never->messages && !s->r->stop;
+	return s->other == JUDGES && has_messages(s->cell) &&
+	       (never == NULL || (never->n_methods == 0 && !never->op));
 }
 
 int
@@ -527,10 +557,10 @@ x_requests(struct x_run *r, const struct x_cell *c)
 		prepare(&s);
 		if (s.how != EXTENT_RULE)
 			rc = scan_free(&s);
-		else if (r->never != NULL && r->never->messages)
-			rc = x_messages(r, c);
-		else
+		else if (r->never == NULL || !r->never->messages)
 			rc = scan_rules(&s) < 0 ? -1 : scan_audits(&s);
+		if (rc == 0 && asks_messages(&s))
+			rc = x_messages(r, c, s.how, s.other);
 		if (rc == 0 && s.how == EXTENT_RULE && s.rules.ops[X_MINE] &&
 		    !r->stop)
 			rc = x_operations(r, c, s.other);

@@ -51,9 +51,8 @@ add_rule(struct x_rules *s, const struct x_entry *entry, size_t place,
 	};
 }
 
-/* GraphQL in messages of a WebSocket, not a request. */
-static bool
-is_about_operations(const struct p_allow *a)
+bool
+x_is_graphql(const struct p_allow *a)
 {
 	return a->operation_type.v.n > 0 || a->operation_name.v.n > 0 ||
 	       a->fields.n > 0;
@@ -71,10 +70,10 @@ add_endpoint(struct x_rules *s, const struct x_entry *entry)
 		add_rule(s, entry, k, false, &a);
 	}
 	for (size_t k = 0; k < e->rules.n; k++)
-		if (!is_about_operations(&p_rules(e)[k].allow))
+		if (!x_is_graphql(&p_rules(e)[k].allow))
 			add_rule(s, entry, k, false, &p_rules(e)[k].allow);
 	for (size_t k = 0; k < e->deny_rules.n; k++)
-		if (!is_about_operations(&p_deny_rules(e)[k]))
+		if (!x_is_graphql(&p_deny_rules(e)[k]))
 			add_rule(s, entry, k, true, &p_deny_rules(e)[k]);
 }
 
@@ -159,8 +158,8 @@ x_rules_collect(const struct x_run *r, const struct x_cell *c, struct arena *a,
 	add_methods(out, r->never, a);
 }
 
-static bool
-same_query(const struct p_query *a, const struct p_query *b)
+bool
+x_same_query(const struct p_query *a, const struct p_query *b)
 {
 	if (a == b)
 		return true;
@@ -192,11 +191,12 @@ x_is_covered(const struct x_rules *all, const struct x_rule *mine)
 			continue;
 		if (o->deny)
 			return false;
-		yes |= view_eq(o->path, mine->path) &&
-		       view_eq(o->scope, mine->scope) &&
-		       (view_eq(o->method, VIEW("*")) ||
-			   view_eq_nocase(o->method, mine->method)) &&
-		       (o->query == NULL || same_query(o->query, mine->query));
+		yes |=
+		    view_eq(o->path, mine->path) &&
+		    view_eq(o->scope, mine->scope) &&
+		    (view_eq(o->method, VIEW("*")) ||
+			view_eq_nocase(o->method, mine->method)) &&
+		    (o->query == NULL || x_same_query(o->query, mine->query));
 	}
 	return yes;
 }

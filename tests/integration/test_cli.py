@@ -407,7 +407,8 @@ def test_policy_prove_gives_no_half_answer_about_what_messages_say(tmp_path):
     before.write_text(SOCKETS)
     assert ask_policy("diff", before, "-", text=SOCKETS).returncode == 0
     out = ask_policy("diff", before, "-", text=SOCKETS.replace("/chat", "/chats"))
-    assert out.returncode == 2 and "protocol websocket" in out.stderr, out
+    assert out.returncode == 1 and "WEBSOCKET_TEXT ws.example.test:443/chats" in out.stdout, out
+    assert "- narrows method: " in out.stdout and "WEBSOCKET_TEXT ws.example.test:443/chat by" in out.stdout, out
 
 
 def test_policy_diff_names_the_operation(tmp_path):

@@ -377,7 +377,7 @@ check_diff(struct test *t)
 	struct err e;
 
 	if (extent_compare(t->p[0], t->p[1], &d, &e) < 0) {
-		MUST(t, strstr(e.text, "protocol websocket") != NULL, e.text);
+		MUST(t, strstr(e.text, "of one WebSocket") != NULL, e.text);
 		return;
 	}
 	for (size_t i = 0; i < d.n; i++) {

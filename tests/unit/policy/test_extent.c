@@ -609,29 +609,106 @@ TEST(extent, gives_up_rather_than_guess)
 	CHECK_HAS(e.text, "not known");
 }
 
-/* What messages may say is not compared; but what is the same is the same. */
-TEST(extent, websockets_that_stay_do_not_keep_the_rest_from_an_answer)
+/* One endpoint of a WebSocket, and what it says; another one behind it. */
+static void
+put_socket(struct buf *out, const char *says, const char *more)
 {
-	static const char head[] =
+	buf_printf(out,
 	    "version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
-	    "    - {host: ws.test, port: 1, protocol: websocket, access: ";
-	static const char tail[] = "}\n    binaries: [{path: /x}]\n";
-	static const char rest[] =
-	    "}\n    - {host: a.test, port: 1, protocol: rest, access: "
-	    "read-only";
-	AUTO_BUF struct buf a = BUF_INIT(4096), b = BUF_INIT(4096),
-			    c = BUF_INIT(4096);
+	    "    - {host: ws.test, port: 1, protocol: %s}\n%s"
+	    "    binaries: [{path: /x}]\n",
+	    says, more);
+}
+
+#define UP "{allow: {method: GET, path: '/**'}}"
+#define TEXT(path, more) \
+	"{allow: {method: WEBSOCKET_TEXT, path: '" path "'" more "}}"
+
+TEST(extent, messages_of_websockets_are_compared)
+{
+	static const struct {
+		const char *from, *to, *more, *told;
+	} v[] = {
+		{ "websocket, access: read-write",
+		    "websocket, access: read-write",
+		    "    - {host: a.test, port: 1, protocol: rest, access: "
+		    "read-only}\n",
+		    "widens host p.1.0 GET a.test:1/ by /x\n" },
+		{ "websocket, access: read-only",
+		    "websocket, access: read-write", "",
+		    "widens method p.0.1 WEBSOCKET_TEXT ws.test:1/ by /x\n" },
+		{ "websocket, access: read-write",
+		    "websocket, access: read-only", "",
+		    "narrows method p.0.1 WEBSOCKET_TEXT ws.test:1/ by /x\n" },
+		{ "websocket, rules: [" UP ", " TEXT("/a", "") "]",
+		    "websocket, rules: [" UP ", " TEXT("/b", "") "]", "",
+		    "widens method p.0.1 WEBSOCKET_TEXT ws.test:1/b by /x\n"
+		    "narrows method p.0.1 WEBSOCKET_TEXT ws.test:1/a by "
+		    "/x\n" },
+		{ "websocket, rules: [" UP
+		  ", " TEXT("/a", ", query: {k: '1'}") "]",
+		    "websocket, rules: [" UP ", " TEXT("/a", "") "]", "",
+		    "widens query p.0.1 WEBSOCKET_TEXT ws.test:1/a by /x\n" },
+		{ "websocket, access: read-write, deny_rules: [{method: "
+		  "WEBSOCKET_TEXT, path: /no}]",
+		    "websocket, access: read-write", "",
+		    "widens path p.0.1 WEBSOCKET_TEXT ws.test:1/no by /x\n" },
+		/* Nobody looks into it there. */
+		{ "websocket, access: read-only", "rest, access: read-only", "",
+		    "widens method p.0.0 WEBSOCKET_TEXT ws.test:1/ by /x\n"
+		    "widens method p.0.2 OPTIONS ws.test:1/ by /x\n" },
+		/* What no rule allows is only recorded. */
+		{ "websocket, access: read-only",
+		    "websocket, access: read-only, enforcement: audit", "",
+		    "widens inspection p.0 POST ws.test:1/ by /x\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		AUTO_BUF struct buf a = BUF_INIT(4096), b = BUF_INIT(4096);
+
+		put_socket(&a, v[i].from, "");
+		put_socket(&b, v[i].to, v[i].more);
+		CHECK_STR(differences(buf_str(&a), buf_str(&b)), v[i].told);
+	}
+}
+
+/* Half an answer would be none. */
+TEST(extent, graphql_in_messages_is_not_compared_by_half)
+{
+	AUTO_BUF struct buf a = BUF_INIT(4096), b = BUF_INIT(4096);
 	AUTO_POLICY struct policy *p = NULL, *q = NULL;
 	AUTO_EXTENT_DIFF struct extent_diff d = { 0 };
 	struct err e;
 
-	buf_printf(&a, "%sread-write%s", head, tail);
-	buf_printf(&b, "%sread-write%s%s", head, rest, tail);
-	buf_printf(&c, "%sread-only%s", head, tail);
-	CHECK_STR(differences(buf_str(&a), buf_str(&b)),
-	    "widens host p.1.0 GET a.test:1/ by /x\n");
+	put_socket(&a,
+	    "websocket, rules: [" UP ", {allow: {operation_type: query}}]", "");
+	put_socket(&b, "websocket, rules: [" UP "]", "");
 	p = must_parse("a", buf_str(&a));
-	q = must_parse("c", buf_str(&c));
+	q = must_parse("b", buf_str(&b));
 	CHECK_INT(extent_compare(p, q, &d, &e), ==, -1);
 	CHECK_HAS(e.text, "p.endpoints[0] has protocol websocket");
+	CHECK_INT(extent_compare(p, p, &d, &e), ==, 0);
+	CHECK_INT(d.n, ==, 0);
 }
+
+/* Names of parameters are the same in any case, also across two rules. */
+TEST(extent, two_rules_about_one_parameter_are_named)
+{
+	AUTO_BUF struct buf a = BUF_INIT(4096);
+	AUTO_POLICY struct policy *p = NULL;
+	AUTO_NEVER struct extent_never *n = NULL;
+	AUTO_PROOF struct extent_proof r = { 0 };
+	struct err e;
+
+	put_socket(&a,
+	    "websocket, rules: [{allow: {method: GET, path: '/**', query: {k: "
+	    "a}}}, " TEXT("/**", ", query: {K: b}") "]",
+	    "");
+	p = must_parse("a", buf_str(&a));
+	CHECK_INT(
+	    extent_never_parse(VIEW("WEBSOCKET_TEXT ws.test"), &n, &e), ==, 0);
+	CHECK_INT(extent_prove(p, n, NULL, 0, &r, &e), ==, -1);
+	CHECK_HAS(e.text, "parameter 'k' of one WebSocket");
+}
+#undef UP
+#undef TEXT
