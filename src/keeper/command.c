@@ -228,6 +228,26 @@ on_alloc(uv_handle_t *h, size_t hint UNUSED, uv_buf_t *out)
 
 static void on_silent(uv_timer_t *t);
 
+/*
+ * A terminal that hung up may have more than one read found: what was written
+ * last is on its way still, and libuv takes a short read with a hang-up for the
+ * end.
+ */
+static void
+send_rest(struct command *c, struct pipe_end *p)
+{
+	uv_os_fd_t fd;
+	ssize_t n;
+
+	if (uv_fileno((const uv_handle_t *)&p->h, &fd) != 0)
+		return;
+	do {
+		n = read(fd, c->buf, sizeof(c->buf));
+		if (n > 0)
+			send_bytes(c, OUT, c->buf, (size_t)n);
+	} while (n > 0 || (n < 0 && errno == EINTR));
+}
+
 static void
 on_output(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 {
@@ -238,8 +258,10 @@ on_output(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 	if (n == 0)
 		return;
 	if (n < 0) { /* EOF; of a terminal EIO */
-		if (which == OUT && c->tty)
+		if (which == OUT && c->tty) {
+			send_rest(c, p);
 			close_end(&c->ends[IN]);
+		}
 		close_end(p);
 		try_finish(c);
 		return;

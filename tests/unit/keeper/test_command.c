@@ -2,6 +2,7 @@
 #include "gate.h"
 
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -281,6 +282,37 @@ TEST(command, tells_its_status_behind_the_last_of_its_output)
 	CHECK_INT(event(relay, 4)->payload_case, ==, EVENT(EXIT));
 	CHECK_INT(event(relay, 4)->exit->exit_code, ==, 7);
 	CHECK_INT(gate.k.n_commands, ==, 1);
+	gate_hang_up(relay);
+	gate_close();
+}
+
+/* More than one read of a terminal gives, and it has hung up by then. */
+TEST(command, in_a_terminal_loses_nothing_of_its_last_words)
+{
+	struct session_started st = { .pid = 7 };
+	char words[10000];
+	size_t told = 0, at = 1;
+	struct rpc_out *relay;
+	int master, slave;
+
+	memset(words, 'w', sizeof(words));
+	gate_open();
+	ask("relay-1", true);
+	relay = gate.relay;
+	CHECK_INT(gate_next(), ==, SESSION_EXEC);
+	CHECK_INT(openpty(&master, &slave, NULL, NULL, NULL), ==, 0);
+	st.id = gate.k.next_id;
+	command_started(&gate.k, &st, &master, 1);
+	CHECK_INT(write(slave, words, sizeof(words)), ==, sizeof(words));
+	CHECK_INT(close(slave), ==, 0);
+	exited(SESSION_END_EXIT, 0);
+	GATE_WAIT(relay->ended);
+	while (at < relay->n && event(relay, at)->payload_case != EVENT(EXIT)) {
+		if (event(relay, at)->payload_case == EVENT(STDOUT))
+			told += event(relay, at)->stdout->data.len;
+		at++;
+	}
+	CHECK_INT(told, ==, sizeof(words));
 	gate_hang_up(relay);
 	gate_close();
 }
