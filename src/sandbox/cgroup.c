@@ -329,11 +329,13 @@ cgroup_close(struct cgroup *cg)
 void
 cgroup_remove(struct cgroup *cg)
 {
-	enum { TRIES = 500, PAUSE_NS = 2000000 };
+	enum { TRIES = 2500, PAUSE_NS = 2000000 };
 
 	cgroup_close(cg);
 	for (size_t i = 0; i < CGROUP_DIRS; i++) {
-		/* The last process may be on its way out: EBUSY. */
+		/* The last process may be on its way out: EBUSY.  PID 1 lets
+		 * go of its descriptors before it kills the others, so when
+		 * the spawner was killed nobody can say that all are gone. */
 		for (int t = 0; cg->dir[i][0] != '\0' && t < TRIES; t++) {
 			struct timespec ts = { 0, PAUSE_NS };
 

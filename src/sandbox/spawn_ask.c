@@ -19,7 +19,7 @@
 #include "sandbox/spawn_msg.h"
 #include "sandbox/spawn_run.h"
 
-enum { INIT_GONE_MS = 2000 };
+enum { INIT_GONE_MS = 10000 };
 
 struct spawn {
 	struct box box; /* plan and socket; the rest is the spawner's */
