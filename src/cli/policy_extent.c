@@ -11,6 +11,11 @@ show_operation(struct buf *out, const struct extent_request *q)
 	if (op->kind == POLICY_OP_GRPC)
 		return; /* the path says it */
 	buf_puts(out, " (");
+	if (op->persisted.n > 0) {
+		buf_puts(out, "persisted ");
+		buf_put_escaped(out, op->persisted);
+		buf_puts(out, ": ");
+	}
 	buf_put_escaped(
 	    out, op->kind == POLICY_OP_GRAPHQL ? op->type : op->method);
 	if (op->name.n > 0) {
@@ -80,6 +85,10 @@ emit_operation(struct emit_val *at, const struct extent_request *q)
 		list = emit_list(o, "fields");
 		for (size_t i = 0; i < op->n_fields; i++)
 			emit_str(list, NULL, op->fields[i]);
+		if (op->persisted.n > 0)
+			emit_str(o, "persisted", op->persisted);
+		else
+			emit_null(o, "persisted");
 		return;
 	}
 	emit_str(o, "method", op->method);

@@ -179,6 +179,7 @@ keep_op(struct arena *a, const struct policy_op *op)
 		.service = arena_view(a, op->service),
 		.type = arena_view(a, op->type),
 		.name = arena_view(a, op->name),
+		.persisted = arena_view(a, op->persisted),
 		.params = params,
 		.n_params = op->n_params,
 		.fields = fields,

@@ -302,7 +302,9 @@ try_carrier(struct ops *o)
 		o->shut = true;
 		o->shut_dim = EXTENT_OPERATION;
 	}
-	return graphql ? ops_find_graphql(o) : ops_find_calls(o);
+	if (!graphql)
+		return ops_find_calls(o);
+	return ops_find_graphql(o) < 0 ? -1 : ops_find_registered(o);
 }
 
 /* --- paths --------------------------------------------------------------- */
@@ -444,72 +446,12 @@ scan_paths(struct ops *o)
 	return o->rc;
 }
 
-/* --- registered queries -------------------------------------------------- */
-
-static bool
-same_registry(const struct p_endpoint *a, const struct p_endpoint *b)
-{
-	const struct p_operation *x = p_persisted(a), *y = p_persisted(b);
-
-	if (!view_eq(a->persisted_queries.v, b->persisted_queries.v) ||
-	    a->graphql_persisted_queries.n != b->graphql_persisted_queries.n)
-		return false;
-	for (size_t i = 0; i < a->graphql_persisted_queries.n; i++) {
-		if (!view_eq(x[i].m.key.v, y[i].m.key.v) ||
-		    !view_eq(x[i].operation_type.v, y[i].operation_type.v) ||
-		    !view_eq(x[i].operation_name.v, y[i].operation_name.v) ||
-		    x[i].fields.n != y[i].fields.n)
-			return false;
-		for (size_t k = 0; k < x[i].fields.n; k++)
-			if (!view_eq(x[i].fields.v[k].v, y[i].fields.v[k].v))
-				return false;
-	}
-	return true;
-}
-
-/*
- * An id stands for an operation that passes as such, too; but which ids are
- * registered is not compared.
- */
-static int
-check_registries(const struct ops *o)
-{
-	for (size_t i = 0; i < o->cell->at.n && o->other == JUDGES; i++) {
-		const struct x_entry *a = o->cell->at.v[i];
-		bool same = false, any = false;
-
-		if (a->side != X_MINE || !view_eq(a->e->persisted_queries.v,
-					     VIEW("allow_registered")))
-			continue;
-		for (size_t k = 0; k < o->cell->at.n; k++) {
-			const struct x_entry *b = o->cell->at.v[k];
-
-			if (b->side == X_MINE || !x_has_operations(b->e))
-				continue;
-			any = true;
-			same |= same_registry(a->e, b->e);
-		}
-		if (any && !same)
-			return err_set(o->r->e, ERR_INVALID,
-			    "%s.endpoints[%u].graphql_persisted_queries is not "
-			    "the same on both sides: registered queries cannot "
-			    "be compared yet",
-			    p_show(p_policies(o->r->side[X_MINE].p)[a->policy]
-				       .m.key.v)
-				.text,
-			    a->endpoint);
-	}
-	return 0;
-}
-
 int
 x_operations(struct x_run *r, const struct x_cell *c, enum x_other other)
 {
 	struct ops o = { .r = r, .cell = c, .other = other };
-	int rc = check_registries(&o);
+	int rc = collect(&o);
 
-	if (rc == 0)
-		rc = collect(&o);
 	if (rc == 0 && o.n > 0)
 		rc = scan_paths(&o);
 	if (rc == 0 && !r->stop)

@@ -44,6 +44,8 @@ struct ops {
 /* What mine lets pass on this path and the other one does not. */
 int ops_find_calls(struct ops *o) MUST_USE;
 int ops_find_graphql(struct ops *o) MUST_USE;
+/* Those that an id stands for, where the other side judges them as well. */
+int ops_find_registered(struct ops *o) MUST_USE;
 /* Of all paths, since a path of gRPC is the operation. */
 int ops_find_grpc(struct ops *o) MUST_USE;
 /* A find, unless it is known; `rule` NULL: there is none. */

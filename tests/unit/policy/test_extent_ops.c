@@ -88,6 +88,8 @@ put_op(struct buf *out, const struct extent_request *q)
 		buf_printf(out, "%s%s", i > 0 ? "," : "", op->fields[i].p);
 	if (op->kind == POLICY_OP_GRAPHQL)
 		buf_putc(out, ')');
+	if (op->persisted.n > 0)
+		buf_printf(out, " as %s", op->persisted.p);
 }
 
 static const char *
@@ -285,6 +287,53 @@ TEST(extent_ops, diff_compares_operations)
 		else if (strcmp(is, rows[i].changes) != 0)
 			fail_msg("%s -> %s:\n%s", rows[i].from, rows[i].to, is);
 	}
+}
+
+/* What an id stands for is judged; but it must be known, too. */
+TEST(extent_ops, diff_compares_registered_queries)
+{
+#define HEAD \
+	"version: 1\nnetwork_policies:\n  p:\n    binaries: [{path: " \
+	"/x}]\n    endpoints:\n    - {host: g.test, port: 1, protocol: " \
+	"graphql, rules: [{allow: {operation_type: query}}]"
+#define IDS(ids) \
+	HEAD ", persisted_queries: allow_registered, " \
+	     "graphql_persisted_queries: {" ids "}}\n"
+#define ONE "one: {operation_type: query, operation_name: A, fields: [a]}"
+#define TWO "two: {operation_type: query, fields: [b, c]}"
+#define DROP "three: {operation_type: mutation}"
+	static const struct {
+		const char *from, *to, *changes;
+	} rows[] = {
+		{ IDS(ONE), IDS(ONE), "" },
+		{ HEAD "}\n", IDS(ONE ", " TWO),
+		    "widens operation p.0.-1 POST g.test/ query A(a) as "
+		    "one\n" },
+		{ IDS(ONE ", " TWO), IDS(ONE),
+		    "narrows operation p.0.-1 POST g.test/ query (b,c) as "
+		    "two\n" },
+		/* No rule allows it, on either side. */
+		{ IDS(ONE), IDS(ONE ", " DROP), "" },
+		/* Another operation under its name is the server's to choose.
+		 */
+		{ IDS("one: {operation_type: query, fields: [z]}"), IDS(ONE),
+		    "" },
+		{ IDS("one: {operation_type: mutation}"), IDS(ONE),
+		    "widens operation p.0.-1 POST g.test/ query A(a) as "
+		    "one\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *is = differences(rows[i].from, rows[i].to);
+
+		if (strcmp(is, rows[i].changes) != 0)
+			fail_msg("%zu:\n%s", i, is);
+	}
+#undef HEAD
+#undef IDS
+#undef ONE
+#undef TWO
+#undef DROP
 }
 
 /* --- against the engine, on every operation of a small world -------------- */
