@@ -82,6 +82,8 @@ bind(sqlite3_stmt *st, int at, const struct db_arg *a)
 			return sqlite3_bind_zeroblob(st, at, 0);
 		return sqlite3_bind_blob64(
 		    st, at, a->blob.p, a->blob.n, SQLITE_STATIC);
+	case DB_REAL:
+		return sqlite3_bind_double(st, at, a->real);
 	case DB_END:
 		break;
 	}

@@ -22,18 +22,20 @@ struct store {
 	sqlite3_stmt *st[ST_COUNT];
 };
 
-enum db_kind { DB_END, DB_TEXT, DB_INT, DB_BLOB };
+enum db_kind { DB_END, DB_TEXT, DB_INT, DB_BLOB, DB_REAL };
 
 struct db_arg {
 	enum db_kind kind;
 	const char *text; /* NULL is SQL's NULL */
 	int64_t i;
 	struct view blob;
+	double real;
 };
 
-#define A_TEXT(s) ((struct db_arg) { DB_TEXT, (s), 0, { 0 } })
-#define A_INT(n) ((struct db_arg) { DB_INT, NULL, (int64_t)(n), { 0 } })
-#define A_BLOB(v) ((struct db_arg) { DB_BLOB, NULL, 0, (v) })
+#define A_TEXT(s) ((struct db_arg) { .kind = DB_TEXT, .text = (s) })
+#define A_INT(n) ((struct db_arg) { .kind = DB_INT, .i = (int64_t)(n) })
+#define A_BLOB(v) ((struct db_arg) { .kind = DB_BLOB, .blob = (v) })
+#define A_REAL(d) ((struct db_arg) { .kind = DB_REAL, .real = (d) })
 #define ARGS(...) ((const struct db_arg[]) { __VA_ARGS__, { 0 } })
 
 /*

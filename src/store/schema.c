@@ -4,7 +4,7 @@
  * A step that has been released never changes; a new form is a new step.  The
  * table schema_steps tells which have run.  Tables and columns are those of
  * gateway-api 7.2, and resource_version (for compare-and-set), sandbox_tokens,
- * settings_revisions.
+ * settings_revisions, and what step 4 adds.
  */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -63,6 +63,29 @@ static const char *const steps[] = {
 	("CREATE TABLE settings_revisions ("
 	 " scope TEXT NOT NULL PRIMARY KEY, revision INTEGER NOT NULL) "
 	 "STRICT;"),
+	/*
+	 * 4: proposals (gateway-api 4.11).  One is the same as another when it
+	 * asks for the same: host, port and binary of its first endpoint do not
+	 * tell the paths of two requests apart.  merge_* is what its approval
+	 * added to the policy, and to which rule of it.
+	 */
+	"ALTER TABLE draft_policy_chunks ADD COLUMN"
+	" rule_hash TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE draft_policy_chunks ADD COLUMN"
+	" stage TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE draft_policy_chunks ADD COLUMN"
+	" reject_reason TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE draft_policy_chunks ADD COLUMN"
+	" validation TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE draft_policy_chunks ADD COLUMN"
+	" merge_rule TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE draft_policy_chunks ADD COLUMN"
+	" merge_added TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE draft_policy_chunks ADD COLUMN"
+	" merge_parts TEXT NOT NULL DEFAULT '';"
+	"DROP INDEX idx_draft_chunks_endpoint;"
+	"CREATE UNIQUE INDEX idx_draft_chunks_rule ON draft_policy_chunks"
+	" (sandbox_id, host, port, binary, rule_hash);",
 };
 
 /* "openshell" says who made the file, for file(1) and for us. */

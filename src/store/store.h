@@ -186,4 +186,77 @@ int store_global_delete(
 int store_settings_revision(
     struct store *s, uint64_t *out, struct err *e) MUST_USE;
 
+/* --- drafts: rules that sandboxes propose (gateway-api 4.11) --- */
+
+enum store_chunk_status { CHUNK_PENDING, CHUNK_APPROVED, CHUNK_REJECTED };
+/* "pending", "approved", "rejected". */
+const char *store_chunk_word(enum store_chunk_status st);
+
+struct store_chunk {
+	char *id;
+	uint64_t draft_version;
+	enum store_chunk_status status;
+	char *rule_name;
+	char *rule; /* n_rule bytes */
+	size_t n_rule;
+	char *rule_hash; /* written only */
+	char *rationale, *security_notes, *stage;
+	double confidence;
+	char *host, *binary; /* of its first endpoint, its first binary */
+	uint32_t port;
+	int32_t hit_count;
+	int64_t first_seen_ms, last_seen_ms, created_ms;
+	int64_t decided_ms; /* 0: never */
+	char *reject_reason, *validation;
+	/* What its approval did to the policy (policy/merge.h); else "". */
+	char *merge_rule, *merge_added, *merge_parts;
+};
+void store_chunk_fini(struct store_chunk *c);
+
+struct store_chunk_counts {
+	uint32_t all, pending;
+	uint64_t draft_version; /* the greatest; 0 without any */
+};
+int store_chunk_counts(struct store *s, const char *sandbox_id,
+    struct store_chunk_counts *out, struct err *e) MUST_USE;
+/*
+ * The same proposal again (place and rule_hash): counts it, and is 1 with its
+ * id and status; 0: there is none.
+ */
+int store_chunk_again(struct store *s, const char *sandbox_id,
+    const struct store_chunk *c, char id[STORE_ID_SIZE],
+    enum store_chunk_status *st, struct err *e) MUST_USE;
+/* A new one, pending. */
+int store_chunk_add(struct store *s, const char *sandbox_id,
+    const struct store_chunk *c, struct err *e) MUST_USE;
+/* ERR_NOT_FOUND also when it is another sandbox's. */
+int store_chunk_get(struct store *s, const char *sandbox_id, const char *id,
+    struct store_chunk *out, struct err *e) MUST_USE;
+/*
+ * Newest first; `status` "" is any.  `each` borrows; non-zero stops.  It may
+ * use the store, but not list again.
+ */
+int store_chunk_list(struct store *s, const char *sandbox_id,
+    const char *status, int (*each)(void *ctx, const struct store_chunk *c),
+    void *ctx, struct err *e) MUST_USE;
+/*
+ * From the status it had to c->status, with decided_ms, reject_reason and
+ * merge_* of `c`.  ERR_AGAIN when it has another status.
+ */
+int store_chunk_decide(struct store *s, const char *sandbox_id,
+    const struct store_chunk *c, enum store_chunk_status was,
+    struct err *e) MUST_USE;
+/*
+ * Another rule in its place, with all that is told by it.  ERR_AGAIN unless it
+ * is pending, ERR_EXISTS when another proposal asks for the same.
+ */
+int store_chunk_edit(struct store *s, const char *sandbox_id,
+    const struct store_chunk *c, struct err *e) MUST_USE;
+/* What the gateway found about it. */
+int store_chunk_verdict(struct store *s, const char *sandbox_id, const char *id,
+    const char *validation, struct err *e) MUST_USE;
+/* The pending ones go; *cleared is how many. */
+int store_chunks_clear(struct store *s, const char *sandbox_id,
+    unsigned *cleared, struct err *e) MUST_USE;
+
 #endif
