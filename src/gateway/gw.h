@@ -157,6 +157,8 @@ int sbx_reconcile(struct gateway *g, struct err *e) MUST_USE;
 void watch_sandbox(struct sbx *s); /* a snapshot to whoever follows */
 void watch_log(struct sbx *s, const Openshell__V1__SandboxLogLine *line);
 void watch_event(struct sbx *s, const Openshell__V1__PlatformEvent *ev);
+/* Proposals came, to whoever follows events. */
+void watch_draft(struct sbx *s, const Openshell__V1__DraftPolicyUpdate *u);
 void watch_end(struct sbx *s, enum rpc_code code, const char *text);
 
 /* --- records.c: the newest record of a sandbox --- */

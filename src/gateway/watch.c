@@ -232,6 +232,22 @@ watch_event(struct sbx *s, const Openshell__V1__PlatformEvent *ev)
 }
 
 void
+watch_draft(struct sbx *s, const Openshell__V1__DraftPolicyUpdate *u)
+{
+	event_msg ev = OPENSHELL__V1__SANDBOX_STREAM_EVENT__INIT;
+
+	ev.payload_case =
+	    OPENSHELL__V1__SANDBOX_STREAM_EVENT__PAYLOAD_DRAFT_POLICY_UPDATE;
+	ev.draft_policy_update =
+	    (Openshell__V1__DraftPolicyUpdate *)(uintptr_t)u;
+	for (struct watch *w = s->watchers, *next; w != NULL; w = next) {
+		next = w->next;
+		if (w->events)
+			(void)push(w, &ev);
+	}
+}
+
+void
 watch_end(struct sbx *s, enum rpc_code code, const char *text)
 {
 	while (s->watchers != NULL) {

@@ -124,6 +124,16 @@ is_never_reached(enum p_hostkind kind, const struct p_host *name)
 	       p_net_parse(host, &n) == 0 && is_blocked(&n);
 }
 
+bool
+policy_host_never_reached(struct view host)
+{
+	enum p_hostkind kind;
+	struct p_host name;
+
+	return p_host_selector(host, &kind, &name) == 0 &&
+	       is_never_reached(kind, &name);
+}
+
 void
 p_check_host(struct p_place *pl, const struct p_endpoint *e)
 {

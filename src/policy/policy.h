@@ -89,6 +89,11 @@ enum policy_landlock policy_landlock_mode(const struct policy *p);
 /* The path of each of their binaries, as written, however often. */
 void policy_each_binary(const struct policy *p,
     void (*each)(void *ctx, struct view path), void *ctx);
+/*
+ * A host that is an address which the proxy refuses whatever a policy says:
+ * loopback, link-local, metadata services, multicast.
+ */
+bool policy_host_never_reached(struct view host) MUST_USE;
 /* Number of network policies; 0 means that nothing can be reached. */
 size_t policy_network_count(const struct policy *p);
 

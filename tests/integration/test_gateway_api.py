@@ -19,13 +19,13 @@ from harness import FILESYSTEM, STAGE, network, rest, until, upstream_requests
 
 ZEN = "https://api.github.com/zen"
 # Part of the contract, not served yet.
-LATER = {"CreateSshSession", "RevokeSshSession", "SubmitPolicyAnalysis", "GetDraftPolicy", "ApproveDraftChunk",
+LATER = {"CreateSshSession", "RevokeSshSession", "ApproveDraftChunk",
          "RejectDraftChunk", "ApproveAllDraftChunks", "EditDraftChunk", "UndoDraftChunk", "ClearDraftChunks",
          "GetDraftHistory", "GetInferenceBundle", "SetClusterInference", "GetClusterInference"}
 ANYONE = {"Health"}
 SANDBOX = {"ReportPolicyStatus", "PushSandboxLogs", "GetSandboxProviderEnvironment", "SubmitPolicyAnalysis",
            "GetInferenceBundle", "Attend", "Relay"}
-EITHER = {"GetSandboxConfig", "UpdateConfig"}
+EITHER = {"GetSandboxConfig", "UpdateConfig", "GetDraftPolicy"}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from gateway import READ_GITHUB
-from grpcapi import METHODS, Code, dm, fails, local, secure, sup, token, v1, wire
+from grpcapi import METHODS, Code, dm, fails, local, sb, secure, sup, token, v1, wire
 from harness import STAGE, network, rest, until
 
 SOURCES = STAGE / "src/gateway"
@@ -102,6 +102,13 @@ def hello(identity, **more):
 
 def start(identity, *command):
     return v1.ExecSandboxInput(start=v1.ExecSandboxRequest(sandbox_id=identity, command=command or ["true"]))
+
+
+def chunk(host, name="allow_it"):
+    """What a sandbox proposes: curl to that host."""
+    rule = sb.NetworkPolicyRule(endpoints=[sb.NetworkEndpoint(host=host, port=443)],
+                                binaries=[sb.NetworkBinary(path="/usr/bin/curl")])
+    return v1.PolicyChunk(rule_name=name, proposed_rule=rule)
 
 
 def on_full_disk(w, call):
@@ -344,6 +351,19 @@ ROWS = {
         Code.RESOURCE_EXHAUSTED: lagging,
         Code.CANCELLED: lambda w: [w.g.delete(NAME) for e in w.api.WatchSandbox(id=w.id, follow_status=True)
                                    if e.sandbox.phase == dm.SANDBOX_PHASE_READY],
+    },
+    "SubmitPolicyAnalysis": {
+        Code.OK: lambda w: w.me.SubmitPolicyAnalysis(name=NAME, proposed_chunks=[chunk("a.example.test")]),
+        Code.INVALID_ARGUMENT: lambda w: w.me.SubmitPolicyAnalysis(),
+        Code.PERMISSION_DENIED: lambda w: w.me.SubmitPolicyAnalysis(name="nosuch"),
+        Code.INTERNAL: lambda w: on_full_disk(w, lambda: w.me.SubmitPolicyAnalysis(
+            name=NAME, proposed_chunks=[chunk("b.example.test")])),
+    },
+    "GetDraftPolicy": {
+        Code.OK: lambda w: w.me.GetDraftPolicy(name=NAME),
+        Code.INVALID_ARGUMENT: lambda w: w.api.GetDraftPolicy(),
+        Code.NOT_FOUND: lambda w: w.api.GetDraftPolicy(name="nosuch"),
+        Code.PERMISSION_DENIED: lambda w: w.me.GetDraftPolicy(name="nosuch"),
     },
     "Attend": {
         Code.INVALID_ARGUMENT: lambda w: ends(w.me.Attend(iter([sup.Up(logs=sup.Logs())]))),

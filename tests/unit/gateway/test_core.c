@@ -147,13 +147,13 @@ TEST(core, a_sandbox_may_not_call_what_is_the_users)
 
 TEST(core, later_methods_say_that_they_are_not_there)
 {
-	Openshell__V1__GetDraftPolicyRequest m =
-	    OPENSHELL__V1__GET_DRAFT_POLICY_REQUEST__INIT;
+	Openshell__V1__CreateSshSessionRequest m =
+	    OPENSHELL__V1__CREATE_SSH_SESSION_REQUEST__INIT;
 
 	core_open();
-	CHECK_INT(ASK(core.user, "GetDraftPolicy", &m,
-		      get_draft_policy_response, NULL),
+	CHECK_INT(ASK(core.user, "CreateSshSession", &m,
+		      create_ssh_session_response, NULL),
 	    ==, RPC_UNIMPLEMENTED);
-	CHECK_HAS(core.last.text, "GetDraftPolicy");
+	CHECK_HAS(core.last.text, "CreateSshSession");
 	core_close();
 }

@@ -1,0 +1,40 @@
+/*
+ * draft: rules that sandboxes propose, from their coming to a decision
+ * (gateway-api 4.11).
+ *
+ * What a sandbox sends is an agent's word: it widens nothing by itself, and
+ * what it says of itself (notes, confidence) is shown as its word.
+ */
+#ifndef GATEWAY_DRAFT_H
+#define GATEWAY_DRAFT_H
+
+#include "gateway/gw.h"
+
+typedef Openshell__Sandbox__V1__NetworkPolicyRule rule_msg;
+typedef Openshell__V1__PolicyChunk chunk_msg;
+
+enum {
+	DRAFT_CALL_MAX = 100, /* proposals of one call that are looked at */
+	DRAFT_PENDING_MAX = 1000, /* of a sandbox */
+	DRAFT_ALL_MAX = 2000, /* the decided ones too */
+	DRAFT_RULE_MAX = 16384, /* bytes of one, packed */
+	DRAFT_TEXT_MAX = 4096 /* of rationale or notes */
+};
+
+/*
+ * A rule as a user may keep it as a proposal: by itself a policy that this
+ * version understands.  Fills rule, rule_hash, host, port and binary of *out,
+ * in canonical form.
+ */
+int draft_take_rule(const char *name, const rule_msg *rule,
+    struct store_chunk *out, struct err *e) MUST_USE;
+/*
+ * A proposal of a sandbox, which may ask for less: one program and one host by
+ * name, nothing about credentials or enforcement.  *out is whole but for id,
+ * times and draft_version; its endpoints are marked advisor_proposed.  The
+ * error is the reason that its sender is told.
+ */
+int draft_take(
+    const chunk_msg *c, struct store_chunk *out, struct err *e) MUST_USE;
+
+#endif
