@@ -77,6 +77,31 @@ text(struct buf *out, const char *name, struct view a, struct view b)
 		    b.n > 0 ? y.text : "none");
 }
 
+/* Every connection that one of them matches the other does too. */
+static bool
+same_selector(const struct p_endpoint *a, const struct p_endpoint *b)
+{
+	enum p_hostkind x, y;
+	struct p_host n, m;
+
+	if (a->host.v.n == 0 || b->host.v.n == 0)
+		return a->host.v.n == b->host.v.n;
+	return p_host_selector(a->host.v, &x, &n) == 0 &&
+	       p_host_selector(b->host.v, &y, &m) == 0 && x == y &&
+	       n.n == m.n && memcmp(n.text, m.text, n.n) == 0;
+}
+
+/*
+ * It is about the name of one host: a wildcard is never trusted with internal
+ * addresses, so beside one it makes no difference who wrote the host.
+ */
+static bool
+proposed_alike(const struct p_endpoint *a, const struct p_endpoint *b)
+{
+	return a->advisor_proposed.v == b->advisor_proposed.v ||
+	       !same_selector(a, b);
+}
+
 /* About the connection. */
 void
 p_conn_conflicts(
@@ -84,8 +109,9 @@ p_conn_conflicts(
 {
 	field(out, "protocol", tcp_of(a), tcp_of(b));
 	field(out, "tls", tls_of(a), tls_of(b));
-	flag(out, "advisor_proposed", a->advisor_proposed.v,
-	    b->advisor_proposed.v);
+	if (!proposed_alike(a, b))
+		flag(out, "advisor_proposed", a->advisor_proposed.v,
+		    b->advisor_proposed.v);
 	if (nets_equal(&a->allowed_ips, &b->allowed_ips))
 		return;
 	buf_puts(out, out->n > 0 ? "; allowed_ips=" : "allowed_ips=");
@@ -98,8 +124,7 @@ bool
 p_conn_agree(const struct p_endpoint *a, const struct p_endpoint *b)
 {
 	return strcmp(tcp_of(a), tcp_of(b)) == 0 &&
-	       strcmp(tls_of(a), tls_of(b)) == 0 &&
-	       a->advisor_proposed.v == b->advisor_proposed.v &&
+	       strcmp(tls_of(a), tls_of(b)) == 0 && proposed_alike(a, b) &&
 	       nets_equal(&a->allowed_ips, &b->allowed_ips);
 }
 

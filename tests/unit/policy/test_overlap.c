@@ -178,6 +178,8 @@ TEST(overlap, of_every_kind)
 		{ E("tls: skip"), E(""), "tls=skip vs auto" },
 		{ E("advisor_proposed: true"), E(""),
 		    "advisor_proposed=true vs false" },
+		{ E("advisor_proposed: true"), "{host: H.com., port: 1}",
+		    "advisor_proposed=true vs false" },
 		{ R(""), E("protocol: graphql, access: full"),
 		    "protocol=rest vs graphql" },
 		{ R(", allow_encoded_slash: true"), R(""),

@@ -524,6 +524,13 @@ TEST(requests, proposed_hosts_are_not_trusted)
 	policy_decide_conn(s, &who, VIEW("g.com"), 1, &c, &why);
 	CHECK(c.allow && c.exact_host);
 	snapshot_unref(s);
+	/* Nor does a wildcard beside it that a person wrote. */
+	s = must_compile(
+	    "beside", ONE("{host: a.h.com, port: 1, advisor_proposed: true}, "
+			  "{host: '*.h.com', port: 1}"));
+	policy_decide_conn(s, &who, VIEW("a.h.com"), 1, &c, &why);
+	CHECK(c.allow && !c.exact_host);
+	snapshot_unref(s);
 }
 
 /* Many paths under one host: each request finds its own. */
