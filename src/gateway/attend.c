@@ -11,13 +11,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gateway/gw.h"
+#include "gateway/effective.h"
 #include "gateway/provider.h"
 
 typedef Openshell__Supervisor__V1__Up up_msg;
 typedef Openshell__Supervisor__V1__Down down_msg;
 typedef Openshell__Supervisor__V1__State state_msg;
 typedef Openshell__Supervisor__V1__Policy policy_msg;
+typedef Openshell__Supervisor__V1__Settings settings_msg;
 
 enum { LINES_MAX = 100, PROTOCOL = 1 };
 
@@ -95,6 +96,61 @@ attend_push_credentials(struct sbx *s)
 	provider_credentials_free(d.credentials);
 }
 
+struct told_settings {
+	struct effective from;
+	settings_msg m;
+	Openshell__Supervisor__V1__Setting item[SETTINGS_N], *items[SETTINGS_N];
+	setting_value_msg value[SETTINGS_N];
+};
+
+static void
+told_fini(struct told_settings *t)
+{
+	effective_fini(&t->from);
+}
+#define AUTO_TOLD CLEANUP(told_fini) struct told_settings
+
+/* Those that somebody has set; NULL: they cannot be read now. */
+static settings_msg *
+read_settings(struct sbx *s, struct told_settings *t)
+{
+	struct err e;
+
+	openshell__supervisor__v1__settings__init(&t->m);
+	t->m.items = t->items;
+	if (effective_load(s, &t->from, &e) < 0) {
+		LOG_ERROR("SETTINGS_READ", KV_STR("sandbox", s->name),
+		    KV_STR("reason", e.text));
+		return NULL;
+	}
+	for (size_t i = 0; i < SETTINGS_N; i++) {
+		size_t n = t->m.n_items;
+
+		if (t->from.row[i].v == NULL)
+			continue;
+		openshell__supervisor__v1__setting__init(&t->item[n]);
+		setting_fill(&t->value[n], t->from.row[i].v);
+		t->item[n].key = (char *)(uintptr_t)setting_rows[i].key;
+		t->item[n].value = &t->value[n];
+		t->items[t->m.n_items++] = &t->item[n];
+	}
+	return &t->m;
+}
+
+void
+attend_push_settings(struct sbx *s)
+{
+	down_msg d = OPENSHELL__SUPERVISOR__V1__DOWN__INIT;
+	AUTO_TOLD t = { 0 };
+
+	if (s->attend == NULL)
+		return; /* it learns when it dials */
+	d.payload_case = OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD_SETTINGS;
+	d.settings = read_settings(s, &t);
+	if (d.settings != NULL)
+		rpc_send(s->attend, &d.base);
+}
+
 bool
 attend_open(struct sbx *s, const char *relay_id,
     const Openshell__V1__ExecSandboxRequest *exec)
@@ -138,9 +194,11 @@ welcome(struct sbx *s)
 	policy_msg p = OPENSHELL__SUPERVISOR__V1__POLICY__INIT;
 	down_msg d = OPENSHELL__SUPERVISOR__V1__DOWN__INIT;
 	AUTO_WANTED wanted = { 0 };
+	AUTO_TOLD t = { 0 };
 
 	if (read_wanted(s, &wanted, &p))
 		w.policy = &p;
+	w.settings = read_settings(s, &t);
 	w.log_from = s->log.seq + 1;
 	w.credentials = provider_credentials(s);
 	d.payload_case = OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD_WELCOME;

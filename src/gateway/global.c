@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gateway/gw.h"
+#include "gateway/effective.h"
 
 enum { POLICY_PACKED_MAX = 1 << 20 };
 
@@ -100,13 +100,46 @@ push_all(struct gateway *g)
 		attend_push(s);
 }
 
+/* The policy and the revision of the settings change together. */
+static int
+store_set(
+    struct gateway *g, struct global *next, uint64_t *revision, struct err *e)
+{
+	AUTO_BUF struct buf packed = BUF_INIT(POLICY_PACKED_MAX);
+	bool changed;
+
+	policy_wire_pack(next->policy, &packed);
+	if (store_begin(g->store, e) < 0)
+		return -1;
+	if (store_global_set(g->store, next->hash, buf_view(&packed),
+		clock_wall_ms(), &next->version, &changed, e) < 0 ||
+	    settings_touch(g, changed, revision, e) < 0) {
+		store_rollback(g->store);
+		return -1;
+	}
+	return store_commit(g->store, e);
+}
+
+static int
+store_delete(
+    struct gateway *g, bool *existed, uint64_t *revision, struct err *e)
+{
+	if (store_begin(g->store, e) < 0)
+		return -1;
+	if (store_global_delete(g->store, existed, e) < 0 ||
+	    settings_touch(g, *existed, revision, e) < 0) {
+		store_rollback(g->store);
+		return -1;
+	}
+	return store_commit(g->store, e);
+}
+
 void
 global_set(struct rpc_call *c, const policy_wire_msg *policy)
 {
 	Openshell__V1__UpdateConfigResponse r =
 	    OPENSHELL__V1__UPDATE_CONFIG_RESPONSE__INIT;
-	AUTO_BUF struct buf why = BUF_INIT(4096),
-			    packed = BUF_INIT(POLICY_PACKED_MAX);
+	AUTO_BUF struct buf why = BUF_INIT(4096);
 	struct gateway *g = gw_of(c);
 	struct global next = { 0 };
 	struct err e;
@@ -116,9 +149,7 @@ global_set(struct rpc_call *c, const policy_wire_msg *policy)
 		return;
 	}
 	policy_wire_hash(next.policy, next.hash);
-	policy_wire_pack(next.policy, &packed);
-	if (store_global_set(g->store, next.hash, buf_view(&packed),
-		clock_wall_ms(), &next.version, &r.settings_revision, &e) < 0) {
+	if (store_set(g, &next, &r.settings_revision, &e) < 0) {
 		forget(&next);
 		rpc_finish_err(c, &e);
 		return;
@@ -142,8 +173,7 @@ global_delete(struct rpc_call *c)
 	bool existed;
 	struct err e;
 
-	if (store_global_delete(g->store, &existed, &r.settings_revision, &e) <
-	    0) {
+	if (store_delete(g, &existed, &r.settings_revision, &e) < 0) {
 		rpc_finish_err(c, &e);
 		return;
 	}

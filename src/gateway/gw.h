@@ -174,6 +174,8 @@ void records_save_all(struct gateway *g);
 void attend_push(struct sbx *s);
 /* What it may use goes down the stream; at once in force. */
 void attend_push_credentials(struct sbx *s);
+/* What is set of it goes down the stream. */
+void attend_push_settings(struct sbx *s);
 bool attend_open(struct sbx *s, const char *relay_id,
     const Openshell__V1__ExecSandboxRequest *exec);
 void attend_stop(struct sbx *s);
@@ -198,9 +200,9 @@ policy_wire_msg *gw_policy_unpack(const char *p, size_t n) MUST_USE;
 /* A report about a revision: stores it and tells watchers. */
 int gw_policy_report(struct sbx *s, uint32_t version, bool loaded,
     const char *error, struct err *e) MUST_USE;
-/* gateway-api 4.7 */
-uint64_t gw_config_revision(const policy_wire_msg *policy, const char *hash,
-    int32_t source, const char *setting, const char *value);
+/* Of what is in *m besides it, gateway-api 4.7; settings in order of keys. */
+uint64_t gw_config_revision(
+    const Openshell__Sandbox__V1__GetSandboxConfigResponse *m);
 
 /* --- global.c: the policy of every sandbox --- */
 int global_load(struct gateway *g, struct err *e) MUST_USE;

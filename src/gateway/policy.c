@@ -177,28 +177,56 @@ gw_policy_report(struct sbx *s, uint32_t version, bool loaded,
 /* --- fingerprint --------------------------------------------------------- */
 
 static void
-le32(struct buf *b, int32_t v)
+le(struct buf *b, uint64_t v, unsigned bytes)
 {
-	for (unsigned shift = 0; shift < 32; shift += 8)
-		buf_putc(b, (char)((uint32_t)v >> shift & 0xff));
+	for (unsigned i = 0; i < bytes; i++)
+		buf_putc(b, (char)(v >> (8 * i) & 0xff));
+}
+
+#define VALUE(k) OPENSHELL__SANDBOX__V1__SETTING_VALUE__VALUE_##k
+
+/* A tag byte, and the bytes of the value. */
+static void
+put_value(struct buf *b, const Openshell__Sandbox__V1__SettingValue *v)
+{
+	switch ((int)v->value_case) {
+	case VALUE(STRING_VALUE):
+		buf_putc(b, 0);
+		buf_puts(b, v->string_value);
+		break;
+	case VALUE(BOOL_VALUE):
+		buf_putc(b, 1);
+		buf_putc(b, v->bool_value ? 1 : 0);
+		break;
+	case VALUE(INT_VALUE):
+		buf_putc(b, 2);
+		le(b, (uint64_t)v->int_value, 8);
+		break;
+	case VALUE(BYTES_VALUE):
+		buf_putc(b, 3);
+		buf_put(b, (struct view) { (const char *)v->bytes_value.data,
+			       v->bytes_value.len });
+		break;
+	default:
+		break;
+	}
 }
 
 uint64_t
-gw_config_revision(const policy_wire_msg *policy, const char *hash,
-    int32_t source, const char *setting, const char *value)
+gw_config_revision(const Openshell__Sandbox__V1__GetSandboxConfigResponse *m)
 {
-	AUTO_BUF struct buf b = BUF_INIT(1 << 16);
+	AUTO_BUF struct buf b = BUF_INIT(1 << 20);
 	unsigned char digest[SHA256_SIZE];
 	uint64_t out = 0;
 
-	le32(&b, source);
-	if (policy != NULL)
-		buf_puts(&b, hash);
-	if (setting != NULL) {
-		buf_puts(&b, setting);
-		le32(&b, 1); /* of the sandbox */
-		buf_putc(&b, 0); /* a string */
-		buf_puts(&b, value);
+	le(&b, (uint32_t)m->policy_source, 4);
+	if (m->policy != NULL)
+		buf_puts(&b, m->policy_hash);
+	for (size_t i = 0; i < m->n_settings; i++) {
+		buf_puts(&b, m->settings[i]->key);
+		le(&b, (uint32_t)m->settings[i]->value->scope, 4);
+		if (m->settings[i]->value->value != NULL)
+			put_value(&b, m->settings[i]->value->value);
 	}
 	sha256(buf_view(&b), digest);
 	for (unsigned i = 0; i < 8; i++)

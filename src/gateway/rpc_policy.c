@@ -1,12 +1,14 @@
-/* rpc_policy: configuration of sandboxes: policies and (no) settings. */
+/* rpc_policy: configuration of sandboxes: policies, and who does settings. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "gateway/gw.h"
+#include "gateway/effective.h"
 
 typedef Openshell__V1__SandboxPolicyRevision revision_msg;
+typedef Openshell__Sandbox__V1__GetSandboxConfigResponse__SettingsEntry
+    config_entry;
 
 enum { REVISIONS = 50 };
 
@@ -32,22 +34,13 @@ deletes_policy(const struct update *u)
 	return u->m->delete_setting && view_eq(u->key, VIEW("policy"));
 }
 
-/* The registry of settings is empty: what can be said of a key. */
 static void
-refuse_setting(const struct update *u)
+update_setting(const struct update *u)
 {
-	bool policy = view_eq(u->key, VIEW("policy"));
-
-	if (policy)
-		rpc_finish(u->c, RPC_INVALID_ARGUMENT,
-		    u->m->global ? "reserved key 'policy' must be set via the "
-				   "policy field"
-				 : "reserved key 'policy' must be set via "
-				   "policy commands");
+	if (u->m->delete_setting)
+		settings_delete(u->c, u->s, u->key);
 	else
-		rpc_finish(u->c, RPC_INVALID_ARGUMENT,
-		    "unknown setting key '%.*s'. Allowed keys: ",
-		    (int)MIN(u->key.n, 200), u->key.p);
+		settings_update(u->c, u->s, u->key, u->m->setting_value);
 }
 
 static void
@@ -197,7 +190,7 @@ update_global(const struct update *u)
 	else if (deletes_policy(u))
 		global_delete(u->c);
 	else
-		refuse_setting(u);
+		update_setting(u);
 }
 
 void
@@ -226,12 +219,38 @@ rpc_UpdateConfig(struct rpc_call *c, const ProtobufCMessage *msg)
 	else if ((u.s = gw_need_name(c, u.m->name)) == NULL)
 		return;
 	else if (key)
-		refuse_setting(&u);
+		update_setting(&u);
 	else
 		set_policy(&u);
 }
 
 /* --- reading ------------------------------------------------------------- */
+
+struct config_settings {
+	config_entry entry[SETTINGS_N], *list[SETTINGS_N];
+	Openshell__Sandbox__V1__EffectiveSetting effective[SETTINGS_N];
+	setting_value_msg value[SETTINGS_N];
+};
+
+/* Every registered key, whether anybody has set it or not. */
+static void
+fill_settings(struct config_settings *t, const struct effective *f)
+{
+	for (size_t i = 0; i < SETTINGS_N; i++) {
+		openshell__sandbox__v1__get_sandbox_config_response__settings_entry__init(
+		    &t->entry[i]);
+		openshell__sandbox__v1__effective_setting__init(
+		    &t->effective[i]);
+		t->list[i] = &t->entry[i];
+		t->entry[i].key = (char *)(uintptr_t)setting_rows[i].key;
+		t->entry[i].value = &t->effective[i];
+		t->effective[i].scope = f->row[i].scope;
+		if (f->row[i].v == NULL)
+			continue;
+		setting_fill(&t->value[i], f->row[i].v);
+		t->effective[i].value = &t->value[i];
+	}
+}
 
 void
 rpc_GetSandboxConfig(struct rpc_call *c, const ProtobufCMessage *msg)
@@ -243,6 +262,8 @@ rpc_GetSandboxConfig(struct rpc_call *c, const ProtobufCMessage *msg)
 	struct gateway *g = gw_of(c);
 	const struct global *over = &g->global;
 	struct store_revision rev = { 0 };
+	struct config_settings set;
+	AUTO_EFFECTIVE f = { 0 };
 	policy_wire_msg *policy = NULL;
 	struct caller who;
 	struct sbx *s;
@@ -258,6 +279,13 @@ rpc_GetSandboxConfig(struct rpc_call *c, const ProtobufCMessage *msg)
 	s = gw_need_id(c, m->sandbox_id, "sandbox_id");
 	if (s == NULL)
 		return;
+	if (effective_load(s, &f, &e) < 0) {
+		rpc_finish_err(c, &e);
+		return;
+	}
+	fill_settings(&set, &f);
+	r.settings = set.list;
+	r.n_settings = SETTINGS_N;
 	if (store_revision_wanted(g->store, s->id, &rev, &e) == 0)
 		policy = gw_policy_unpack(rev.payload, rev.n);
 	r.policy = policy;
@@ -273,46 +301,10 @@ rpc_GetSandboxConfig(struct rpc_call *c, const ProtobufCMessage *msg)
 		r.policy_source =
 		    OPENSHELL__SANDBOX__V1__POLICY_SOURCE__POLICY_SOURCE_GLOBAL;
 	}
-	r.config_revision = gw_config_revision(
-	    r.policy, r.policy_hash, (int32_t)r.policy_source, NULL, NULL);
+	r.config_revision = gw_config_revision(&r);
 	rpc_answer(c, &r.base);
 	policy_wire_free(policy);
 	store_revision_fini(&rev);
-}
-
-/* The registry of settings is empty; the policy is kept as one of them. */
-void
-rpc_GetGatewayConfig(struct rpc_call *c, const ProtobufCMessage *m UNUSED)
-{
-	Openshell__Sandbox__V1__GetGatewayConfigResponse r =
-	    OPENSHELL__SANDBOX__V1__GET_GATEWAY_CONFIG_RESPONSE__INIT;
-	Openshell__Sandbox__V1__GetGatewayConfigResponse__SettingsEntry
-	    entry =
-		OPENSHELL__SANDBOX__V1__GET_GATEWAY_CONFIG_RESPONSE__SETTINGS_ENTRY__INIT,
-	    *entries[] = { &entry };
-	Openshell__Sandbox__V1__SettingValue value =
-	    OPENSHELL__SANDBOX__V1__SETTING_VALUE__INIT;
-	AUTO_BUF struct buf packed = BUF_INIT(1 << 20);
-	struct gateway *g = gw_of(c);
-	char key[] = "policy";
-	struct err e;
-
-	if (store_settings_revision(g->store, &r.settings_revision, &e) < 0) {
-		rpc_finish_err(c, &e);
-		return;
-	}
-	if (g->global.version != 0) {
-		policy_wire_pack(g->global.policy, &packed);
-		value.value_case =
-		    OPENSHELL__SANDBOX__V1__SETTING_VALUE__VALUE_BYTES_VALUE;
-		value.bytes_value.data = (uint8_t *)packed.p;
-		value.bytes_value.len = packed.n;
-		entry.key = key;
-		entry.value = &value;
-		r.settings = entries;
-		r.n_settings = 1;
-	}
-	rpc_answer(c, &r.base);
 }
 
 static void

@@ -74,6 +74,8 @@ struct keeper {
 	size_t n_sent;
 	uint64_t revision;
 
+	bool proposals; /* the agent may make some: as ctl was told last */
+
 	/* credentials: the names alone, and what was sent last */
 	char **keys;
 	size_t n_keys;
@@ -136,6 +138,10 @@ void keeper_policy_answer(
 /* Passes them on and wipes them in *m; NULL: there are none. */
 void keeper_credentials_wanted(
     struct keeper *k, Openshell__Supervisor__V1__Credentials *m);
+
+/* settings.c */
+void keeper_settings_wanted(
+    struct keeper *k, const Openshell__Supervisor__V1__Settings *m);
 
 /* command.c */
 void command_open(struct keeper *k, const Openshell__Supervisor__V1__Open *o);

@@ -220,6 +220,8 @@ on_welcome(struct keeper *k, const Openshell__Supervisor__V1__Welcome *w)
 	k->disowned_ms = 0;
 	ring_rewind(&k->ring, w->log_from);
 	keeper_credentials_wanted(k, w->credentials);
+	if (w->settings != NULL)
+		keeper_settings_wanted(k, w->settings);
 	if (w->policy != NULL)
 		keeper_policy_wanted(k, w->policy);
 	/* What changed since Hello. */
@@ -248,6 +250,9 @@ on_message(void *ctx, const ProtobufCMessage *msg)
 		break;
 	case DOWN(CREDENTIALS):
 		keeper_credentials_wanted(k, m->credentials);
+		break;
+	case DOWN(SETTINGS):
+		keeper_settings_wanted(k, m->settings);
 		break;
 	default: /* of a newer gateway */
 		LOG_WARN("LINK_MESSAGE", KV_UINT("case", m->payload_case));

@@ -152,6 +152,14 @@ on_credentials(
 }
 
 static int
+on_settings(struct px *px, const union net_msg *m, int *fds UNUSED,
+    struct err *e UNUSED)
+{
+	px->proposals = m->settings.proposals != 0;
+	return 0;
+}
+
+static int
 on_links(struct px *px, const union net_msg *m, int *fds, struct err *e)
 {
 	AUTO_CLOSE int fd = fd_take(&fds[0]);
@@ -172,6 +180,7 @@ static const struct ctl_rule {
 	{ NET_PACKETS, 0, on_packets },
 	{ NET_CREDENTIALS, 1, on_credentials },
 	{ NET_LINKS, 1, on_links },
+	{ NET_SETTINGS, 0, on_settings },
 };
 
 static int

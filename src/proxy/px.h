@@ -348,6 +348,7 @@ struct px {
 	bool who_unsent; /* some connection's question waits for room */
 	bool events_waited;
 	bool accept_paused, ending;
+	bool proposals; /* the agent may propose rules (NET_SETTINGS) */
 	bool starved; /* the last that came could not be let in */
 	int status;
 	struct err err;

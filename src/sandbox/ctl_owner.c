@@ -207,6 +207,15 @@ on_credentials(
 	ctl_to_net(c, NET_CREDENTIALS, fds, 1);
 }
 
+static void
+on_settings(struct ctl *c, const union session_msg *m, int *fds UNUSED,
+    unsigned nfds UNUSED)
+{
+	memset(&c->n.settings, 0, sizeof(c->n.settings));
+	c->n.settings.proposals = m->settings.proposals;
+	ctl_to_net(c, NET_SETTINGS, NULL, 0);
+}
+
 static const struct owner_rule {
 	unsigned when; /* enum ctl_state */
 	void (*run)(
@@ -219,6 +228,7 @@ static const struct owner_rule {
 	[SESSION_RESIZE] = { CTL_STARTING | CTL_ISOLATED, on_resize },
 	[SESSION_STOP] = { CTL_STARTING | CTL_ISOLATED, on_stop },
 	[SESSION_CREDENTIALS] = { CTL_STARTING | CTL_ISOLATED, on_credentials },
+	[SESSION_SETTINGS] = { CTL_STARTING | CTL_ISOLATED, on_settings },
 };
 
 static void

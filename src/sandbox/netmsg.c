@@ -54,6 +54,14 @@ packets_ok(const void *msg, unsigned nfds UNUSED)
 }
 
 static bool
+settings_ok(const void *msg, unsigned nfds UNUSED)
+{
+	const struct net_settings *m = msg;
+
+	return m->proposals <= 1;
+}
+
+static bool
 ca_ok(const void *msg, unsigned nfds UNUSED)
 {
 	const struct net_ca *m = msg;
@@ -95,6 +103,7 @@ static const struct msg_rule net_rules[] = {
 	[NET_CREDENTIALS] = { ROW(net_credentials), FROM_CTL, .fds_min = 1,
 	    .fds_max = 1 },
 	[NET_LINKS] = { ROW(net_links), FROM_CTL, .fds_min = 1, .fds_max = 1 },
+	[NET_SETTINGS] = { ROW(net_settings), FROM_CTL, .ok = settings_ok },
 	[NET_CA] = { ROW(net_ca), FROM_NET, .n_at = offsetof(struct net_ca, n),
 	    .data_at = offsetof(struct net_ca, pem), .ok = ca_ok },
 	[NET_POLICY_STATUS] = { ROW(net_policy_status), FROM_NET,

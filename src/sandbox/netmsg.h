@@ -18,6 +18,7 @@
  *                                    <-  WHO(id, tuple)
  *   IDENTITY(id, ...)                ->
  *   CREDENTIALS(revision)            ->  in force before what is sent later
+ *   SETTINGS                         ->  the same
  *                                    <-  EVENTS(json lines)
  *
  * The end: when the sandbox is gone ctl shuts its side down for writing.  net
@@ -76,6 +77,7 @@ enum net_type {
 	NET_PACKETS, /* what nfnetlink_log said of refused packets */
 	NET_CREDENTIALS, /* fds: their bytes (secrets/creds.h) */
 	NET_LINKS, /* fds: "path NUL target NUL", all there are */
+	NET_SETTINGS,
 	/* net to ctl */
 	NET_CA = 64,
 	NET_POLICY_STATUS,
@@ -118,6 +120,12 @@ struct net_resolver {
 struct net_credentials {
 	struct net_hdr hdr;
 	uint32_t revision, n;
+};
+
+/* As struct session_settings. */
+struct net_settings {
+	struct net_hdr hdr;
+	uint8_t proposals, pad[7];
 };
 
 /* Binaries that the policy names by a link, and the files they are. */
@@ -210,6 +218,7 @@ union net_msg {
 	struct net_packets packets;
 	struct net_credentials credentials;
 	struct net_links links;
+	struct net_settings settings;
 	struct net_ca ca;
 	struct net_policy_status policy_status;
 	struct net_who who;

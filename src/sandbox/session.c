@@ -38,6 +38,14 @@ signal_ok(const void *msg, unsigned nfds UNUSED)
 }
 
 static bool
+settings_ok(const void *msg, unsigned nfds UNUSED)
+{
+	const struct session_settings *m = msg;
+
+	return m->proposals <= 1;
+}
+
+static bool
 state_ok(const void *msg, unsigned nfds UNUSED)
 {
 	const struct session_state *m = msg;
@@ -80,6 +88,8 @@ static const struct msg_rule session_rules[] = {
 	[SESSION_STOP] = { ROW(session_stop), FROM_OWNER },
 	[SESSION_CREDENTIALS] = { ROW(session_credentials), FROM_OWNER,
 	    .fds_min = 1, .fds_max = 1 },
+	[SESSION_SETTINGS] = { ROW(session_settings), FROM_OWNER,
+	    .ok = settings_ok },
 	[SESSION_STATE] = { ROW(session_state), FROM_SUPERVISOR, .ok = state_ok,
 	    .text = { MSG_TEXT(session_state, cgroup),
 		MSG_TEXT(session_state, id), MSG_TEXT(session_state, limits),

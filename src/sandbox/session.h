@@ -16,6 +16,7 @@
  *   POLICY(revision)         ->    ... at any time
  *                            <-    POLICY_STATUS(revision)
  *   CREDENTIALS(revision)    ->    ... at any time; passed on to net unread
+ *   SETTINGS                 ->    ... at any time; passed on to net
  *   STOP or close            ->    everything ends
  *                            <-    EVENTS*, STATE ending, end of file
  *
@@ -50,6 +51,7 @@ enum session_type {
 	SESSION_RESIZE,
 	SESSION_STOP,
 	SESSION_CREDENTIALS, /* fds: their bytes (secrets/creds.h), sealed */
+	SESSION_SETTINGS,
 	/* supervisor to owner */
 	SESSION_STATE = 64,
 	SESSION_POLICY_STATUS,
@@ -114,6 +116,13 @@ struct session_credentials {
 	struct session_hdr hdr;
 	uint32_t revision; /* grows */
 	uint32_t n; /* bytes */
+};
+
+/* What holds from now on; before the first one everything is off. */
+struct session_settings {
+	struct session_hdr hdr;
+	uint8_t proposals; /* the agent may ask for policy and propose rules */
+	uint8_t pad[7];
 };
 
 enum session_phase {
@@ -188,6 +197,7 @@ union session_msg {
 	struct session_resize resize;
 	struct session_stop stop;
 	struct session_credentials credentials;
+	struct session_settings settings;
 	struct session_state state;
 	struct session_policy_status policy_status;
 	struct session_started started;

@@ -9,29 +9,6 @@
 #include "store/db.h"
 
 int
-store_settings_revision(struct store *s, uint64_t *out, struct err *e)
-{
-	sqlite3_stmt *row;
-	int rc = db_query(
-	    s, ST_SETTINGS_REVISION, ARGS(A_TEXT(STORE_GLOBAL)), &row, e);
-
-	if (rc < 0)
-		return -1;
-	*out = 0;
-	if (rc > 0) {
-		*out = (uint64_t)sqlite3_column_int64(row, 0);
-		db_done(row);
-	}
-	return 0;
-}
-
-static int
-bump(struct store *s, struct err *e)
-{
-	return db_run(s, ST_SETTINGS_BUMP, ARGS(A_TEXT(STORE_GLOBAL)), NULL, e);
-}
-
-int
 store_global_get(struct store *s, struct store_revision *out, struct err *e)
 {
 	struct store_revision r = { 0 };
@@ -48,7 +25,7 @@ store_global_get(struct store *s, struct store_revision *out, struct err *e)
 
 static int
 set(struct store *s, const char *hash, struct view payload, int64_t now_ms,
-    uint32_t *version, struct err *e)
+    uint32_t *version, bool *changed, struct err *e)
 {
 	struct store_revision now = { 0 };
 	bool same = false;
@@ -59,23 +36,22 @@ set(struct store *s, const char *hash, struct view payload, int64_t now_ms,
 		store_revision_fini(&now);
 	} else if (e->code != ERR_NOT_FOUND)
 		return -1;
+	*changed = !same;
 	if (same)
 		return 0;
 	if (store_revision_add(s, STORE_GLOBAL, hash, payload, STORE_LOADED,
-		now_ms, version, e) < 0 ||
-	    store_revision_supersede(s, STORE_GLOBAL, *version, NULL, e) < 0)
+		now_ms, version, e) < 0)
 		return -1;
-	return bump(s, e);
+	return store_revision_supersede(s, STORE_GLOBAL, *version, NULL, e);
 }
 
 int
 store_global_set(struct store *s, const char *hash, struct view payload,
-    int64_t now_ms, uint32_t *version, uint64_t *settings, struct err *e)
+    int64_t now_ms, uint32_t *version, bool *changed, struct err *e)
 {
 	if (store_begin(s, e) < 0)
 		return -1;
-	if (set(s, hash, payload, now_ms, version, e) < 0 ||
-	    store_settings_revision(s, settings, e) < 0) {
+	if (set(s, hash, payload, now_ms, version, changed, e) < 0) {
 		store_rollback(s);
 		return err_wrap(e, "set the global policy");
 	}
@@ -83,20 +59,13 @@ store_global_set(struct store *s, const char *hash, struct view payload,
 }
 
 int
-store_global_delete(
-    struct store *s, bool *existed, uint64_t *settings, struct err *e)
+store_global_delete(struct store *s, bool *existed, struct err *e)
 {
 	unsigned changed = 0;
 
-	if (store_begin(s, e) < 0)
-		return -1;
 	if (store_revision_supersede(s, STORE_GLOBAL, UINT32_MAX, &changed, e) <
-		0 ||
-	    (changed > 0 && bump(s, e) < 0) ||
-	    store_settings_revision(s, settings, e) < 0) {
-		store_rollback(s);
+	    0)
 		return err_wrap(e, "delete the global policy");
-	}
 	*existed = changed > 0;
-	return store_commit(s, e);
+	return 0;
 }

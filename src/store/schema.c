@@ -4,7 +4,7 @@
  * A step that has been released never changes; a new form is a new step.  The
  * table schema_steps tells which have run.  Tables and columns are those of
  * gateway-api 7.2, and resource_version (for compare-and-set), sandbox_tokens,
- * settings_revisions, and what step 4 adds.
+ * record_heads, and what step 4 adds.
  */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -86,6 +86,13 @@ static const char *const steps[] = {
 	"DROP INDEX idx_draft_chunks_endpoint;"
 	"CREATE UNIQUE INDEX idx_draft_chunks_rule ON draft_policy_chunks"
 	" (sandbox_id, host, port, binary, rule_hash);",
+	/* 5: settings are objects, and their revision is in them (7.3) */
+	("INSERT INTO objects (object_type, id, name, payload, created_at_ms,"
+	 " updated_at_ms) SELECT 'gateway_settings',"
+	 " 'gateway_settings:global', 'global', CAST('{\"revision\":' ||"
+	 " revision || ',\"settings\":{}}' AS BLOB), 0, 0"
+	 " FROM settings_revisions WHERE scope = '__global__';"
+	 "DROP TABLE settings_revisions;"),
 };
 
 /* "openshell" says who made the file, for file(1) and for us. */

@@ -174,17 +174,12 @@ int store_global_get(
     struct store *s, struct store_revision *out, struct err *e) MUST_USE;
 /*
  * Sets it: a new revision, loaded at once, unless that one is set already.
- * *version is that of the revision, *settings the revision of the settings.
+ * *version is that of the revision, *changed whether it is new.
  */
 int store_global_set(struct store *s, const char *hash, struct view payload,
-    int64_t now_ms, uint32_t *version, uint64_t *settings,
-    struct err *e) MUST_USE;
+    int64_t now_ms, uint32_t *version, bool *changed, struct err *e) MUST_USE;
 /* Its revisions stay, superseded; *existed says whether one was set. */
-int store_global_delete(
-    struct store *s, bool *existed, uint64_t *settings, struct err *e) MUST_USE;
-/* How often the global settings changed, the policy among them. */
-int store_settings_revision(
-    struct store *s, uint64_t *out, struct err *e) MUST_USE;
+int store_global_delete(struct store *s, bool *existed, struct err *e) MUST_USE;
 
 /* --- drafts: rules that sandboxes propose (gateway-api 4.11) --- */
 

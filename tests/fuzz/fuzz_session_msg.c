@@ -21,7 +21,7 @@ static bool
 is_known(enum session_side self, unsigned type)
 {
 	return self == SESSION_SUPERVISOR
-		   ? type >= SESSION_SPEC && type <= SESSION_CREDENTIALS
+		   ? type >= SESSION_SPEC && type <= SESSION_SETTINGS
 		   : type >= SESSION_STATE && type <= SESSION_NOTE;
 }
 

@@ -111,13 +111,40 @@ TEST(config_revision, vectors)
 	static const char *const empty =
 	    "df3f619804a92fdb4057192dc43dd748ea778adc52bc498ce80524c014b81119";
 	policy_wire_msg p = OPENSHELL__SANDBOX__V1__SANDBOX_POLICY__INIT;
+	Openshell__Sandbox__V1__GetSandboxConfigResponse m =
+	    OPENSHELL__SANDBOX__V1__GET_SANDBOX_CONFIG_RESPONSE__INIT;
+	Openshell__Sandbox__V1__GetSandboxConfigResponse__SettingsEntry
+	    mode =
+		OPENSHELL__SANDBOX__V1__GET_SANDBOX_CONFIG_RESPONSE__SETTINGS_ENTRY__INIT,
+	    *entries[] = { &mode };
+	Openshell__Sandbox__V1__EffectiveSetting set =
+	    OPENSHELL__SANDBOX__V1__EFFECTIVE_SETTING__INIT;
+	Openshell__Sandbox__V1__SettingValue value =
+	    OPENSHELL__SANDBOX__V1__SETTING_VALUE__INIT;
+	uint64_t unset;
 
-	CHECK(gw_config_revision(NULL, "", 1, NULL, NULL) ==
-	      18442280127147387751u);
-	CHECK(gw_config_revision(&p, restrictive, 1, NULL, NULL) ==
-	      4045329247429009098u);
-	CHECK(gw_config_revision(&p, restrictive, 2, NULL, NULL) ==
-	      16164516994123779660u);
-	CHECK(gw_config_revision(&p, empty, 1, "mode", "strict") ==
-	      10947948138541774219u);
+	m.policy_source = 1;
+	CHECK(gw_config_revision(&m) == 18442280127147387751u);
+	m.policy = &p;
+	m.policy_hash = (char *)(uintptr_t)restrictive;
+	CHECK(gw_config_revision(&m) == 4045329247429009098u);
+	m.policy_source = 2;
+	CHECK(gw_config_revision(&m) == 16164516994123779660u);
+
+	m.policy_source = 1;
+	m.policy_hash = (char *)(uintptr_t)empty;
+	mode.key = (char[]) { "mode" };
+	mode.value = &set;
+	m.settings = entries;
+	m.n_settings = 1;
+	/* A key that nobody has set counts too. */
+	unset = gw_config_revision(&m);
+	set.scope = 1;
+	set.value = &value;
+	value.value_case =
+	    OPENSHELL__SANDBOX__V1__SETTING_VALUE__VALUE_STRING_VALUE;
+	value.string_value = (char[]) { "strict" };
+	CHECK(gw_config_revision(&m) == 10947948138541774219u);
+	m.n_settings = 0;
+	CHECK(gw_config_revision(&m) != unset);
 }
