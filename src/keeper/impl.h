@@ -27,7 +27,9 @@ enum {
 	KEEPER_KILL_MS = 2000,
 	KEEPER_DRAIN_MS = 100, /* silence of an ended command's output */
 	KEEPER_FAREWELL_MS = 2000,
-	KEEPER_QUEUE_MAX = 256 /* messages for ctl */
+	KEEPER_QUEUE_MAX = 256, /* messages for ctl */
+	KEEPER_ASKS_MAX = 16, /* of the gateway, not answered */
+	KEEPER_ASK_MS = 15000
 };
 
 struct command;
@@ -86,6 +88,7 @@ struct keeper {
 	struct rpc_client *client;
 	struct rpc_out *attend;
 	bool welcomed, farewell_sent;
+	unsigned n_asks;
 	uv_timer_t dial, flush, farewell;
 	unsigned backoff_ms;
 	uint64_t disowned_ms; /* since when it says that it does not know us */
@@ -120,6 +123,8 @@ void keeper_tell(struct keeper *k, enum session_type type);
 
 /* link.c: the gateway's side */
 void link_dial(struct keeper *k);
+/* It is there and has said what it wants. */
+bool link_is_up(const struct keeper *k);
 void link_state(struct keeper *k);
 void link_policy_status(struct keeper *k, const struct keeper_policy *p,
     bool loaded, const char *error);
@@ -127,6 +132,17 @@ void link_policy_status(struct keeper *k, const struct keeper_policy *p,
 void link_logs(struct keeper *k, bool now);
 void link_farewell(struct keeper *k);
 void link_close(struct keeper *k);
+
+/*
+ * ask.c: a unary call of openshell.v1.OpenShell, as this sandbox.  0: `done` is
+ * called once, later, as of rpc_ask_new, also when the gateway goes away or
+ * does not answer within KEEPER_ASK_MS; of what is asked when the keeper ends
+ * it is not.  -1: it was not asked, ERR_AGAIN when the gateway is not there,
+ * ERR_LIMIT when there are too many already.
+ */
+int keeper_ask(struct keeper *k, const char *method, const ProtobufCMessage *m,
+    const ProtobufCMessageDescriptor *answer, rpc_ask_done *done, void *ctx,
+    struct err *e) MUST_USE;
 
 /* policy.c */
 void keeper_policy_wanted(

@@ -18,8 +18,8 @@ enum { BATCH = 50, PROTOCOL = 1 };
 #define DOWN(k) OPENSHELL__SUPERVISOR__V1__DOWN__PAYLOAD_##k
 #define PHASE(p) OPENSHELL__SUPERVISOR__V1__PHASE__PHASE_##p
 
-static bool
-is_up(const struct keeper *k)
+bool
+link_is_up(const struct keeper *k)
 {
 	return k->attend != NULL && k->welcomed;
 }
@@ -66,7 +66,7 @@ link_state(struct keeper *k)
 	char *missing[MISSING_MAX];
 	up_msg up = OPENSHELL__SUPERVISOR__V1__UP__INIT;
 
-	if (!is_up(k))
+	if (!link_is_up(k))
 		return; /* Hello says it */
 	fill_state(k, &s, missing);
 	up.payload_case = UP(STATE);
@@ -188,7 +188,7 @@ send_batch(struct keeper *k)
 static void
 send_logs(struct keeper *k)
 {
-	while (is_up(k) && k->ring.sent < k->ring.next &&
+	while (link_is_up(k) && k->ring.sent < k->ring.next &&
 	       rpc_out_queued(k->attend) < RPC_HIGH_WATER)
 		send_batch(k);
 }
@@ -202,7 +202,7 @@ on_flush(uv_timer_t *t)
 void
 link_logs(struct keeper *k, bool now)
 {
-	if (!is_up(k) || k->ring.sent >= k->ring.next)
+	if (!link_is_up(k) || k->ring.sent >= k->ring.next)
 		return;
 	if (now || k->ring.next - k->ring.sent >= BATCH)
 		send_logs(k);
@@ -381,7 +381,7 @@ link_farewell(struct keeper *k)
 	    OPENSHELL__SUPERVISOR__V1__ENDED__INIT;
 	up_msg up = OPENSHELL__SUPERVISOR__V1__UP__INIT;
 
-	if (!is_up(k))
+	if (!link_is_up(k))
 		return;
 	send_logs(k);
 	ended.reason = k->why;

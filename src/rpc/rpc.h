@@ -263,6 +263,20 @@ void rpc_out_hold(struct rpc_out *o);
 void rpc_out_resume(struct rpc_out *o);
 
 /*
+ * A unary call.  `done` is called once, at its end: with RPC_OK and the answer,
+ * which it may take (*answer = NULL; protobuf_c_message_free_unpacked), or with
+ * another code, NULL and why.  The ask goes away after it.
+ */
+struct rpc_ask;
+typedef void rpc_ask_done(
+    void *ctx, enum rpc_code code, ProtobufCMessage **answer, const char *text);
+struct rpc_ask *rpc_ask_new(struct rpc_client *c, const char *path,
+    const ProtobufCMessage *m, const ProtobufCMessageDescriptor *answer_type,
+    unsigned deadline_ms, rpc_ask_done *done, void *ctx);
+/* `done` is not called.  NULL is harmless. */
+void rpc_ask_cancel(struct rpc_ask *a);
+
+/*
  * A unary call, run to its end on the client's loop.  0 and *answer (the
  * caller's, protobuf_c_message_free_unpacked); -1 with *code (may be NULL) and
  * "TEXT (CODE)" in *e.  The loop runs meanwhile.

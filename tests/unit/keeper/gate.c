@@ -16,6 +16,16 @@ static unsigned turns;
 
 /* --- in place of the library's client --- */
 
+static const struct {
+	const char *method;
+	const ProtobufCMessageDescriptor *what;
+} calls[] = {
+	{ "/Relay", &openshell__supervisor__v1__relay_up__descriptor },
+	{ "/Attend", &openshell__supervisor__v1__up__descriptor },
+	{ "OpenShell/SubmitPolicyAnalysis",
+	    &openshell__v1__submit_policy_analysis_request__descriptor },
+};
+
 struct rpc_out *
 rpc_out_new(struct rpc_client *c UNUSED, const char *path,
     const ProtobufCMessageDescriptor *answer UNUSED,
@@ -23,9 +33,10 @@ rpc_out_new(struct rpc_client *c UNUSED, const char *path,
 {
 	struct rpc_out *o = NEW(struct rpc_out);
 
-	o->what = strstr(path, "/Relay") != NULL
-		      ? &openshell__supervisor__v1__relay_up__descriptor
-		      : &openshell__supervisor__v1__up__descriptor;
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+		if (view_ends(view_of(path), view_of(calls[i].method)))
+			o->what = calls[i].what;
+	CHECK(o->what != NULL);
 	o->hooks = *hooks;
 	gate.relay = o;
 	return o;
@@ -100,6 +111,17 @@ void
 gate_hang_up(struct rpc_out *o)
 {
 	o->hooks.closed(o->hooks.ctx, RPC_CANCELLED, "");
+	if (gate.relay == o)
+		gate.relay = NULL;
+	free_out(o);
+}
+
+void
+gate_answer(struct rpc_out *o, const ProtobufCMessage *m, enum rpc_code code)
+{
+	if (m != NULL)
+		o->hooks.message(o->hooks.ctx, m);
+	o->hooks.closed(o->hooks.ctx, code, rpc_code_name(code));
 	if (gate.relay == o)
 		gate.relay = NULL;
 	free_out(o);

@@ -23,7 +23,7 @@ struct gate {
 	struct keeper k;
 	uv_timer_t tick;
 	int ctl; /* the supervisor's end of the session */
-	struct rpc_out *relay; /* the one made last */
+	struct rpc_out *relay; /* the call made last */
 	union session_msg got;
 	int fds[FD_MSG_MAX];
 	unsigned nfds;
@@ -48,6 +48,9 @@ bool gate_turn(void);
 
 /* The relay is over for the keeper. */
 void gate_hang_up(struct rpc_out *o);
+/* The answer of a unary call (NULL: none), and its status. */
+void gate_answer(
+    struct rpc_out *o, const ProtobufCMessage *m, enum rpc_code code);
 /* The message number `i` of that stream as RelayUp. */
 const Openshell__Supervisor__V1__RelayUp *gate_relay_up(
     const struct rpc_out *o, size_t i);
