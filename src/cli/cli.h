@@ -62,7 +62,8 @@ enum cli_hint {
 	HINT_SANDBOX, /* what the gateway has */
 	HINT_GATEWAY, /* what is registered here */
 	HINT_PROVIDER, /* what the gateway has */
-	HINT_PROVIDER_TYPE
+	HINT_PROVIDER_TYPE,
+	HINT_SETTING
 };
 
 struct cli_list {

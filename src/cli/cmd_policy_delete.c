@@ -1,4 +1,5 @@
 /* openshell policy delete --global */
+#include "cli/confirm.h"
 #include "cli/policy_remote.h"
 #include "cli/reach.h"
 
@@ -32,7 +33,7 @@ run(struct cli *c, const void *argp, struct err *e)
 		return err_set(e, ERR_INVALID,
 		    "sandbox policy delete is not supported; use --global to "
 		    "remove global policy lock");
-	if (!a->yes && policy_confirm_global(c, "deletes", e) < 0)
+	if (!a->yes && confirm_global(c, "deletes", "the policy", e) < 0)
 		return -1;
 	if (reach_open(c, &r, e) < 0 ||
 	    policy_place_find(c, r, true, NULL, &p, e) < 0)

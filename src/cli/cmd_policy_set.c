@@ -1,4 +1,5 @@
 /* openshell policy set [NAME] --policy FILE */
+#include "cli/confirm.h"
 #include "cli/policy_remote.h"
 #include "cli/reach.h"
 
@@ -64,7 +65,8 @@ run(struct cli *c, const void *argp, struct err *e)
 	rc = policy_upload_read(c, a->policy, &u, e);
 	if (rc != 0)
 		return rc < 0 ? -1 : CLI_FAILED;
-	if (a->global && !a->yes && policy_confirm_global(c, "updates", e) < 0)
+	if (a->global && !a->yes &&
+	    confirm_global(c, "updates", "the policy", e) < 0)
 		return -1;
 	if (reach_open(c, &r, e) < 0 ||
 	    policy_place_find(c, r, a->global, a->sandbox, &p, e) < 0)

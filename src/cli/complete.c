@@ -8,6 +8,7 @@
  */
 #include "cli/reach.h"
 #include "secrets/profile.h"
+#include "settings/settings.h"
 
 struct walk {
 	char path[64];
@@ -118,6 +119,11 @@ offer_hint(struct buf *out, enum cli_hint hint, size_t at, const char *word)
 	case HINT_PROVIDER_TYPE:
 		for (size_t i = 0; profile_nth(i) != NULL; i++)
 			offer(out, "", profile_nth(i), word, "provider type");
+		break;
+	case HINT_SETTING:
+		for (size_t i = 0; i < SETTINGS_N; i++)
+			offer(out, "", setting_rows[i].key, word,
+			    setting_rows[i].about);
 		break;
 	case HINT_NONE:
 		break;

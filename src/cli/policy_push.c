@@ -444,27 +444,6 @@ policy_push(struct cli *c, struct policy_place *p, struct policy_upload *u,
 
 /* --- global --- */
 
-int
-policy_confirm_global(struct cli *c, const char *what, struct err *e)
-{
-	AUTO_BUF struct buf b = BUF_INIT(512);
-	char line[16] = "";
-	ssize_t n;
-
-	if (!isatty(c->in) || !isatty(c->err))
-		return err_set(e, ERR_INVALID,
-		    "global setting %s require confirmation; pass --yes in "
-		    "non-interactive mode",
-		    what);
-	buf_puts(&b, "This changes the policy of every sandbox at once. Go on? "
-		     "[y/N] ");
-	cli_note(c, &b);
-	n = read(c->in, line, sizeof(line) - 1);
-	if (n > 0 && (line[0] == 'y' || line[0] == 'Y'))
-		return 0;
-	return err_set(e, ERR_INVALID, "aborted by user");
-}
-
 static void
 drop(void *field)
 {

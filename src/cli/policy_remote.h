@@ -53,9 +53,6 @@ int policy_push_global(struct cli *c, struct policy_place *p,
     struct policy_upload *u, struct err *e) MUST_USE;
 int policy_delete_global(
     struct cli *c, struct policy_place *p, struct err *e) MUST_USE;
-/* Asks on the terminal; -1 when there is none or the answer is no. */
-int policy_confirm_global(
-    struct cli *c, const char *what, struct err *e) MUST_USE;
 
 /* The policy that a sandbox should have now, the caller's. */
 int policy_fetch(

@@ -1,9 +1,11 @@
 """Settings: of a sandbox and of all, as the contract has them."""
+import json
+
 import pytest
 
 from grpcapi import Code, fails, local, sb, token, v1
 from gateway import READ_GITHUB
-from harness import until
+from harness import Terminal, until
 
 PROPOSALS, MODE = "agent_policy_proposals_enabled", "proposal_approval_mode"
 NONE, OWN, ALL = sb.SETTING_SCOPE_UNSPECIFIED, sb.SETTING_SCOPE_SANDBOX, sb.SETTING_SCOPE_GLOBAL
@@ -127,3 +129,65 @@ def test_they_go_with_the_sandbox_and_survive_the_gateway(gateway):
     assert put(api, PROPOSALS, ON, "demo").settings_revision == 1
     until(lambda: f"setting {PROPOSALS} is now true" in g.ok("logs", "demo").stdout, 10, "the log line")
     api.close()
+
+
+# --- the command ---
+
+def test_the_command_sets_shows_and_deletes(shared, api):
+    g = shared
+    g.create("demo", policy=READ_GITHUB)
+    out = g.ok("settings", "get", "demo").stdout
+    assert out.startswith("Sandbox:       demo\n") and "\nPolicy Source: sandbox\n" in out, out
+    assert out.endswith(f"Settings:\n  {PROPOSALS} = <unset> (unset: false)\n  {MODE} = <unset> (unset: manual)\n"), out
+    out = g.ok("settings", "set", "demo", "--key", PROPOSALS, "--value", "YES")
+    assert out.stdout.endswith(f" Set sandbox setting {PROPOSALS}=true for demo (revision 1)\n"), out
+    assert f"  {PROPOSALS} = true (sandbox)\n" in g.ok("settings", "get", "demo").stdout
+    before = api.GetGatewayConfig().settings_revision
+    out = g.ok("settings", "set", "--global", "--yes", "--key", MODE, "--value", "auto")
+    assert out.stdout.endswith(f" Set global setting {MODE}=auto (revision {before + 1})\n"), out
+    out = g.ok("settings", "get", "--global").stdout
+    assert out == (f"Scope:         global\nSettings Rev:  {before + 1}\nSettings:\n"
+                   f"  {PROPOSALS} = <unset>\n  {MODE} = auto\n"), out
+    out = g.cli("settings", "set", "demo", "--key", MODE, "--value", "manual")
+    assert out.code == 1 and "is managed globally; delete the global setting before sandbox update" in out.stderr, out
+    out = g.cli("settings", "delete", "demo", "--key", MODE)
+    assert out.code == 1 and "is managed globally; delete the global setting first" in out.stderr, out
+    got = g.json("settings", "get", "demo")
+    assert list(got) == ["config_revision", "policy_hash", "policy_source", "sandbox", "settings"]
+    assert got["settings"] == {PROPOSALS: {"scope": "sandbox", "value": True}, MODE: {"scope": "global", "value": "auto"}}
+    assert g.json("settings", "get", "--global") == {
+        "scope": "global", "settings": {PROPOSALS: None, MODE: "auto"}, "settings_revision": before + 1}
+    assert json.loads(g.ok("settings", "get", "demo", "--json").stdout)["settings"][PROPOSALS] == {"scope": "sandbox", "value": "true"}
+    out = g.ok("settings", "delete", "demo", "--key", PROPOSALS)
+    assert out.stdout.endswith(f" Deleted sandbox setting {PROPOSALS} for demo (revision 2)\n"), out
+    out = g.ok("settings", "delete", "demo", "--key", PROPOSALS)
+    assert out.stdout == f"! Sandbox setting {PROPOSALS} not found for demo\n", out
+    out = g.ok("settings", "delete", "--global", "--yes", "--key", MODE)
+    assert out.stdout.endswith(f" Deleted global setting {MODE} (revision {before + 2})\n"), out
+    assert g.ok("settings", "delete", "--global", "--yes", "--key", MODE).stdout == f"! Global setting {MODE} not found\n"
+
+
+def test_the_command_refuses_before_it_asks_and_asks_before_it_changes_everything(shared, api):
+    g = shared
+    out = g.cli("settings", "set", "--global", "--key", "log_level", "--value", "debug")
+    assert out.code == 1 and f"unknown setting key 'log_level'. Allowed keys: {PROPOSALS}, {MODE}" in out.stderr, out
+    out = g.cli("settings", "set", "--global", "--key", PROPOSALS, "--value", "maybe")
+    assert out.code == 1 and f"invalid bool value 'maybe' for key '{PROPOSALS}'" in out.stderr, out
+    for what, more in (("updates", ["set", "--value", "on"]), ("deletes", ["delete"])):
+        out = g.cli("settings", *more, "--global", "--key", PROPOSALS)
+        assert out.code == 1 and f"global setting {what} require confirmation; pass --yes in non-interactive mode" in out.stderr, out
+    for more in (["get"], ["set", "--yes", "--key", PROPOSALS, "--value", "on"], ["delete", "--yes", "--key", PROPOSALS]):
+        out = g.cli("settings", more[0], "demo", "--global", *more[1:])
+        assert out.code == 1 and "--global does not accept a sandbox name" in out.stderr, out
+    for answer, code in ((b"\n", 1), (b"n\n", 1), (b"y\n", 0)):
+        term = Terminal(g.argv("settings", "set", "--global", "--key", PROPOSALS, "--value", "on"), g.work, env=g.env)
+        term.expect(b"[y/N]")
+        assert not api.GetGatewayConfig().settings[PROPOSALS].WhichOneof("value")
+        term.send(answer)
+        assert term.wait() == code
+    assert api.GetGatewayConfig().settings[PROPOSALS] == ON
+
+
+def test_keys_complete(shared):
+    out = shared.ok("__complete", "5", "--", "openshell", "settings", "set", "demo", "--key", "prop").stdout
+    assert out.startswith(f"{MODE}\t") and out.count("\n") == 1, out
