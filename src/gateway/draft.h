@@ -9,6 +9,7 @@
 #define GATEWAY_DRAFT_H
 
 #include "gateway/gw.h"
+#include "policy/policy.h"
 
 typedef Openshell__Sandbox__V1__NetworkPolicyRule rule_msg;
 typedef Openshell__V1__PolicyChunk chunk_msg;
@@ -36,5 +37,37 @@ int draft_take_rule(const char *name, const rule_msg *rule,
  */
 int draft_take(
     const chunk_msg *c, struct store_chunk *out, struct err *e) MUST_USE;
+
+/* --- draft_decide.c ------------------------------------------------------- */
+
+/* The policy that a sandbox should have, by itself. */
+int draft_base(struct sbx *s, struct policy **out, struct err *e) MUST_USE;
+/* The rule of a proposal, as a policy of that alone. */
+int draft_rule(
+    const struct store_chunk *c, struct policy **out, struct err *e) MUST_USE;
+
+/*
+ * Both store a revision (or find that none is needed) and the new status as
+ * one change; gw_policy_tell is the caller's, when out->added.  ERR_INVALID:
+ * what would come of it is no policy that this sandbox can have.
+ */
+int draft_approve(struct sbx *s, struct store_chunk *c, struct gw_revision *out,
+    struct err *e) MUST_USE;
+/* Of an approved one: what it added goes, and it becomes `to`. */
+int draft_revoke(struct sbx *s, struct store_chunk *c,
+    enum store_chunk_status to, const char *reason, struct gw_revision *out,
+    struct err *e) MUST_USE;
+
+/* --- draft_undo.c --------------------------------------------------------- */
+
+/*
+ * The policy without what the approval of `c` added; NULL when nothing of it is
+ * there.  What later approvals added to the same rule stays, and is put down
+ * anew, within the change that the caller began.
+ */
+int draft_without(struct sbx *s, const struct policy *base,
+    const struct store_chunk *c, struct policy **next, struct err *e) MUST_USE;
+/* ERR_INVALID with the first reason why a decision leads to no policy. */
+int draft_no_policy(const struct policy_findings *f, struct err *e);
 
 #endif

@@ -14,6 +14,8 @@
 
 typedef Openshell__Sandbox__V1__NetworkEndpoint endpoint_msg;
 
+enum { NAME_MAX_BYTES = 256 };
+
 /* Names of what is never proposed: this machine, metadata services. */
 static const char *const never[] = {
 	"localhost",
@@ -103,6 +105,18 @@ is_reserved(const char *name)
 	return view_starts(view_of(name), VIEW("_provider_"));
 }
 
+/* What is shown of it is what it is. */
+static bool
+is_printable(const char *name)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4 * NAME_MAX_BYTES);
+
+	if (strlen(name) > NAME_MAX_BYTES)
+		return false;
+	buf_put_escaped(&b, view_of(name));
+	return view_eq(buf_view(&b), view_of(name));
+}
+
 static int
 check_whole(const char *name, const rule_msg *rule, struct err *e)
 {
@@ -111,6 +125,11 @@ check_whole(const char *name, const rule_msg *rule, struct err *e)
 	if (rule == NULL)
 		return err_set(e, ERR_INVALID,
 		    "chunk '%s' missing proposed_rule", show(name).text);
+	if (!is_printable(name))
+		return err_set(e, ERR_INVALID,
+		    "chunk '%s': its name is too long or has bytes that "
+		    "cannot be shown",
+		    show(name).text);
 	if (is_reserved(name))
 		return err_set(e, ERR_INVALID,
 		    "chunk '%s': names that begin with _provider_ are reserved",

@@ -197,6 +197,15 @@ int gw_policy_accept(const policy_wire_msg *in, const policy_wire_msg *baseline,
     policy_wire_msg **out, struct buf *why);
 policy_wire_msg *gw_policy_default(void) MUST_USE;
 policy_wire_msg *gw_policy_unpack(const char *p, size_t n) MUST_USE;
+struct gw_revision {
+	uint32_t version;
+	char hash[65];
+	bool added; /* else it was the newest already */
+};
+/* A revision of what was accepted; gw_policy_tell when it is committed. */
+int gw_policy_store(struct sbx *s, const policy_wire_msg *policy,
+    struct gw_revision *out, struct err *e) MUST_USE;
+void gw_policy_tell(struct sbx *s);
 /* A report about a revision: stores it and tells watchers. */
 int gw_policy_report(struct sbx *s, uint32_t version, bool loaded,
     const char *error, struct err *e) MUST_USE;

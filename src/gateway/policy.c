@@ -174,6 +174,42 @@ gw_policy_report(struct sbx *s, uint32_t version, bool loaded,
 	return 0;
 }
 
+int
+gw_policy_store(struct sbx *s, const policy_wire_msg *policy,
+    struct gw_revision *out, struct err *e)
+{
+	AUTO_BUF struct buf packed = BUF_INIT(1 << 20);
+	struct store_revision newest = { 0 };
+	struct gw_revision r = { .added = true };
+	bool same;
+
+	policy_wire_hash(policy, r.hash);
+	if (store_revision_get(s->g->store, s->id, 0, &newest, e) == 0) {
+		same = strcmp(newest.hash, r.hash) == 0 &&
+		       newest.status != STORE_FAILED;
+		r.version = newest.version;
+		store_revision_fini(&newest);
+		if (same) {
+			r.added = false;
+			*out = r;
+			return 0;
+		}
+	}
+	policy_wire_pack(policy, &packed);
+	if (store_revision_add(s->g->store, s->id, r.hash, buf_view(&packed),
+		STORE_PENDING, clock_wall_ms(), &r.version, e) < 0)
+		return -1;
+	*out = r;
+	return 0;
+}
+
+void
+gw_policy_tell(struct sbx *s)
+{
+	attend_push(s);
+	sbx_notify(s);
+}
+
 /* --- fingerprint --------------------------------------------------------- */
 
 static void

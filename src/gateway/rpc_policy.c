@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/effective.h"
 
@@ -127,34 +126,16 @@ is_own_policy(const struct update *u)
 static void
 add_revision(const struct update *u, const policy_wire_msg *policy)
 {
-	struct gateway *g = gw_of(u->c);
-	AUTO_BUF struct buf packed = BUF_INIT(1 << 20);
-	struct store_revision newest = { 0 };
-	uint32_t version = 0;
-	char hash[65];
+	struct gw_revision r;
 	struct err e;
 
-	policy_wire_hash(policy, hash);
-	if (store_revision_get(g->store, u->s->id, 0, &newest, &e) == 0) {
-		bool same = strcmp(newest.hash, hash) == 0 &&
-			    newest.status != STORE_FAILED;
-
-		version = newest.version;
-		store_revision_fini(&newest);
-		if (same) {
-			answer_version(u->c, version, hash);
-			return;
-		}
-	}
-	policy_wire_pack(policy, &packed);
-	if (store_revision_add(g->store, u->s->id, hash, buf_view(&packed),
-		STORE_PENDING, clock_wall_ms(), &version, &e) < 0) {
+	if (gw_policy_store(u->s, policy, &r, &e) < 0) {
 		rpc_finish_err(u->c, &e);
 		return;
 	}
-	answer_version(u->c, version, hash);
-	attend_push(u->s);
-	sbx_notify(u->s);
+	answer_version(u->c, r.version, r.hash);
+	if (r.added)
+		gw_policy_tell(u->s);
 }
 
 static void

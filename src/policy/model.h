@@ -256,8 +256,6 @@ p_is_true(const struct p_bool *b)
 	return !b->h.set || b->v;
 }
 
-struct policy *policy_ref(const struct policy *p) MUST_USE;
-
 /* --- the rows of fields.def ------------------------------------------ */
 
 enum p_kind {

@@ -54,6 +54,7 @@ int policy_parse(
     struct view yaml, struct policy **out, struct policy_findings *f) MUST_USE;
 /* The restrictive default: no network at all. */
 struct policy *policy_default(void) MUST_USE;
+struct policy *policy_ref(const struct policy *p) MUST_USE;
 void policy_free(struct policy *p);
 void policy_free_at(struct policy **p);
 #define AUTO_POLICY CLEANUP(policy_free_at)

@@ -252,6 +252,16 @@ store_chunk_decide(struct store *s, const char *sandbox_id,
 }
 
 int
+store_chunk_merged(struct store *s, const char *sandbox_id,
+    const struct store_chunk *c, struct err *e)
+{
+	return db_run(s, ST_CHUNK_MERGED,
+	    ARGS(A_TEXT(sandbox_id), A_TEXT(c->id), A_TEXT(c->merge_rule),
+		A_TEXT(c->merge_added), A_TEXT(c->merge_parts)),
+	    NULL, e);
+}
+
+int
 store_chunk_edit(struct store *s, const char *sandbox_id,
     const struct store_chunk *c, struct err *e)
 {

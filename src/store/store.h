@@ -236,11 +236,15 @@ int store_chunk_list(struct store *s, const char *sandbox_id,
     void *ctx, struct err *e) MUST_USE;
 /*
  * From the status it had to c->status, with decided_ms, reject_reason and
- * merge_* of `c`.  ERR_AGAIN when it has another status.
+ * merge_* of `c`.  No two decisions about a sandbox have one time: the later
+ * one's is moved.  ERR_AGAIN when it has another status.
  */
 int store_chunk_decide(struct store *s, const char *sandbox_id,
     const struct store_chunk *c, enum store_chunk_status was,
     struct err *e) MUST_USE;
+/* merge_* of `c`, whose status is as it was. */
+int store_chunk_merged(struct store *s, const char *sandbox_id,
+    const struct store_chunk *c, struct err *e) MUST_USE;
 /*
  * Another rule in its place, with all that is told by it.  ERR_AGAIN unless it
  * is pending, ERR_EXISTS when another proposal asks for the same.

@@ -19,9 +19,7 @@ from harness import FILESYSTEM, STAGE, network, rest, until, upstream_requests
 
 ZEN = "https://api.github.com/zen"
 # Part of the contract, not served yet.
-LATER = {"CreateSshSession", "RevokeSshSession", "ApproveDraftChunk",
-         "RejectDraftChunk", "ApproveAllDraftChunks", "EditDraftChunk", "UndoDraftChunk", "ClearDraftChunks",
-         "GetDraftHistory", "GetInferenceBundle", "SetClusterInference", "GetClusterInference"}
+LATER = {"CreateSshSession", "RevokeSshSession", "GetInferenceBundle", "SetClusterInference", "GetClusterInference"}
 ANYONE = {"Health"}
 SANDBOX = {"ReportPolicyStatus", "PushSandboxLogs", "GetSandboxProviderEnvironment", "SubmitPolicyAnalysis",
            "GetInferenceBundle", "Attend", "Relay"}

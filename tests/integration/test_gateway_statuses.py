@@ -111,6 +111,14 @@ def chunk(host, name="allow_it"):
     return v1.PolicyChunk(rule_name=name, proposed_rule=rule)
 
 
+def proposed(w):
+    """The id of a new proposal of the first sandbox."""
+    w.n += 1
+    r = w.me.SubmitPolicyAnalysis(name=NAME, proposed_chunks=[chunk(f"h{w.n}.example.test")])
+    assert not r.rejected_chunks, r
+    return r.accepted_chunk_ids[0]
+
+
 def on_full_disk(w, call):
     with w.full_disk():
         call()
@@ -364,6 +372,54 @@ ROWS = {
         Code.INVALID_ARGUMENT: lambda w: w.api.GetDraftPolicy(),
         Code.NOT_FOUND: lambda w: w.api.GetDraftPolicy(name="nosuch"),
         Code.PERMISSION_DENIED: lambda w: w.me.GetDraftPolicy(name="nosuch"),
+    },
+    "ApproveDraftChunk": {
+        Code.OK: lambda w: w.api.ApproveDraftChunk(name=NAME, chunk_id=proposed(w)),
+        Code.INVALID_ARGUMENT: lambda w: w.api.ApproveDraftChunk(name=NAME),
+        Code.NOT_FOUND: lambda w: w.api.ApproveDraftChunk(name=w.fresh()[0], chunk_id=proposed(w)),
+        Code.FAILED_PRECONDITION: lambda w: under_global(w, lambda: w.api.ApproveDraftChunk(name=NAME, chunk_id=proposed(w))),
+        Code.INTERNAL: lambda w: (i := proposed(w)) and on_full_disk(w, lambda: w.api.ApproveDraftChunk(name=NAME, chunk_id=i)),
+    },
+    "RejectDraftChunk": {
+        Code.OK: lambda w: w.api.RejectDraftChunk(name=NAME, chunk_id=proposed(w), reason="no"),
+        Code.INVALID_ARGUMENT: lambda w: w.api.RejectDraftChunk(name=NAME, chunk_id=proposed(w), reason="x" * 5000),
+        Code.NOT_FOUND: lambda w: w.api.RejectDraftChunk(name=NAME, chunk_id=NOBODY),
+        Code.FAILED_PRECONDITION: lambda w: [w.api.RejectDraftChunk(name=NAME, chunk_id=i) for i in [proposed(w)] * 2],
+        Code.INTERNAL: lambda w: (i := proposed(w)) and on_full_disk(w, lambda: w.api.RejectDraftChunk(name=NAME, chunk_id=i)),
+    },
+    "ApproveAllDraftChunks": {
+        Code.OK: lambda w: proposed(w) and w.api.ApproveAllDraftChunks(name=NAME),
+        Code.INVALID_ARGUMENT: lambda w: w.api.ApproveAllDraftChunks(),
+        Code.NOT_FOUND: lambda w: w.api.ApproveAllDraftChunks(name="nosuch"),
+        Code.FAILED_PRECONDITION: lambda w: w.api.ApproveAllDraftChunks(name=NAME),
+        Code.INTERNAL: lambda w: proposed(w) and on_full_disk(w, lambda: w.api.ApproveAllDraftChunks(name=NAME)),
+    },
+    "EditDraftChunk": {
+        Code.OK: lambda w: w.api.EditDraftChunk(
+            name=NAME, chunk_id=proposed(w), proposed_rule=chunk("edited.example.test").proposed_rule),
+        Code.INVALID_ARGUMENT: lambda w: w.api.EditDraftChunk(name=NAME, chunk_id=proposed(w)),
+        Code.NOT_FOUND: lambda w: w.api.EditDraftChunk(name=NAME, chunk_id=NOBODY),
+        Code.ALREADY_EXISTS: lambda w: w.api.EditDraftChunk(
+            name=NAME, chunk_id=proposed(w), proposed_rule=chunk("edited.example.test").proposed_rule),
+        Code.FAILED_PRECONDITION: lambda w: (i := proposed(w)) and w.api.RejectDraftChunk(name=NAME, chunk_id=i)
+        and None or w.api.EditDraftChunk(name=NAME, chunk_id=i, proposed_rule=chunk("a.example.test").proposed_rule),
+    },
+    "UndoDraftChunk": {
+        Code.OK: lambda w: (i := proposed(w)) and w.api.ApproveDraftChunk(name=NAME, chunk_id=i)
+        and w.api.UndoDraftChunk(name=NAME, chunk_id=i),
+        Code.INVALID_ARGUMENT: lambda w: w.api.UndoDraftChunk(name=NAME),
+        Code.NOT_FOUND: lambda w: w.api.UndoDraftChunk(name=NAME, chunk_id=NOBODY),
+        Code.FAILED_PRECONDITION: lambda w: w.api.UndoDraftChunk(name=NAME, chunk_id=proposed(w)),
+    },
+    "ClearDraftChunks": {
+        Code.OK: lambda w: w.api.ClearDraftChunks(name=NAME),
+        Code.INVALID_ARGUMENT: lambda w: w.api.ClearDraftChunks(),
+        Code.NOT_FOUND: lambda w: w.api.ClearDraftChunks(name="nosuch"),
+    },
+    "GetDraftHistory": {
+        Code.OK: lambda w: w.api.GetDraftHistory(name=NAME),
+        Code.INVALID_ARGUMENT: lambda w: w.api.GetDraftHistory(),
+        Code.NOT_FOUND: lambda w: w.api.GetDraftHistory(name="nosuch"),
     },
     "Attend": {
         Code.INVALID_ARGUMENT: lambda w: ends(w.me.Attend(iter([sup.Up(logs=sup.Logs())]))),

@@ -1,0 +1,155 @@
+"""Rules that a sandbox proposes: from a refusal to the same request passing, and who decides what."""
+import pytest
+
+from gateway import READ_GITHUB
+from grpcapi import Code, fails, local, sb, secure, token, v1
+from harness import network, until
+
+ZEN = "https://api.github.com/zen"
+
+
+@pytest.fixture
+def api(shared):
+    client = secure(shared)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def box(shared):
+    """Makes sandboxes: a name to a client that is that sandbox."""
+    clients = []
+
+    def make(name, policy=None):
+        shared.create(name, policy=policy)
+        clients.append(local(shared, bearer=token(shared, shared.id_of(name))))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+def curl_of(shared, name):
+    """The program as the kernel names it inside."""
+    return shared.exec(name, "readlink", "-f", "/usr/bin/curl").stdout.strip()
+
+
+def chunk(binary, host="api.github.com", port=443, name="allow_github", **fields):
+    endpoint = sb.NetworkEndpoint(host=host, port=port)
+    for method, path in fields.pop("rules", []):
+        endpoint.protocol = "rest"
+        allow = endpoint.rules.add().allow
+        allow.method, allow.path = method, path
+    rule = sb.NetworkPolicyRule(endpoints=[endpoint], binaries=[sb.NetworkBinary(path=binary)])
+    return v1.PolicyChunk(rule_name=name, proposed_rule=rule, **fields)
+
+
+def propose(me, name, *chunks):
+    r = me.SubmitPolicyAnalysis(name=name, proposed_chunks=chunks, analysis_mode="mechanistic")
+    assert not r.rejected_chunks, r
+    return r.accepted_chunk_ids[0] if len(chunks) == 1 else list(r.accepted_chunk_ids)
+
+
+def fetch(shared, name, url=ZEN, *options):
+    """curl's own status: 0, or 56 when the proxy refuses the tunnel, 22 when it refuses the request."""
+    return shared.exec(name, "curl", "-sSf", *options, url).code
+
+
+def passes(shared, name, url=ZEN, *options):
+    until(lambda: fetch(shared, name, url, *options) == 0, 10, f"{url} passes")
+
+
+def test_what_was_refused_passes_once_its_rule_is_approved_and_not_when_it_is_taken_back(shared, api, box):
+    me = box("demo", {**READ_GITHUB, "network_policies": {}})
+    assert fetch(shared, "demo") == 56
+    identity = propose(me, "demo", chunk(curl_of(shared, "demo")))
+    assert fetch(shared, "demo") == 56, "a proposal widens nothing by itself"
+    answer = api.ApproveDraftChunk(name="demo", chunk_id=identity)
+    assert answer.policy_version == 2 and len(answer.policy_hash) == 64
+    passes(shared, "demo")
+    # It is a revision like any other.
+    status = api.GetSandboxPolicyStatus(name="demo")
+    assert (status.revision.version, status.revision.policy_hash) == (2, answer.policy_hash)
+    assert status.revision.policy.network_policies["allow_github"].endpoints[0].host == "api.github.com"
+    assert status.revision.policy.filesystem == api.GetSandboxPolicyStatus(name="demo", version=1).revision.policy.filesystem
+    assert "api.github.com" in shared.ok("policy", "get", "demo", "--full").stdout
+    assert api.UndoDraftChunk(name="demo", chunk_id=identity).policy_version == 3
+    until(lambda: fetch(shared, "demo") == 56, 10, "refused again")
+
+
+def test_a_request_that_was_refused_passes_beside_those_of_its_owner(shared, api, box):
+    """The same host, another method: the rule of the owner is as it was."""
+    me = box("demo", READ_GITHUB)
+    passes(shared, "demo")
+    post = ("-X", "POST")
+    assert fetch(shared, "demo", ZEN, *post) == 22
+    identity = propose(me, "demo", chunk(curl_of(shared, "demo"), rules=[("POST", "/zen")]))
+    api.ApproveDraftChunk(name="demo", chunk_id=identity)
+    passes(shared, "demo", ZEN, *post)
+    assert fetch(shared, "demo", "https://api.github.com/other", *post) == 22
+    passes(shared, "demo")
+    before = api.GetSandboxPolicyStatus(name="demo", version=1).revision.policy.network_policies["test"]
+    assert api.GetSandboxPolicyStatus(name="demo").revision.policy.network_policies["test"] == before
+    api.RejectDraftChunk(name="demo", chunk_id=identity, reason="once was enough")
+    until(lambda: fetch(shared, "demo", ZEN, *post) == 22, 10, "refused again")
+    passes(shared, "demo")
+    got = me.GetDraftPolicy(name="demo", chunk_id=identity).chunks[0]
+    assert (got.status, got.rejection_reason) == ("rejected", "once was enough")
+
+
+def test_a_proposal_of_one_sandbox_is_nothing_to_another(shared, api, box):
+    a, b = box("a", {**READ_GITHUB, "network_policies": {}}), box("b", {**READ_GITHUB, "network_policies": {}})
+    identity = propose(b, "b", chunk(curl_of(shared, "b")))
+    for call in (api.ApproveDraftChunk, api.RejectDraftChunk, api.UndoDraftChunk):
+        fails(Code.NOT_FOUND, lambda call=call: call(name="a", chunk_id=identity), "chunk not found")
+    fails(Code.NOT_FOUND, lambda: api.EditDraftChunk(name="a", chunk_id=identity, proposed_rule=chunk("/x").proposed_rule))
+    assert not api.GetDraftPolicy(name="a", chunk_id=identity).chunks
+    assert api.GetSandboxPolicyStatus(name="a").revision.version == 1 and fetch(shared, "a") == 56
+    fails(Code.PERMISSION_DENIED, lambda: a.GetDraftPolicy(name="b"))
+    fails(Code.PERMISSION_DENIED, lambda: a.SubmitPolicyAnalysis(name="b", proposed_chunks=[chunk("/usr/bin/curl")]))
+    # Nor does a sandbox decide, not even about its own.
+    for name in ("ApproveDraftChunk", "RejectDraftChunk", "UndoDraftChunk"):
+        fails(Code.PERMISSION_DENIED, lambda name=name: b.call(name, name="b", chunk_id=identity))
+    fails(Code.PERMISSION_DENIED, lambda: b.ApproveAllDraftChunks(name="b"))
+    # And where it belongs it is approved.
+    api.ApproveDraftChunk(name="b", chunk_id=identity)
+    passes(shared, "b")
+    assert fetch(shared, "a") == 56
+
+
+def test_a_watcher_hears_of_proposals(shared, api, box):
+    me = box("demo")
+    watch = api.WatchSandbox(id=shared.id_of("demo"), follow_events=True)
+    assert next(watch).HasField("sandbox")
+    propose(me, "demo", chunk("/usr/bin/curl"), chunk("/usr/bin/git"))
+    for event in watch:
+        if event.HasField("draft_policy_update"):
+            break
+    watch.cancel()
+    update = event.draft_policy_update
+    assert (update.draft_version, update.new_chunks, update.total_pending) == (1, 2, 2)
+    assert "2 new proposals" in update.summary
+
+
+def test_a_proposal_that_no_policy_can_have_says_why_and_waits(shared, api, box):
+    """The owner has closed TLS to that host: no request in it can be judged."""
+    closed = network({"host": "api.github.com", "port": 443, "tls": "skip"})
+    me = box("demo", closed)
+    identity = propose(me, "demo", chunk("/usr/bin/curl", rules=[("POST", "/zen")]))
+    fails(Code.FAILED_PRECONDITION, lambda: api.ApproveDraftChunk(name="demo", chunk_id=identity), "tls=skip vs auto")
+    assert api.GetDraftPolicy(name="demo").chunks[0].status == "pending"
+    assert api.GetSandboxPolicyStatus(name="demo").revision.version == 1
+
+
+def test_proposals_go_with_their_sandbox_and_outlive_the_gateway(shared, api, box):
+    me = box("demo")
+    identity = propose(me, "demo", chunk("/usr/bin/curl"))
+    shared.stop()
+    shared.start()
+    again = secure(shared)
+    assert [c.id for c in again.GetDraftPolicy(name="demo").chunks] == [identity]
+    shared.delete("demo")
+    shared.create("demo")
+    assert not again.GetDraftPolicy(name="demo").chunks
+    again.close()
