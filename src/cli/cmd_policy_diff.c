@@ -41,66 +41,6 @@ static const struct cli_pos pos[] = {
 	{ 0 }
 };
 
-static const struct kind {
-	const char *mark, *word;
-	enum cli_color color;
-} kinds[] = {
-	[EXTENT_WIDENS] = { "+", "widens", COLOR_BAD },
-	[EXTENT_NARROWS] = { "-", "narrows", COLOR_OK },
-	[EXTENT_CHANGES] = { "~", "changes", COLOR_WARN },
-};
-
-static void
-put_cause(struct buf *out, const struct extent_change *ch)
-{
-	const struct extent_cause *c = &ch->cause;
-
-	if (ch->dim == EXTENT_PROGRAM && c->binary != EXTENT_NONE) {
-		buf_put_escaped(out, c->policy);
-		buf_printf(out, ".binaries[%u]", c->binary);
-		return;
-	}
-	extent_show_place(out, c);
-}
-
-static void
-put_ports(struct buf *out, const struct extent_change *ch)
-{
-	enum { SHOWN = 8 };
-
-	if (ch->n_ports < 2)
-		return;
-	buf_puts(out, " (ports ");
-	for (size_t i = 0; i < ch->n_ports && i < SHOWN; i++)
-		buf_printf(out, "%s%u", i > 0 ? ", " : "", ch->ports[i]);
-	if (ch->n_ports > SHOWN)
-		buf_printf(out, " and %zu more", ch->n_ports - SHOWN);
-	buf_putc(out, ')');
-}
-
-/*
- * + widens path: github.endpoints[0].rules[1]
- *     GET api.github.com:443/user by /usr/bin/gh
- */
-static void
-put_change(struct cli *c, const struct extent_change *ch, struct buf *out)
-{
-	const struct kind *k = &kinds[ch->kind];
-	AUTO_BUF struct buf head = BUF_INIT(64);
-
-	buf_printf(
-	    &head, "%s %s %s", k->mark, k->word, extent_dim_word(ch->dim));
-	cli_paint(out, c->color_out, k->color, buf_str(&head));
-	buf_puts(out, ": ");
-	put_cause(out, ch);
-	put_ports(out, ch);
-	if (extent_how_text(ch->cause.how) != NULL && ch->dim != EXTENT_ADDRESS)
-		buf_printf(out, ", %s", extent_how_text(ch->cause.how));
-	buf_puts(out, "\n    ");
-	extent_show_request(out, &ch->request);
-	buf_putc(out, '\n');
-}
-
 /*
  * ! credential_reach_expansion, of github: github.endpoints[0].rules[1]
  *     POST api.github.com:443/user by /usr/bin/gh
@@ -130,7 +70,7 @@ put_table(struct cli *c, const struct extent_diff *d,
     const struct extent_findings *f, struct buf *out)
 {
 	for (size_t i = 0; i < d->n; i++)
-		put_change(c, &d->v[i], out);
+		extent_show_change(out, c->color_out, &d->v[i]);
 	if (d->dropped > 0)
 		buf_printf(out, "and %zu more\n", d->dropped);
 	if (d->n == 0)
@@ -157,7 +97,7 @@ emit_change(struct emit_val *at, const struct extent_change *ch)
 {
 	struct emit_val *o = emit_object(at, NULL), *ports;
 
-	emit_text(o, "kind", kinds[ch->kind].word);
+	emit_text(o, "kind", extent_kind_word(ch->kind));
 	emit_text(o, "dimension", extent_dim_word(ch->dim));
 	extent_emit_cause(o, &ch->cause);
 	ports = emit_list(o, "ports");

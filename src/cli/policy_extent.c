@@ -150,3 +150,65 @@ extent_emit_cause(struct emit_val *at, const struct extent_cause *c)
 	emit_place(at, "binary", c->binary);
 	emit_text(at, "how", extent_how_word(c->how));
 }
+
+static const struct kind {
+	const char *mark, *word;
+	enum cli_color color;
+} kinds[] = {
+	[EXTENT_WIDENS] = { "+", "widens", COLOR_BAD },
+	[EXTENT_NARROWS] = { "-", "narrows", COLOR_OK },
+	[EXTENT_CHANGES] = { "~", "changes", COLOR_WARN },
+};
+
+const char *
+extent_kind_word(enum extent_kind k)
+{
+	return kinds[k].word;
+}
+
+static void
+put_cause(struct buf *out, const struct extent_change *ch)
+{
+	const struct extent_cause *c = &ch->cause;
+
+	if (ch->dim == EXTENT_PROGRAM && c->binary != EXTENT_NONE) {
+		buf_put_escaped(out, c->policy);
+		buf_printf(out, ".binaries[%u]", c->binary);
+		return;
+	}
+	extent_show_place(out, c);
+}
+
+static void
+put_ports(struct buf *out, const struct extent_change *ch)
+{
+	enum { SHOWN = 8 };
+
+	if (ch->n_ports < 2)
+		return;
+	buf_puts(out, " (ports ");
+	for (size_t i = 0; i < ch->n_ports && i < SHOWN; i++)
+		buf_printf(out, "%s%u", i > 0 ? ", " : "", ch->ports[i]);
+	if (ch->n_ports > SHOWN)
+		buf_printf(out, " and %zu more", ch->n_ports - SHOWN);
+	buf_putc(out, ')');
+}
+
+void
+extent_show_change(struct buf *out, bool color, const struct extent_change *ch)
+{
+	const struct kind *k = &kinds[ch->kind];
+	AUTO_BUF struct buf head = BUF_INIT(64);
+
+	buf_printf(
+	    &head, "%s %s %s", k->mark, k->word, extent_dim_word(ch->dim));
+	cli_paint(out, color, k->color, buf_str(&head));
+	buf_puts(out, ": ");
+	put_cause(out, ch);
+	put_ports(out, ch);
+	if (extent_how_text(ch->cause.how) != NULL && ch->dim != EXTENT_ADDRESS)
+		buf_printf(out, ", %s", extent_how_text(ch->cause.how));
+	buf_puts(out, "\n    ");
+	extent_show_request(out, &ch->request);
+	buf_putc(out, '\n');
+}

@@ -12,6 +12,13 @@
 void extent_show_request(struct buf *out, const struct extent_request *q);
 /* "github.endpoints[0].rules[1]", or ".access" of a preset, escaped. */
 void extent_show_place(struct buf *out, const struct extent_cause *c);
+/*
+ * + widens path: github.endpoints[0].rules[1]
+ *     GET api.github.com:443/user by /usr/bin/gh
+ */
+void extent_show_change(
+    struct buf *out, bool color, const struct extent_change *ch);
+const char *extent_kind_word(enum extent_kind k);
 /* The same for programs: an object under `key`, fields beside it. */
 void extent_emit_request(
     struct emit_val *at, const char *key, const struct extent_request *q);

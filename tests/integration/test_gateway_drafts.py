@@ -155,3 +155,76 @@ def test_proposals_go_with_their_sandbox_and_outlive_the_gateway(shared, api, bo
     shared.create("demo")
     assert not again.GetDraftPolicy(name="demo").chunks
     again.close()
+
+
+# --- the command line
+
+def test_the_owner_sees_and_decides_on_the_command_line(shared, box):
+    me = box("demo", {**READ_GITHUB, "network_policies": {}})
+    assert shared.ok("rule", "get", "demo").stdout == "No network rules for sandbox 'demo'\n"
+    assert shared.ok("rl", "history", "demo").stdout == "No rule history for sandbox 'demo'\n"
+    assert shared.cli("rule", "approve-all", "demo").code == 1
+    curl = curl_of(shared, "demo")
+    identity = propose(me, "demo", chunk(curl, rules=[("GET", "/zen")], confidence=0.65, rationale="to see the zen"))
+    out = shared.ok("rule", "get", "demo").stdout
+    assert out.startswith("Network Rules:  (version 1, 1 chunk)\n"), out
+    for line in (f"  Chunk:       {identity}", "  Status:      pending", "  Rule:        allow_github",
+                 f"  Binary:      {curl}", "  Confidence:  65%", "  Rationale:   to see the zen",
+                 "  Endpoints:   api.github.com:443", "  Requests:    rest GET /zen", f"  Binaries:    {curl}"):
+        assert f"{line}\n" in out, (line, out)
+    assert fetch(shared, "demo") == "refused"
+    out = shared.ok("rule", "approve", "demo", "--chunk-id", identity[:8]).stdout
+    assert f"GET api.github.com:443/zen by {curl}" in out and "+ widens" in out, out
+    assert "OK Chunk approved. Policy version: 2, hash: " in out, out
+    passes(shared, "demo")
+    assert "OK Approval taken back. Policy version: 3" in shared.ok("rule", "undo", "demo", "--chunk-id", identity[:8]).stdout
+    until(lambda: fetch(shared, "demo") == "refused", 10, "refused again")
+    assert shared.ok("rule", "reject", "demo", "--chunk-id", identity, "--reason", "no").stdout == "OK Chunk rejected.\n"
+    assert "  Rejected:    no\n" in shared.ok("rule", "get", "demo", "--status", "rejected").stdout
+    assert "Rule 'allow_github' rejected" in shared.ok("rule", "history", "demo").stdout
+    assert shared.cli("rule", "reject", "demo", "--chunk-id", "nosuch").code == 1
+
+
+def test_all_that_was_shown_is_approved_but_what_has_notes(shared, box):
+    me = box("demo", {**READ_GITHUB, "network_policies": {}})
+    curl = curl_of(shared, "demo")
+    propose(me, "demo", chunk(curl), chunk(curl, "files.example.test", name="files"),
+            chunk(curl, "db.example.test", 5432, name="db", security_notes="A database."))
+    out = shared.ok("rule", "approve-all", "demo").stdout
+    assert f"  allow_github: {curl} -> api.github.com:443\n" in out and "  skipped: db: " in out, out
+    assert "OK 2 chunk(s) approved, 1 skipped. Policy version: 3\n" in out, out
+    passes(shared, "demo")
+    assert shared.ok("rule", "clear", "demo").stdout == "OK 1 pending chunk(s) cleared.\n"
+
+
+def test_a_proposal_is_edited_in_the_form_that_it_is_shown(shared, box):
+    me = box("demo", {**READ_GITHUB, "network_policies": {}})
+    identity = propose(me, "demo", chunk(curl_of(shared, "demo"), rules=[("GET", "/**")]))
+    text = shared.ok("rule", "get", "demo", "--full").stdout.partition("---\n")[2]
+    path = shared.policy(text.replace("/**", "/zen"))
+    assert shared.ok("rule", "edit", "demo", "--chunk-id", identity, "--policy", path).stdout == "OK Chunk changed.\n"
+    shared.ok("rule", "approve", "demo", "--chunk-id", identity)
+    passes(shared, "demo")
+    assert fetch(shared, "demo", "https://api.github.com/other") == "refused"
+    two = shared.policy(network({"host": "a.example.test", "port": 443}, other={
+        "endpoints": [{"host": "b.example.test", "port": 443}], "binaries": [{"path": "/**"}]}))
+    out = shared.cli("rule", "edit", "demo", "--chunk-id", identity, "--policy", two)
+    assert out.code == 1 and "a proposal is one rule" in out.stderr, out
+
+
+def test_text_of_an_agent_is_shown_escaped_and_given_to_programs_whole(shared, box):
+    me = box("demo")
+    propose(me, "demo", chunk("/usr/bin/curl", rationale="a\x1b[2Jb\nStatus: approved", security_notes="n\x07"))
+    out = shared.ok("rule", "get", "demo").out
+    assert b"\x1b" not in out and b"\x07" not in out and b"\nStatus: approved" not in out, out
+    assert b"a\\x1b[2Jb\\x0aStatus: approved" in out, out
+    chunks = shared.json("rule", "get", "demo")["chunks"]
+    assert chunks[0]["rationale"] == "a\x1b[2Jb\nStatus: approved" and chunks[0]["status"] == "pending"
+    assert chunks[0]["policy"]["network_policies"]["allow_github"]["endpoints"][0]["host"] == "api.github.com"
+    assert [e["event"] for e in shared.json("rule", "history", "demo")] == ["proposed"]
+
+
+def test_names_of_sandboxes_complete_after_rule(shared, box):
+    box("demo")
+    out = shared.ok("__complete", "3", "--", "openshell", "rule", "approve", "de").stdout
+    assert out.startswith("demo\t"), out
