@@ -70,4 +70,14 @@ int draft_without(struct sbx *s, const struct policy *base,
 /* ERR_INVALID with the first reason why a decision leads to no policy. */
 int draft_no_policy(const struct policy_findings *f, struct err *e);
 
+/* --- draft_judge.c -------------------------------------------------------- */
+
+/*
+ * Proposals that came, judged one after the other: what the policy with each
+ * would mean for the credentials of its sandbox is found and put down
+ * (validation_result), and where nothing is found and proposal_approval_mode is
+ * auto, it is approved.  `ids` are n of them.
+ */
+void draft_judge(struct sbx *s, char *const *ids, size_t n);
+
 #endif

@@ -304,7 +304,62 @@ check_parts(const chunk_msg *c, struct err *e)
 	return check_text(c->rule_name, "stage", c->stage, 64, e);
 }
 
-/* What the gateway itself says of a rule, behind what its sender said. */
+/* Ports of what has no requests to judge, and much to take away. */
+static const uint32_t databases[] = { 5432, 3306, 6379, 27017, 9200, 11211,
+	5672 };
+
+static bool
+has_port(const endpoint_msg *ep, uint32_t from, uint32_t to)
+{
+	bool any = ep->n_ports == 0 && ep->port >= from && ep->port <= to;
+
+	for (size_t i = 0; i < ep->n_ports; i++)
+		any |= ep->ports[i] >= from && ep->ports[i] <= to;
+	return any;
+}
+
+static bool
+is_database(const endpoint_msg *ep)
+{
+	for (size_t i = 0; i < ARRAY_LEN(databases); i++)
+		if (has_port(ep, databases[i], databases[i]))
+			return true;
+	return false;
+}
+
+static bool
+is_ephemeral(const endpoint_msg *ep)
+{
+	return has_port(ep, 49152, 65535);
+}
+
+static bool
+lists_addresses(const endpoint_msg *ep)
+{
+	return ep->n_allowed_ips > 0;
+}
+
+static bool
+is_address(const endpoint_msg *ep)
+{
+	return policy_host_is_address(view_of(ep->host));
+}
+
+/*
+ * What the gateway itself says of a rule, behind what its sender said: a
+ * sandbox that keeps quiet about it would else be approved without a person.
+ */
+static const struct {
+	bool (*is)(const endpoint_msg *ep);
+	const char *text;
+} notes[] = {
+	{ lists_addresses,
+	    "It opens addresses of internal networks (allowed_ips)." },
+	{ is_address, "Its host is an address, not a name." },
+	{ is_database, "Its port is that of a database." },
+	{ is_ephemeral, "Its port is an ephemeral one." },
+};
+
 static char *
 notes_of(const chunk_msg *c)
 {
@@ -312,14 +367,13 @@ notes_of(const chunk_msg *c)
 	const rule_msg *r = c->proposed_rule;
 
 	buf_puts(&b, c->security_notes);
-	for (size_t i = 0; i < r->n_endpoints; i++)
-		if (r->endpoints[i]->n_allowed_ips > 0) {
-			buf_printf(&b,
-			    "%sIt opens addresses of internal networks "
-			    "(allowed_ips).",
-			    b.n > 0 ? " " : "");
-			break;
-		}
+	for (size_t k = 0; k < ARRAY_LEN(notes); k++)
+		for (size_t i = 0; i < r->n_endpoints; i++)
+			if (notes[k].is(r->endpoints[i])) {
+				buf_printf(&b, "%s%s", b.n > 0 ? " " : "",
+				    notes[k].text);
+				break;
+			}
 	return mem_strdup(buf_str(&b));
 }
 

@@ -154,18 +154,22 @@ submit(struct submit *u, const submit_msg *m, struct err *e)
 }
 
 static void
-tell(const struct submit *u)
+tell(struct submit *u)
 {
 	Openshell__V1__DraftPolicyUpdate up =
 	    OPENSHELL__V1__DRAFT_POLICY_UPDATE__INIT;
+	uint64_t version = u->counts.draft_version + 1;
 	AUTO_FREE char *summary = NULL;
+	struct err e;
 
-	if (u->added == 0)
+	/* Some may have been approved by now. */
+	if (u->added == 0 ||
+	    store_chunk_counts(u->s->g->store, u->s->id, &u->counts, &e) < 0)
 		return;
 	summary = mem_printf("%u new proposal%s, %u wait for a decision",
 	    u->added, u->added == 1 ? "" : "s", u->counts.pending);
 	sbx_log(u->s, "INFO", "%s: openshell rule get %s", summary, u->s->name);
-	up.draft_version = u->counts.draft_version + 1;
+	up.draft_version = version;
 	up.new_chunks = u->added;
 	up.total_pending = u->counts.pending;
 	up.summary = summary;
@@ -196,6 +200,8 @@ rpc_SubmitPolicyAnalysis(struct rpc_call *c, const ProtobufCMessage *msg)
 	if (submit(&u, m, &e) < 0)
 		rpc_finish_err(c, &e);
 	else {
+		/* First, so that an answer that came says what is. */
+		draft_judge(u.s, r.accepted_chunk_ids, r.n_accepted_chunk_ids);
 		rpc_answer(c, &r.base);
 		tell(&u);
 	}

@@ -134,6 +134,16 @@ policy_host_never_reached(struct view host)
 	       is_never_reached(kind, &name);
 }
 
+bool
+policy_host_is_address(struct view host)
+{
+	enum p_hostkind kind;
+	struct p_host name;
+
+	return p_host_selector(host, &kind, &name) == 0 && kind == HOST_EXACT &&
+	       p_host_is_address((struct view) { name.text, name.n });
+}
+
 void
 p_check_host(struct p_place *pl, const struct p_endpoint *e)
 {

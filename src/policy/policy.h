@@ -95,6 +95,8 @@ void policy_each_binary(const struct policy *p,
  * loopback, link-local, metadata services, multicast.
  */
 bool policy_host_never_reached(struct view host) MUST_USE;
+/* A host that is an address, not a name or a pattern over names. */
+bool policy_host_is_address(struct view host) MUST_USE;
 /* Number of network policies; 0 means that nothing can be reached. */
 size_t policy_network_count(const struct policy *p);
 

@@ -157,6 +157,37 @@ def test_proposals_go_with_their_sandbox_and_outlive_the_gateway(shared, api, bo
     again.close()
 
 
+
+# --- the prover as a gate
+
+def test_where_no_credential_belongs_the_gateway_decides_when_it_was_told_to(shared, api):
+    """The sandbox may use a token for api.github.com: what reaches that is a person's to decide."""
+    shared.ok("provider", "create", "--name", "gh", "--type", "github", "--credential", "GITHUB_TOKEN=ghp_0123456789abcdef")
+    shared.create("demo", policy={**READ_GITHUB, "network_policies": {}}, options=["--provider", "gh"])
+    me = local(shared, bearer=token(shared, shared.id_of("demo")))
+    curl = curl_of(shared, "demo")
+    files = "https://files.example.test/bytes/10"
+    waits = propose(me, "demo", chunk(curl, "files.example.test", name="files"))
+    assert me.GetDraftPolicy(name="demo", chunk_id=waits).chunks[0].status == "pending"
+    shared.ok("settings", "set", "demo", "--key", "proposal_approval_mode", "--value", "auto")
+    github = propose(me, "demo", chunk(curl, rules=[("POST", "/zen")]))
+    got = me.GetDraftPolicy(name="demo", chunk_id=github).chunks[0]
+    assert got.status == "pending" and got.validation_result.startswith(
+        f"credential_reach_expansion of github: POST api.github.com:443/zen by {curl}"), got
+    assert f"  Checked:     {got.validation_result}" in shared.ok("rule", "get", "demo").stdout
+    assert propose(me, "demo", chunk(curl, "files.example.test", name="files")) == waits
+    got = me.GetDraftPolicy(name="demo", chunk_id=waits).chunks[0]
+    assert (got.status, got.validation_result) == ("approved", "no finding")
+    passes(shared, "demo", files)
+    assert fetch(shared, "demo", ZEN, "-X", "POST") == "refused"
+    # A person may decide otherwise.
+    shared.ok("rule", "approve", "demo", "--chunk-id", github)
+    passes(shared, "demo", ZEN, "-X", "POST")
+    me.close()
+    shared.delete("demo")
+    shared.ok("provider", "delete", "gh")
+
+
 # --- the command line
 
 def test_the_owner_sees_and_decides_on_the_command_line(shared, box):

@@ -338,3 +338,71 @@ TEST(core, an_approval_is_taken_back_from_under_a_later_one)
 	rpc_client_free(box);
 	core_close();
 }
+
+static enum rpc_code
+set_mode(const char *mode)
+{
+	Openshell__V1__UpdateConfigRequest q =
+	    OPENSHELL__V1__UPDATE_CONFIG_REQUEST__INIT;
+	Openshell__Sandbox__V1__SettingValue v =
+	    OPENSHELL__SANDBOX__V1__SETTING_VALUE__INIT;
+	char name[] = "demo", key[] = "proposal_approval_mode";
+
+	q.name = name;
+	q.setting_key = key;
+	q.setting_value = &v;
+	v.value_case =
+	    OPENSHELL__SANDBOX__V1__SETTING_VALUE__VALUE_STRING_VALUE;
+	v.string_value = (char *)(uintptr_t)mode;
+	return ASK(core.user, "UpdateConfig", &q, update_config_response, NULL);
+}
+
+TEST(core, what_nothing_speaks_against_is_approved_when_its_owner_said_so)
+{
+	struct proposal p = GITHUB, q = PYPI,
+			db = PROPOSAL("db", "db.example.com", 5432,
+			    "/usr/bin/psql"),
+			address = PROPOSAL(
+			    "ip", "192.168.7.7", 443, "/usr/bin/curl");
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+	struct rpc_client *box;
+	drafts_msg *d = NULL;
+	char id[GW_ID];
+
+	core_open();
+	CHECK_INT(core_create("demo"), ==, RPC_OK);
+	box = core_dial(fake.token);
+	propose(box, "demo", &p, id);
+	check_status("demo", id, "pending");
+	CHECK_INT(drafts(core.user, "demo", "", &d), ==, RPC_OK);
+	CHECK_STR(d->chunks[0]->validation_result, "no finding");
+	drafts_free(&d);
+	CHECK_INT(set_mode("auto"), ==, RPC_OK);
+	propose(box, "demo", &q, id);
+	check_status("demo", id, "approved");
+	CHECK_STR(reach("demo", &b), "pypi=pypi.example.com:443;");
+	/* What waited is looked at again when it is proposed again. */
+	propose(box, "demo", &p, id);
+	check_status("demo", id, "approved");
+	/* A note of the gateway's own, though the sandbox keeps quiet. */
+	propose(box, "demo", &db, id);
+	check_status("demo", id, "pending");
+	propose(box, "demo", &address, id);
+	check_status("demo", id, "pending");
+	db = (struct proposal)PROPOSAL("n", "n.example.com", 443, "/bin/n");
+	db.notes = "said by the sandbox";
+	propose(box, "demo", &db, id);
+	check_status("demo", id, "pending");
+	/* What was rejected stays so. */
+	CHECK_INT(reject("demo", id, ""), ==, RPC_OK);
+	db.notes = NULL;
+	propose(box, "demo", &db, id);
+	check_status("demo", id, "rejected");
+	/* Nothing is changed under a policy of all. */
+	CHECK_INT(set_global(true), ==, RPC_OK);
+	db.host = "m.example.com";
+	propose(box, "demo", &db, id);
+	check_status("demo", id, "pending");
+	rpc_client_free(box);
+	core_close();
+}
