@@ -360,10 +360,10 @@ set_mode(const char *mode)
 TEST(core, what_nothing_speaks_against_is_approved_when_its_owner_said_so)
 {
 	struct proposal p = GITHUB, q = PYPI,
-			db = PROPOSAL("db", "db.example.com", 5432,
-			    "/usr/bin/psql"),
-			address = PROPOSAL(
-			    "ip", "192.168.7.7", 443, "/usr/bin/curl");
+			db = PROPOSAL(
+			    "db", "db.example.com", 5432, "/usr/bin/psql"),
+			address =
+			    PROPOSAL("ip", "192.168.7.7", 443, "/usr/bin/curl");
 	AUTO_BUF struct buf b = BUF_INIT(4096);
 	struct rpc_client *box;
 	drafts_msg *d = NULL;

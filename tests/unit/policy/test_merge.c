@@ -350,9 +350,9 @@ TEST(merge, is_taken_back_from_a_rule_that_others_share)
 	AUTO_POLICY struct policy *
 	    one = merged(V,
 	       NP "  a: {endpoints: [{host: a.com, port: 443}], " CURL "}", &m),
-	   *since = must_parse(
-	       "since", NP "  a: {endpoints: [{host: a.com, port: 443}, {host: "
-			   "b.com, port: 443}], " BOTH "}"),
+	   *since = must_parse("since",
+	       NP "  a: {endpoints: [{host: a.com, port: 443}, {host: "
+		  "b.com, port: 443}], " BOTH "}"),
 	   *want = must_parse("want",
 	       NP "  a: {endpoints: [{host: a.com, port: 443}, {host: b.com, "
 		  "port: 443}], " GIT "}\n"
