@@ -11,20 +11,11 @@
 #include "base/mem.h"
 #include "codec/sha256.h"
 #include "gateway/draft.h"
+#include "policy/propose.h"
 
 typedef Openshell__Sandbox__V1__NetworkEndpoint endpoint_msg;
 
 enum { NAME_MAX_BYTES = 256 };
-
-/* Names of what is never proposed: this machine, metadata services. */
-static const char *const never[] = {
-	"localhost",
-	"metadata.google.internal",
-	"metadata.goog",
-	"metadata",
-	"instance-data",
-	"instance-data.ec2.internal",
-};
 
 /* What of a proposal is told, safe for a terminal and short. */
 struct shown {
@@ -174,22 +165,6 @@ draft_take_rule(const char *name, const rule_msg *rule, struct store_chunk *out,
 
 /* --- a sandbox's proposal ------------------------------------------------- */
 
-static bool
-is_never(const char *host)
-{
-	struct view v = view_of(host);
-
-	while (view_ends(v, VIEW(".")))
-		v.n--;
-	if (v.n > 10 &&
-	    view_eq_nocase(view_slice(v, v.n - 10, v.n), VIEW(".localhost")))
-		return true;
-	for (size_t i = 0; i < ARRAY_LEN(never); i++)
-		if (view_eq_nocase(v, view_of(never[i])))
-			return true;
-	return policy_host_never_reached(v);
-}
-
 static int
 check_host(const char *name, const endpoint_msg *ep, struct err *e)
 {
@@ -202,7 +177,7 @@ check_host(const char *name, const endpoint_msg *ep, struct err *e)
 		    "chunk '%s': host '%s' is a wildcard; propose the one host "
 		    "that is needed",
 		    show(name).text, show(ep->host).text);
-	if (is_never(ep->host))
+	if (policy_never_proposed(view_of(ep->host)))
 		return err_set(e, ERR_INVALID,
 		    "chunk '%s': host '%s' is loopback, link-local or a "
 		    "metadata service, which is never reached",

@@ -3,6 +3,7 @@
  * no list may open.
  */
 #include "policy/check.h"
+#include "policy/propose.h"
 
 static size_t
 labels(struct view v)
@@ -142,6 +143,22 @@ policy_host_is_address(struct view host)
 
 	return p_host_selector(host, &kind, &name) == 0 && kind == HOST_EXACT &&
 	       p_host_is_address((struct view) { name.text, name.n });
+}
+
+bool
+policy_host_internal(struct view host)
+{
+	static const char *const internal[] = { "10.0.0.0/8", "172.16.0.0/12",
+		"192.168.0.0/16", "100.64.0.0/10", "fc00::/7" };
+	struct policy_net range, n;
+
+	if (p_net_parse(host, &n) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(internal); i++)
+		if (p_net_parse(view_of(internal[i]), &range) == 0 &&
+		    covers(&range, &n))
+			return true;
+	return is_blocked(&n);
 }
 
 void

@@ -140,13 +140,13 @@ learner_free_at(struct learner **l)
 
 /* --- one request -------------------------------------------------------- */
 
-static bool
-is_method(struct view v)
+bool
+learn_method_fits(struct view v)
 {
 	for (size_t i = 0; i < v.n; i++)
 		if (!(v.p[i] >= 'A' && v.p[i] <= 'Z') && v.p[i] != '-')
 			return false;
-	return v.n <= 32;
+	return v.n > 0 && v.n <= 32;
 }
 
 /* What the current policy says of it: allowed, refused, or LEARN_TAKEN. */
@@ -302,7 +302,7 @@ check(struct policy_seen *seen, struct p_host *host)
 	if (seen->method.n == 0 && seen->path.n == 0)
 		return LEARN_TAKEN;
 	if (seen->method.n == 0 ||
-	    (!is_method(seen->method) &&
+	    (!learn_method_fits(seen->method) &&
 		!view_eq(seen->method, VIEW("WEBSOCKET_TEXT"))) ||
 	    !learn_path_fits(seen->path))
 		return LEARN_BAD_REQUEST;

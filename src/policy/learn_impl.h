@@ -54,6 +54,12 @@ int learn_op_order(const void *a, const void *b);
  */
 size_t learn_paths(struct learn_request *v, size_t n, unsigned distinct,
     struct arena *a, struct learn_rule **rules);
+/* A number, a UUID, or hexadecimal that is no word. */
+bool learn_is_ident(struct view segment);
+/* As a pattern that means it and nothing else. */
+void learn_put_literal(struct buf *out, struct view v);
+/* A method that a rule can name. */
+bool learn_method_fits(struct view v);
 /* false: longer than a pattern may be, or not canonical: no rule names it. */
 bool learn_path_fits(struct view path);
 

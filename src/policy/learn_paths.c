@@ -58,6 +58,12 @@ ident_of(struct view v)
 	return v.n >= HEX_MIN && hex == v.n && digits > 0 ? HEX : NOT_ONE;
 }
 
+bool
+learn_is_ident(struct view segment)
+{
+	return ident_of(segment) != NOT_ONE;
+}
+
 /* Segment `at` of the path (the first is what stands before the first '/'). */
 static struct view
 segment(struct view path, size_t at)
@@ -156,8 +162,8 @@ put_note(struct buf *note, size_t place, enum ident kind,
 	buf_puts(note, n > SHOWN_MAX ? ", ...)" : ")");
 }
 
-static void
-put_literal(struct buf *out, struct view v)
+void
+learn_put_literal(struct buf *out, struct view v)
 {
 	for (size_t i = 0; i < v.n; i++) {
 		if (memchr("*?[]{}\\", v.p[i], 7) != NULL)
@@ -177,7 +183,7 @@ put_glob(struct buf *out, struct view path, const bool *star)
 		if (star[at])
 			buf_putc(out, '*');
 		else
-			put_literal(out, part);
+			learn_put_literal(out, part);
 	}
 }
 
