@@ -411,7 +411,8 @@ native_validate(struct driver *d UNUSED, const driver_spec *spec, struct err *e)
 
 static const char *const passed[] = { "HOME", "XDG_CONFIG_HOME",
 	"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "OPENSHELL_LOG_LEVEL",
-	"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS" };
+	"OPENSHELL_DENIAL_FLUSH_INTERVAL_SECS", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+	"TSAN_OPTIONS", "LSAN_OPTIONS" };
 
 /* A session of its own: no terminal and no gateway takes it along. */
 static int

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "audit/denials.h"
 #include "datamodel.pb-c.h"
 #include "keeper/journal.h"
 #include "keeper/ring.h"
@@ -76,6 +77,12 @@ struct keeper {
 	size_t n_sent;
 	uint64_t revision;
 
+	/* denials, for the gateway */
+	struct denials *denials;
+	struct denials *denials_sent; /* not answered; NULL: none */
+	uv_timer_t denials_timer;
+	unsigned denials_ms, denials_failed;
+
 	bool proposals; /* the agent may make some: as ctl was told last */
 
 	/* credentials: the names alone, and what was sent last */
@@ -110,6 +117,8 @@ void keeper_stop(struct keeper *k);
 void keeper_note(struct keeper *k, const char *text);
 /* What it must do it cannot: the sandbox ends, and why is told and kept. */
 void keeper_fail(struct keeper *k, const char *why);
+/* Of a sandbox that is gone: the last word to the gateway. */
+void keeper_farewell(struct keeper *k);
 /* The gateway has taken the last word, or there is none to take it. */
 void keeper_farewell_over(struct keeper *k);
 /*
@@ -168,6 +177,13 @@ void command_end_all(struct keeper *k);
 
 /* spec.c */
 int keeper_spec(struct keeper *k, struct err *e) MUST_USE;
+
+/* denials.c */
+void keeper_denials_init(struct keeper *k);
+void keeper_denials_fini(struct keeper *k);
+void keeper_denials_add(struct keeper *k, const struct audit_event *ev);
+/* The rest goes out; true: keeper_farewell is called when it was answered. */
+bool keeper_denials_last(struct keeper *k);
 
 /* record.c: lines of ctl's, stored and as lines of the log */
 void record_add(struct keeper *k, struct view lines);

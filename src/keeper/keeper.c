@@ -321,6 +321,24 @@ on_farewell_over(uv_timer_t *t)
 	keeper_farewell_over(t->data);
 }
 
+void
+keeper_farewell(struct keeper *k)
+{
+	if (k->farewell_sent)
+		return;
+	link_farewell(k);
+	/* Sooner when the gateway has taken it, or is not there. */
+	(void)uv_timer_start(&k->farewell, on_farewell_over,
+	    k->farewell_sent ? KEEPER_FAREWELL_MS : 1, 0);
+}
+
+/* The gateway does not answer what it was asked last. */
+static void
+on_farewell_late(uv_timer_t *t)
+{
+	keeper_farewell(t->data);
+}
+
 /* ctl, whose record it is, could not say how it ended. */
 static void
 record_lost(struct keeper *k)
@@ -358,11 +376,12 @@ gone(struct keeper *k)
 	command_end_all(k);
 	if (k->why[0] == '\0')
 		(void)snprintf(k->why, sizeof(k->why), "it was stopped");
-	link_farewell(k);
 	k->gone = true;
-	/* Sooner when the gateway has taken it, or is not there. */
-	(void)uv_timer_start(&k->farewell, on_farewell_over,
-	    k->farewell_sent ? KEEPER_FAREWELL_MS : 1, 0);
+	if (keeper_denials_last(k))
+		(void)uv_timer_start(
+		    &k->farewell, on_farewell_late, KEEPER_FAREWELL_MS, 0);
+	else
+		keeper_farewell(k);
 }
 
 static void
@@ -429,6 +448,7 @@ begin(struct keeper *k, struct err *e)
 	(void)uv_timer_init(&k->loop, &k->flush);
 	(void)uv_timer_init(&k->loop, &k->farewell);
 	k->dial.data = k->flush.data = k->farewell.data = k;
+	keeper_denials_init(k);
 	if (read_dir(k, e) < 0 || take_lock(k, e) < 0 ||
 	    journal_open(&k->journal, k->dirfd, view_of(k->msg->id), e) < 0 ||
 	    start_ctl(k, e) < 0)
@@ -488,6 +508,7 @@ keeper_main(const char *dir)
 	status = k->status;
 	/* The process ends here: what is left is the kernel's to take. */
 	ring_fini(&k->ring);
+	keeper_denials_fini(k);
 	journal_close(&k->journal);
 	return status;
 }

@@ -50,6 +50,7 @@ on_record(void *ctx, const struct audit_event *ev)
 	struct keeper *k = ctx;
 
 	ring_add(&k->ring, line_of(ev));
+	keeper_denials_add(k, ev);
 	k->urgent |= ev->action == AUDIT_DENY;
 	k->told_end |= ev->kind == AUDIT_SANDBOX_STOPPED ||
 		       ev->kind == AUDIT_SANDBOX_FAILED;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "codec/sha256.h"
+#include "codec/utf8.h"
 #include "policy/learn_impl.h"
 
 enum {
@@ -158,7 +159,7 @@ static bool
 is_program(struct view v)
 {
 	return v.n > 1 && v.n <= PL_PATTERN_MAX && v.p[0] == '/' &&
-	       view_find(v, '*') < 0 && !p_has_control(v);
+	       view_find(v, '*') < 0 && !p_has_control(v) && utf8_valid(v);
 }
 
 static const char *

@@ -206,6 +206,7 @@ gate_open(void)
 	(void)uv_timer_init(&k->loop, &k->flush);
 	(void)uv_timer_init(&k->loop, &k->farewell);
 	k->dial.data = k->flush.data = k->farewell.data = k;
+	keeper_denials_init(k);
 	ring_init(&k->ring);
 	gate_journal();
 	k->msg = NEW(keeper_sandbox);
@@ -233,6 +234,8 @@ gate_close(void)
 	uv_close((uv_handle_t *)&k->dial, NULL);
 	uv_close((uv_handle_t *)&k->flush, NULL);
 	uv_close((uv_handle_t *)&k->farewell, NULL);
+	uv_close((uv_handle_t *)&k->denials_timer, NULL);
+	keeper_denials_fini(k);
 	if (k->sock_on)
 		uv_close((uv_handle_t *)&k->sock_poll, NULL);
 	CHECK_INT(uv_run(&k->loop, UV_RUN_DEFAULT), ==, 0);
