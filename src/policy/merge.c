@@ -1,16 +1,8 @@
-/*
- * merge: see merge.h.
- *
- * A policy in the making is the old one's top with other lists in it; written
- * as canonical text and parsed again, so that what comes out has passed every
- * check that a policy from a person passes.
- */
+/* merge: see merge.h. */
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "policy/merge_impl.h"
-
-enum { KEYS_MAX = 1000 };
 
 void
 policy_merged_fini(struct policy_merged *m)
@@ -19,91 +11,6 @@ policy_merged_fini(struct policy_merged *m)
 	free(m->added);
 	free(m->parts);
 	*m = (struct policy_merged) { 0 };
-}
-
-static void
-begin(struct merge *g, const struct policy *base)
-{
-	*g = (struct merge) { .top = base->top };
-	g->n = base->top.network_policies.n;
-	g->v = merge_copy(
-	    &g->arena, p_policies(base), g->n, 1, sizeof(struct p_policy));
-}
-
-static int
-finish(struct merge *g, struct policy **next, struct policy_findings *f)
-{
-	AUTO_BUF struct buf text = BUF_INIT(POLICY_TEXT_MAX);
-	struct policy made = { .top = g->top };
-	size_t before = f->errors;
-
-	made.top.network_policies.h.set = true;
-	made.top.network_policies.v = g->v;
-	made.top.network_policies.n = g->n;
-	policy_canonical(&made, &text);
-	if (!text.full)
-		return policy_parse(buf_view(&text), next, f);
-	if (f->errors == before)
-		p_error(f, (struct p_mark) { 0 }, "parse",
-		    "canonical form larger than %d bytes", POLICY_TEXT_MAX);
-	return -1;
-}
-
-/* A policy of that rule alone, as text; the caller's. */
-static char *
-text_of(const struct p_top *like, const struct p_policy *rule)
-{
-	AUTO_BUF struct buf text = BUF_INIT(POLICY_TEXT_MAX);
-	struct policy made = { .top = { .version = like->version } };
-
-	made.top.network_policies = like->network_policies;
-	made.top.network_policies.h.set = true;
-	made.top.network_policies.v = (void *)(uintptr_t)rule;
-	made.top.network_policies.n = 1;
-	policy_canonical(&made, &text);
-	return mem_strdup(buf_str(&text));
-}
-
-static struct p_policy *
-find_key(const struct merge *g, struct view key)
-{
-	for (size_t i = 0; i < g->n; i++)
-		if (view_eq(g->v[i].m.key.v, key))
-			return &g->v[i];
-	return NULL;
-}
-
-/* `key`, or when it is taken, the first of key_2, key_3 ... that is free. */
-static struct view
-free_key(struct merge *g, struct view key)
-{
-	char text[PL_NAME_MAX + 1];
-
-	if (find_key(g, key) == NULL)
-		return key;
-	for (unsigned i = 2; i < KEYS_MAX; i++) {
-		int n = snprintf(text, sizeof(text), "%.*s_%u",
-		    (int)MIN(key.n, (size_t)PL_NAME_MAX - 4), key.p, i);
-		struct view v = { text, (size_t)n };
-
-		if (find_key(g, v) == NULL)
-			return arena_view(&g->arena, v);
-	}
-	return key; /* twice: no valid policy, as the parser will say */
-}
-
-static struct p_policy *
-new_rule(struct merge *g, const struct p_policy *like, struct view key)
-{
-	struct view new_key = free_key(g, key);
-	struct p_policy *to = &g->v[g->n++];
-
-	*to = *like;
-	to->m.key.v = new_key;
-	/* Its label was the key's, unless it is another one. */
-	if (view_eq(to->name.v, key))
-		to->name.v = to->m.key.v;
-	return to;
 }
 
 /* --- in ------------------------------------------------------------------ */
@@ -140,7 +47,7 @@ tell(const struct merge *g, struct added *a, struct view key,
 	a->rule.endpoints.v = a->v;
 	a->rule.endpoints.n = a->n;
 	m->target = view_dup(key);
-	m->added = a->n > 0 ? text_of(&g->top, &a->rule) : mem_strdup("");
+	m->added = a->n > 0 ? merge_text(&g->top, &a->rule) : mem_strdup("");
 	m->parts = mem_strdup(a->parts);
 }
 
@@ -337,7 +244,7 @@ take_in(struct merge *g, struct p_policy *to, const struct p_policy *rule,
 static struct p_policy *
 place(struct merge *g, const struct p_policy *rule, struct added *a)
 {
-	struct p_policy *to = find_key(g, rule->m.key.v), empty = *rule;
+	struct p_policy *to = merge_find(g, rule->m.key.v), empty = *rule;
 
 	if (to != NULL && take_in(g, to, rule, a))
 		return to;
@@ -345,7 +252,7 @@ place(struct merge *g, const struct p_policy *rule, struct added *a)
 		if (take_in(g, &g->v[i], rule, a))
 			return &g->v[i];
 	empty.endpoints.n = 0;
-	to = new_rule(g, &empty, rule->m.key.v);
+	to = merge_new_rule(g, &empty, rule->m.key.v);
 	add_endpoints(g, to, rule, a);
 	return to;
 }
@@ -361,11 +268,11 @@ policy_merge(const struct policy *base, const struct policy *rule,
 	struct merge g;
 	int rc = 0;
 
-	begin(&g, base);
+	merge_begin(&g, base);
 	begin_added(&g, &a, one);
 	to = place(&g, one, &a);
 	if (a.n > 0)
-		rc = finish(&g, &made, f);
+		rc = merge_finish(&g, &made, f);
 	if (rc == 0) {
 		tell(&g, &a, to->m.key.v, m);
 		*next = made;
@@ -477,7 +384,7 @@ take_out(struct merge *g, struct p_policy *to, const struct p_policy *was,
 	if (others.n > 0) {
 		to->binaries = others;
 		if (left.n > 0)
-			(void)new_rule(g, &rest, rest.m.key.v);
+			(void)merge_new_rule(g, &rest, rest.m.key.v);
 	} else if (left.n > 0)
 		*to = rest;
 	else
@@ -499,10 +406,10 @@ policy_unmerge(const struct policy *base, const struct policy_merged *m,
 		return 0;
 	if (policy_parse(view_of(m->added), &was, f) < 0)
 		return -1;
-	begin(&g, base);
-	to = find_key(&g, view_of(m->target));
+	merge_begin(&g, base);
+	to = merge_find(&g, view_of(m->target));
 	if (to != NULL && take_out(&g, to, p_policies(was), m->parts))
-		rc = finish(&g, &made, f);
+		rc = merge_finish(&g, &made, f);
 	arena_fini(&g.arena);
 	if (rc == 0)
 		*next = take_ptr(made);

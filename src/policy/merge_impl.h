@@ -13,6 +13,21 @@ struct merge {
 	size_t n;
 };
 
+/* --- making ------------------------------------------------------------ */
+
+void merge_begin(struct merge *g, const struct policy *base);
+/* The policy that it has become, checked.  Ends nothing: arena_fini. */
+int merge_finish(
+    struct merge *g, struct policy **next, struct policy_findings *f) MUST_USE;
+/* A policy of that rule alone, as text; the caller's. */
+char *merge_text(const struct p_top *like, const struct p_policy *rule);
+/* NULL when there is none of that key. */
+struct p_policy *merge_find(const struct merge *g, struct view key);
+/* A copy under that key, or under key_2, key_3 ... when it is taken. */
+struct p_policy *merge_new_rule(
+    struct merge *g, const struct p_policy *like, struct view key);
+void merge_drop(struct merge *g, struct p_policy *at);
+
 /* --- equal ------------------------------------------------------------- */
 
 /* The same host, ports and path. */
