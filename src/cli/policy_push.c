@@ -411,24 +411,14 @@ pending_or_failed(const struct policy_place *p, unsigned version)
 		   OPENSHELL__V1__POLICY_STATUS__POLICY_STATUS_LOADED;
 }
 
-int
-policy_push(struct cli *c, struct policy_place *p, struct policy_upload *u,
+/* What `q` asks for, told; `before` is the version there was. */
+static int
+push(struct cli *c, struct policy_place *p, update_req *q, unsigned before,
     bool wait, unsigned timeout_s, struct err *e)
 {
-	update_req q = OPENSHELL__V1__UPDATE_CONFIG_REQUEST__INIT;
-	AUTO_MSG status_resp *now = NULL;
 	AUTO_MSG update_resp *r = NULL;
-	enum rpc_code code;
-	unsigned before = 0;
 
-	/* No revision yet is no error; what else is wrong, set tells. */
-	if (get_status(p, 0, &now, &code, e) == 0 && now->revision != NULL) {
-		before = now->revision->version;
-		if (now->revision->policy != NULL)
-			keep_sections(c, u, now->revision->policy);
-	}
-	q.policy = u->m;
-	if (update(p, &q, &r, e) < 0)
+	if (update(p, q, &r, e) < 0)
 		return err_wrap(e, "the policy of sandbox '%.100s' was not set",
 		    p->sandbox);
 	if (r->version == before) {
@@ -440,6 +430,42 @@ policy_push(struct cli *c, struct policy_place *p, struct policy_upload *u,
 		tell(c, MARK_OK, "Policy version %u submitted (hash: %.12s)",
 		    r->version, r->policy_hash);
 	return wait ? wait_for(c, p, r->version, timeout_s, e) : CLI_OK;
+}
+
+int
+policy_push(struct cli *c, struct policy_place *p, struct policy_upload *u,
+    bool wait, unsigned timeout_s, struct err *e)
+{
+	update_req q = OPENSHELL__V1__UPDATE_CONFIG_REQUEST__INIT;
+	AUTO_MSG status_resp *now = NULL;
+	enum rpc_code code;
+	unsigned before = 0;
+
+	/* No revision yet is no error; what else is wrong, set tells. */
+	if (get_status(p, 0, &now, &code, e) == 0 && now->revision != NULL) {
+		before = now->revision->version;
+		if (now->revision->policy != NULL)
+			keep_sections(c, u, now->revision->policy);
+	}
+	q.policy = u->m;
+	return push(c, p, &q, before, wait, timeout_s, e);
+}
+
+int
+policy_push_edits(struct cli *c, struct policy_place *p, edit_msg **ops,
+    size_t n, bool wait, unsigned timeout_s, struct err *e)
+{
+	update_req q = OPENSHELL__V1__UPDATE_CONFIG_REQUEST__INIT;
+	AUTO_MSG status_resp *now = NULL;
+	enum rpc_code code;
+
+	if (get_status(p, 0, &now, &code, e) < 0)
+		return -1;
+	q.merge_operations = ops;
+	q.n_merge_operations = n;
+	return push(c, p, &q,
+	    now->revision != NULL ? now->revision->version : 0, wait, timeout_s,
+	    e);
 }
 
 /* --- global --- */

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "openshell.pb-c.h"
 #include "policy/policy.h"
+#include "rpc/edit_wire.h"
 #include "rpc/policy_wire.h"
 
 /* A policy file as it goes to a gateway. */
@@ -49,6 +50,9 @@ int policy_place_find(struct cli *c, struct reach *r, bool global,
  */
 int policy_push(struct cli *c, struct policy_place *p, struct policy_upload *u,
     bool wait, unsigned timeout_s, struct err *e) MUST_USE;
+/* The same by operations on the policy that is there. */
+int policy_push_edits(struct cli *c, struct policy_place *p, edit_msg **ops,
+    size_t n, bool wait, unsigned timeout_s, struct err *e) MUST_USE;
 int policy_push_global(struct cli *c, struct policy_place *p,
     struct policy_upload *u, struct err *e) MUST_USE;
 int policy_delete_global(

@@ -109,23 +109,6 @@ put_requests(const endpoint_msg *ep, struct buf *out)
 		buf_printf(out, ", but %zu", ep->n_deny_rules);
 }
 
-static void
-put_yaml(const chunk_msg *m, struct buf *out)
-{
-	policy_wire_msg p = OPENSHELL__SANDBOX__V1__SANDBOX_POLICY__INIT;
-	Openshell__Sandbox__V1__SandboxPolicy__NetworkPoliciesEntry
-	    entry =
-		OPENSHELL__SANDBOX__V1__SANDBOX_POLICY__NETWORK_POLICIES_ENTRY__INIT,
-	    *entries[] = { &entry };
-
-	p.version = 1;
-	p.network_policies = entries;
-	p.n_network_policies = 1;
-	entry.key = m->rule_name;
-	entry.value = m->proposed_rule;
-	policy_wire_yaml(&p, out);
-}
-
 /* --- for people ----------------------------------------------------------- */
 
 static void
@@ -221,7 +204,7 @@ rules_put(struct cli *c, const chunk_msg *m, bool full, struct buf *out)
 	put_hits(c, m, out);
 	if (full && m->proposed_rule != NULL) {
 		buf_puts(out, "---\n");
-		put_yaml(m, out);
+		policy_wire_rule_yaml(m->rule_name, m->proposed_rule, out);
 	}
 }
 
@@ -250,7 +233,7 @@ rules_emit(struct emit_val *at, const chunk_msg *m)
 	emit_time(o, "created_at", m->created_at_ms);
 	emit_time(o, "decided_at", m->decided_at_ms);
 	if (m->proposed_rule != NULL)
-		put_yaml(m, &yaml);
+		policy_wire_rule_yaml(m->rule_name, m->proposed_rule, &yaml);
 	emit_yaml(o, "policy", buf_view(&yaml));
 }
 
@@ -267,7 +250,7 @@ rules_put_widening(struct cli *c, struct rules *r, const chunk_msg *m,
 	AUTO_MERGED struct policy_merged merged = { 0 };
 	AUTO_BUF struct buf yaml = BUF_INIT(YAML_MAX);
 
-	put_yaml(m, &yaml);
+	policy_wire_rule_yaml(m->rule_name, m->proposed_rule, &yaml);
 	if (policy_fetch(&place, &base, e) < 0)
 		return -1;
 	/* What cannot be merged the gateway refuses, with the reason. */

@@ -40,8 +40,6 @@ int draft_take(
 
 /* --- draft_decide.c ------------------------------------------------------- */
 
-/* The policy that a sandbox should have, by itself. */
-int draft_base(struct sbx *s, struct policy **out, struct err *e) MUST_USE;
 /* The rule of a proposal, as a policy of that alone. */
 int draft_rule(
     const struct store_chunk *c, struct policy **out, struct err *e) MUST_USE;

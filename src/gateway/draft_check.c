@@ -138,11 +138,6 @@ int
 draft_take_rule(const char *name, const rule_msg *rule, struct store_chunk *out,
     struct err *e)
 {
-	policy_wire_msg m = OPENSHELL__SANDBOX__V1__SANDBOX_POLICY__INIT;
-	Openshell__Sandbox__V1__SandboxPolicy__NetworkPoliciesEntry
-	    entry =
-		OPENSHELL__SANDBOX__V1__SANDBOX_POLICY__NETWORK_POLICIES_ENTRY__INIT,
-	    *entries[] = { &entry };
 	AUTO_FINDINGS struct policy_findings f = { 0 };
 	AUTO_POLICY struct policy *p = NULL;
 	policy_wire_msg *canonical;
@@ -150,12 +145,7 @@ draft_take_rule(const char *name, const rule_msg *rule, struct store_chunk *out,
 
 	if (check_whole(name, rule, e) < 0)
 		return -1;
-	m.version = 1;
-	m.network_policies = entries;
-	m.n_network_policies = 1;
-	entry.key = (char *)(uintptr_t)name;
-	entry.value = (rule_msg *)(uintptr_t)rule;
-	if (policy_wire_to(&m, &p, &f) < 0)
+	if (policy_wire_rule_to(name, rule, &p, &f) < 0)
 		return first_error(&f, name, e);
 	canonical = policy_wire_from(p);
 	rc = keep(name, canonical->network_policies[0]->value, out, e);

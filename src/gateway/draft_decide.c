@@ -26,100 +26,21 @@ draft_no_policy(const struct policy_findings *f, struct err *e)
 	    "the policy with this decision would be invalid: %.400s", why);
 }
 
-static int
-read_wire(const policy_wire_msg *m, struct policy **out, struct err *e)
-{
-	AUTO_FINDINGS struct policy_findings f = { 0 };
-
-	if (m == NULL || policy_wire_to(m, out, &f) < 0)
-		return err_set(e, ERR_INTERNAL,
-		    "the database holds a policy that cannot be read");
-	return 0;
-}
-
-int
-draft_base(struct sbx *s, struct policy **out, struct err *e)
-{
-	struct store_revision r = { 0 };
-	policy_wire_msg *m;
-	int rc;
-
-	/* Without a revision there is what it was made with (4.11). */
-	if (store_revision_wanted(s->g->store, s->id, &r, e) < 0) {
-		if (e->code != ERR_NOT_FOUND)
-			return -1;
-		if (s->msg->spec != NULL && s->msg->spec->policy != NULL)
-			return read_wire(s->msg->spec->policy, out, e);
-		*out = policy_default();
-		return 0;
-	}
-	m = gw_policy_unpack(r.payload, r.n);
-	store_revision_fini(&r);
-	rc = read_wire(m, out, e);
-	policy_wire_free(m);
-	return rc;
-}
-
 int
 draft_rule(const struct store_chunk *c, struct policy **out, struct err *e)
 {
-	policy_wire_msg m = OPENSHELL__SANDBOX__V1__SANDBOX_POLICY__INIT;
-	Openshell__Sandbox__V1__SandboxPolicy__NetworkPoliciesEntry
-	    entry =
-		OPENSHELL__SANDBOX__V1__SANDBOX_POLICY__NETWORK_POLICIES_ENTRY__INIT,
-	    *entries[] = { &entry };
+	AUTO_FINDINGS struct policy_findings f = { 0 };
 	rule_msg *rule = openshell__sandbox__v1__network_policy_rule__unpack(
 	    NULL, c->n_rule, (const uint8_t *)c->rule);
-	int rc;
+	int rc = rule != NULL ? policy_wire_rule_to(c->rule_name, rule, out, &f)
+			      : -1;
 
-	m.version = 1;
-	m.network_policies = entries;
-	m.n_network_policies = 1;
-	entry.key = c->rule_name;
-	entry.value = rule;
-	rc = read_wire(rule != NULL ? &m : NULL, out, e);
 	if (rule != NULL)
 		openshell__sandbox__v1__network_policy_rule__free_unpacked(
 		    rule, NULL);
-	return rc;
-}
-
-/* The revision that is wanted already. */
-static int
-unchanged(struct sbx *s, struct gw_revision *out, struct err *e)
-{
-	struct store_revision r = { 0 };
-
-	*out = (struct gw_revision) { 0 };
-	if (store_revision_wanted(s->g->store, s->id, &r, e) < 0)
-		return e->code == ERR_NOT_FOUND ? 0 : -1;
-	out->version = r.version;
-	memcpy(out->hash, r.hash, sizeof(out->hash));
-	store_revision_fini(&r);
-	return 0;
-}
-
-/* As a policy that was pushed: the same checks, the same baseline. */
-static int
-revise(struct sbx *s, const struct policy *next, struct gw_revision *out,
-    struct err *e)
-{
-	AUTO_BUF struct buf why = BUF_INIT(4096);
-	const policy_wire_msg *baseline =
-	    s->msg->spec != NULL ? s->msg->spec->policy : NULL;
-	policy_wire_msg *m, *accepted = NULL;
-	int rc;
-
-	if (next == NULL)
-		return unchanged(s, out, e);
-	m = policy_wire_from(next);
-	rc = gw_policy_accept(m, baseline, &accepted, &why);
-	policy_wire_free(m);
-	if (rc < 0)
-		return err_set(e, ERR_INVALID, "%.400s", buf_str(&why));
-	rc = gw_policy_store(s, accepted, out, e);
-	policy_wire_free(accepted);
-	return rc;
+	return rc == 0 ? 0
+		       : err_set(e, ERR_INTERNAL,
+			     "the database holds a rule that cannot be read");
 }
 
 /* Ends the change that store_begin began. */
@@ -162,11 +83,11 @@ approve(struct sbx *s, struct store_chunk *c, struct gw_revision *out,
 	AUTO_FINDINGS struct policy_findings f = { 0 };
 	AUTO_MERGED struct policy_merged m = { 0 };
 
-	if (draft_base(s, &base, e) < 0 || draft_rule(c, &rule, e) < 0)
+	if (gw_policy_now(s, &base, e) < 0 || draft_rule(c, &rule, e) < 0)
 		return -1;
 	if (policy_merge(base, rule, &next, &m, &f) < 0)
 		return draft_no_policy(&f, e);
-	if (revise(s, next, out, e) < 0)
+	if (gw_policy_revise(s, next, out, e) < 0)
 		return -1;
 	return put_status(s, c, CHUNK_APPROVED, "", &m, e);
 }
@@ -189,9 +110,9 @@ take_back(struct sbx *s, struct store_chunk *c, enum store_chunk_status to,
 {
 	AUTO_POLICY struct policy *base = NULL, *next = NULL;
 
-	if (draft_base(s, &base, e) < 0 ||
+	if (gw_policy_now(s, &base, e) < 0 ||
 	    draft_without(s, base, c, &next, e) < 0 ||
-	    revise(s, next, out, e) < 0)
+	    gw_policy_revise(s, next, out, e) < 0)
 		return -1;
 	return put_status(s, c, to, reason, NULL, e);
 }

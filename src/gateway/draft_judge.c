@@ -133,7 +133,7 @@ is_harmless(struct sbx *s, const struct store_chunk *c, const struct places *p,
 	AUTO_MERGED struct policy_merged m = { 0 };
 	struct err e;
 
-	if (draft_base(s, &base, &e) < 0 || draft_rule(c, &rule, &e) < 0) {
+	if (gw_policy_now(s, &base, &e) < 0 || draft_rule(c, &rule, &e) < 0) {
 		buf_puts(why, e.text);
 		return false;
 	}

@@ -17,6 +17,7 @@
 #include "gateway/gateway.h"
 #include "gateway/logbus.h"
 #include "openshell.pb-c.h"
+#include "policy/policy.h"
 #include "rpc/policy_wire.h"
 #include "supervisor.pb-c.h"
 
@@ -206,6 +207,14 @@ struct gw_revision {
 int gw_policy_store(struct sbx *s, const policy_wire_msg *policy,
     struct gw_revision *out, struct err *e) MUST_USE;
 void gw_policy_tell(struct sbx *s);
+/* The policy that a sandbox should have, by itself. */
+int gw_policy_now(struct sbx *s, struct policy **out, struct err *e) MUST_USE;
+/*
+ * The same for what it becomes: checked like one that was pushed.  NULL is no
+ * change.  ERR_INVALID with the reasons.
+ */
+int gw_policy_revise(struct sbx *s, const struct policy *next,
+    struct gw_revision *out, struct err *e) MUST_USE;
 /* A report about a revision: stores it and tells watchers. */
 int gw_policy_report(struct sbx *s, uint32_t version, bool loaded,
     const char *error, struct err *e) MUST_USE;

@@ -106,6 +106,23 @@ check_static(
 	return -1;
 }
 
+/* Rules that the gateway itself derives from providers have such keys. */
+static int
+check_keys(const policy_wire_msg *m, struct buf *why)
+{
+	for (size_t i = 0; i < m->n_network_policies; i++)
+		if (view_starts(view_of(m->network_policies[i]->key),
+			VIEW("_provider_"))) {
+			buf_puts(why,
+			    "names of network policies that begin with "
+			    "_provider_ are reserved: ");
+			buf_put_escaped(
+			    why, view_of(m->network_policies[i]->key));
+			return -1;
+		}
+	return 0;
+}
+
 int
 gw_policy_accept(const policy_wire_msg *in, const policy_wire_msg *baseline,
     policy_wire_msg **out, struct buf *why)
@@ -120,7 +137,7 @@ gw_policy_accept(const policy_wire_msg *in, const policy_wire_msg *baseline,
 	fill_identity(m);
 	if (policy_wire_to(m, &p, &f) < 0)
 		explain(&f, why);
-	else
+	else if (check_keys(m, why) == 0)
 		rc = baseline != NULL ? check_static(baseline, p, why) : 0;
 	if (rc < 0) {
 		policy_wire_free(m);
@@ -208,6 +225,77 @@ gw_policy_tell(struct sbx *s)
 {
 	attend_push(s);
 	sbx_notify(s);
+}
+
+static int
+read_wire(const policy_wire_msg *m, struct policy **out, struct err *e)
+{
+	AUTO_FINDINGS struct policy_findings f = { 0 };
+
+	if (m == NULL || policy_wire_to(m, out, &f) < 0)
+		return err_set(e, ERR_INTERNAL,
+		    "the database holds a policy that cannot be read");
+	return 0;
+}
+
+int
+gw_policy_now(struct sbx *s, struct policy **out, struct err *e)
+{
+	struct store_revision r = { 0 };
+	policy_wire_msg *m;
+	int rc;
+
+	/* Without a revision there is what it was made with (4.11). */
+	if (store_revision_wanted(s->g->store, s->id, &r, e) < 0) {
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+		if (s->msg->spec != NULL && s->msg->spec->policy != NULL)
+			return read_wire(s->msg->spec->policy, out, e);
+		*out = policy_default();
+		return 0;
+	}
+	m = gw_policy_unpack(r.payload, r.n);
+	store_revision_fini(&r);
+	rc = read_wire(m, out, e);
+	policy_wire_free(m);
+	return rc;
+}
+
+/* The revision that is wanted already. */
+static int
+unchanged(struct sbx *s, struct gw_revision *out, struct err *e)
+{
+	struct store_revision r = { 0 };
+
+	*out = (struct gw_revision) { 0 };
+	if (store_revision_wanted(s->g->store, s->id, &r, e) < 0)
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	out->version = r.version;
+	memcpy(out->hash, r.hash, sizeof(out->hash));
+	store_revision_fini(&r);
+	return 0;
+}
+
+int
+gw_policy_revise(struct sbx *s, const struct policy *next,
+    struct gw_revision *out, struct err *e)
+{
+	AUTO_BUF struct buf why = BUF_INIT(4096);
+	const policy_wire_msg *baseline =
+	    s->msg->spec != NULL ? s->msg->spec->policy : NULL;
+	policy_wire_msg *m, *accepted = NULL;
+	int rc;
+
+	if (next == NULL)
+		return unchanged(s, out, e);
+	m = policy_wire_from(next);
+	rc = gw_policy_accept(m, baseline, &accepted, &why);
+	policy_wire_free(m);
+	if (rc < 0)
+		return err_set(e, ERR_INVALID, "%.400s", buf_str(&why));
+	rc = gw_policy_store(s, accepted, out, e);
+	policy_wire_free(accepted);
+	return rc;
 }
 
 /* --- fingerprint --------------------------------------------------------- */

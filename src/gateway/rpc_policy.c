@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "gateway/effective.h"
+#include "rpc/edit_wire.h"
 
 typedef Openshell__V1__SandboxPolicyRevision revision_msg;
 typedef Openshell__Sandbox__V1__GetSandboxConfigResponse__SettingsEntry
@@ -120,7 +121,7 @@ is_own_policy(const struct update *u)
 	gw_caller(u->c, &who);
 	return who.kind == CALLER_USER ||
 	       (u->m->policy != NULL && u->key.n == 0 && !u->m->global &&
-		   !u->m->delete_setting);
+		   !u->m->delete_setting && u->m->n_merge_operations == 0);
 }
 
 static void
@@ -138,6 +139,41 @@ add_revision(const struct update *u, const policy_wire_msg *policy)
 		gw_policy_tell(u->s);
 }
 
+static bool
+is_under_global(const struct update *u)
+{
+	if (gw_of(u->c)->global.version == 0)
+		return false;
+	rpc_finish(u->c, RPC_FAILED_PRECONDITION,
+	    "policy is managed globally; delete global policy before "
+	    "sandbox policy update");
+	return true;
+}
+
+/* As the policy is now, whoever changed it last. */
+static void
+edit_policy(const struct update *u)
+{
+	AUTO_POLICY struct policy *now = NULL, *next = NULL;
+	struct gw_revision r;
+	struct err e;
+
+	if (is_under_global(u))
+		return;
+	if (gw_policy_now(u->s, &now, &e) == 0 &&
+	    edit_wire_apply(now, u->m->merge_operations,
+		u->m->n_merge_operations, &next, &e) == 0 &&
+	    gw_policy_revise(u->s, next, &r, &e) == 0) {
+		answer_version(u->c, r.version, r.hash);
+		if (r.added)
+			gw_policy_tell(u->s);
+	} else if (e.code == ERR_NOT_FOUND || e.code == ERR_EXISTS)
+		/* Of the policy; that of a sandbox is another matter. */
+		rpc_finish(u->c, RPC_FAILED_PRECONDITION, "%s", e.text);
+	else
+		rpc_finish_err(u->c, &e);
+}
+
 static void
 set_policy(const struct update *u)
 {
@@ -145,12 +181,8 @@ set_policy(const struct update *u)
 	policy_wire_msg *next = NULL;
 	const policy_wire_msg *baseline = u->s->msg->spec->policy;
 
-	if (gw_of(u->c)->global.version != 0) {
-		rpc_finish(u->c, RPC_FAILED_PRECONDITION,
-		    "policy is managed globally; delete global policy before "
-		    "sandbox policy update");
+	if (is_under_global(u))
 		return;
-	}
 	if (gw_policy_accept(u->m->policy, baseline, &next, &why) < 0) {
 		rpc_finish(u->c, RPC_INVALID_ARGUMENT, "%s", buf_str(&why));
 		return;
@@ -178,7 +210,7 @@ void
 rpc_UpdateConfig(struct rpc_call *c, const ProtobufCMessage *msg)
 {
 	struct update u = { .m = (const void *)msg, .c = c };
-	bool key;
+	bool key, edits = u.m->n_merge_operations > 0;
 
 	u.key = view_trim(view_of(u.m->setting_key));
 	key = u.key.n > 0;
@@ -189,7 +221,11 @@ rpc_UpdateConfig(struct rpc_call *c, const ProtobufCMessage *msg)
 		rpc_finish(c, RPC_INVALID_ARGUMENT,
 		    "policy and setting_key cannot be set in the same "
 		    "request");
-	else if (u.m->policy == NULL && !key)
+	else if (edits && (u.m->policy != NULL || key || u.m->global))
+		rpc_finish(c, RPC_INVALID_ARGUMENT,
+		    "merge_operations are about the policy of one sandbox and "
+		    "nothing else");
+	else if (u.m->policy == NULL && !key && !edits)
 		rpc_finish(c, RPC_INVALID_ARGUMENT,
 		    "either policy or setting_key must be provided");
 	else if (u.m->global)
@@ -201,6 +237,8 @@ rpc_UpdateConfig(struct rpc_call *c, const ProtobufCMessage *msg)
 		return;
 	else if (key)
 		update_setting(&u);
+	else if (edits)
+		edit_policy(&u);
 	else
 		set_policy(&u);
 }

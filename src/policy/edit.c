@@ -243,11 +243,12 @@ static int
 add_deny(struct edit *d)
 {
 	struct p_endpoint *to = need_endpoint(d);
-	const struct p_list *more = &given(d)->deny_rules;
+	const struct p_list *more;
 	struct p_allow *v;
 
 	if (to == NULL)
 		return -1;
+	more = &given(d)->deny_rules;
 	v = merge_copy(&d->g.arena, to->deny_rules.v, to->deny_rules.n, more->n,
 	    sizeof(*v));
 	memcpy(v + to->deny_rules.n, more->v, more->n * sizeof(*v));
@@ -263,6 +264,30 @@ static int (*const ops[])(struct edit *d) = {
 	[EDIT_ADD_ALLOW_RULES] = add_allow,
 	[EDIT_REMOVE_BINARY] = remove_binary,
 };
+
+const char *
+policy_edit_protocol(const struct policy *base, const struct policy_edit *op)
+{
+	const struct edit d = { .op = op };
+	enum policy_protocol found = POLICY_PROTO_NONE;
+
+	for (size_t i = 0; i < base->top.network_policies.n; i++) {
+		const struct p_policy *p = &p_policies(base)[i];
+
+		for (size_t k = 0; is_meant(&d, p) && k < p->endpoints.n; k++) {
+			const struct p_endpoint *e = &p_endpoints(p)[k];
+			enum policy_protocol is = p_protocol(e);
+
+			if (!is_at(&d, e) ||
+			    policy_protocol_judged(is) == POLICY_BY_CONNECTION)
+				continue;
+			if (found != POLICY_PROTO_NONE && found != is)
+				return "";
+			found = is;
+		}
+	}
+	return policy_protocol_word(found);
+}
 
 /* --- one after the other -------------------------------------------------- */
 

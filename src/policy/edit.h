@@ -40,4 +40,11 @@ struct policy_edit {
 int policy_edit(const struct policy *base, const struct policy_edit *v,
     size_t n, struct policy **next, struct err *e) MUST_USE;
 
+/*
+ * The protocol of the endpoint that such an operation is about, as a word; ""
+ * when there is none that is looked into, or more than one protocol.
+ */
+const char *policy_edit_protocol(
+    const struct policy *base, const struct policy_edit *op);
+
 #endif

@@ -579,6 +579,50 @@ policy_wire_to(
 	return policy_parse(buf_view(&yaml), out, f);
 }
 
+/* A policy of one rule; borrows. */
+struct one_rule {
+	policy_wire_msg m;
+	Openshell__Sandbox__V1__SandboxPolicy__NetworkPoliciesEntry entry,
+	    *entries[1];
+};
+
+static void
+fill_one(struct one_rule *o, const char *key,
+    const Openshell__Sandbox__V1__NetworkPolicyRule *rule)
+{
+	openshell__sandbox__v1__sandbox_policy__init(&o->m);
+	openshell__sandbox__v1__sandbox_policy__network_policies_entry__init(
+	    &o->entry);
+	o->entry.key = (char *)(uintptr_t)key;
+	o->entry.value =
+	    (Openshell__Sandbox__V1__NetworkPolicyRule *)(uintptr_t)rule;
+	o->entries[0] = &o->entry;
+	o->m.version = 1;
+	o->m.network_policies = o->entries;
+	o->m.n_network_policies = 1;
+}
+
+void
+policy_wire_rule_yaml(const char *key,
+    const Openshell__Sandbox__V1__NetworkPolicyRule *rule, struct buf *b)
+{
+	struct one_rule o;
+
+	fill_one(&o, key, rule);
+	policy_wire_yaml(&o.m, b);
+}
+
+int
+policy_wire_rule_to(const char *key,
+    const Openshell__Sandbox__V1__NetworkPolicyRule *rule, struct policy **out,
+    struct policy_findings *f)
+{
+	struct one_rule o;
+
+	fill_one(&o, key, rule);
+	return policy_wire_to(&o.m, out, f);
+}
+
 /* --- packed, and hashed -------------------------------------------------- */
 
 static int

@@ -24,6 +24,12 @@ void policy_wire_yaml(const policy_wire_msg *m, struct buf *b);
  */
 int policy_wire_to(const policy_wire_msg *m, struct policy **out,
     struct policy_findings *f) MUST_USE;
+/* One rule under that key: as YAML, a policy of its own, and checked so. */
+void policy_wire_rule_yaml(const char *key,
+    const Openshell__Sandbox__V1__NetworkPolicyRule *rule, struct buf *b);
+int policy_wire_rule_to(const char *key,
+    const Openshell__Sandbox__V1__NetworkPolicyRule *rule, struct policy **out,
+    struct policy_findings *f) MUST_USE;
 /*
  * The reference's hash (gateway-api 4.7): lower-case hex SHA-256, NUL
  * terminated, over canonical protobuf with maps sorted by key.
