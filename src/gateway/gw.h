@@ -79,6 +79,8 @@ struct sbx {
 	char token[65]; /* until the driver has it */
 	char found[256]; /* why it had ended, as the driver found it */
 	uint64_t since_ms; /* when the present phase began, loop time */
+	uint64_t judged_ms; /* when a span of draft_judge began, and */
+	unsigned judge_spent; /* how much of it was spent */
 	UT_hash_handle by_id, by_name;
 };
 

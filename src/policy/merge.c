@@ -150,7 +150,7 @@ add_endpoints(struct merge *g, struct p_policy *to, const struct p_policy *rule,
 			widen(g, at, &e[i], a);
 			continue;
 		}
-		v[to->endpoints.n] = adopt(g, &e[i]);
+		v[to->endpoints.n] = e[i];
 		note(a, &v[to->endpoints.n++], 'w');
 	}
 }
@@ -257,11 +257,22 @@ place(struct merge *g, const struct p_policy *rule, struct added *a)
 	return to;
 }
 
+static void
+adopt_all(struct merge *g, struct p_policy *rule)
+{
+	struct p_endpoint *v = merge_copy(
+	    &g->arena, rule->endpoints.v, rule->endpoints.n, 0, sizeof(*v));
+
+	for (size_t i = 0; i < rule->endpoints.n; i++)
+		v[i] = adopt(g, &v[i]);
+	rule->endpoints.v = v;
+}
+
 int
 policy_merge(const struct policy *base, const struct policy *rule,
     struct policy **next, struct policy_merged *m, struct policy_findings *f)
 {
-	const struct p_policy *one = p_policies(rule);
+	struct p_policy one = *p_policies(rule);
 	struct policy *made = NULL;
 	const struct p_policy *to;
 	struct added a;
@@ -269,8 +280,9 @@ policy_merge(const struct policy *base, const struct policy *rule,
 	int rc = 0;
 
 	merge_begin(&g, base);
-	begin_added(&g, &a, one);
-	to = place(&g, one, &a);
+	adopt_all(&g, &one);
+	begin_added(&g, &a, &one);
+	to = place(&g, &one, &a);
 	if (a.n > 0)
 		rc = merge_finish(&g, &made, f);
 	if (rc == 0) {
@@ -308,15 +320,27 @@ take_from(struct merge *g, struct p_endpoint *e, const struct p_endpoint *was,
 	return some ? TAKEN_SOME : TAKEN_NONE;
 }
 
+/* What was added to an endpoint that was there may be its addresses alone. */
+static bool
+is_added_to(struct merge *g, const struct p_endpoint *e,
+    const struct p_endpoint *was, bool whole)
+{
+	if (!merge_same_place(e, was))
+		return false;
+	return whole || was->rules.n > 0
+		   ? merge_same_treatment(e, was)
+		   : merge_nets(&g->arena, was, e, false).n == 0;
+}
+
 /* Where in the list what was added should be; -1 when it is not. */
 static ssize_t
-find_added(const struct p_list *l, const struct p_endpoint *e, bool whole)
+find_added(struct merge *g, const struct p_list *l,
+    const struct p_endpoint *was, bool whole)
 {
 	const struct p_endpoint *v = l->v;
 
 	for (size_t i = 0; i < l->n; i++)
-		if (merge_same_place(&v[i], e) &&
-		    (!whole || merge_same_treatment(&v[i], e)))
+		if (is_added_to(g, &v[i], was, whole))
 			return (ssize_t)i;
 	return -1;
 }
@@ -336,7 +360,7 @@ without(struct merge *g, const struct p_policy *p, const struct p_policy *was,
 	for (size_t i = 0; i < was->endpoints.n; i++) {
 		const struct p_endpoint *e = &p_endpoints(was)[i];
 		bool whole = i >= n_parts || parts[i] != 'p';
-		ssize_t k = find_added(&out, e, whole);
+		ssize_t k = find_added(g, &out, e, whole);
 		enum taken what =
 		    k < 0 ? TAKEN_NONE : take_from(g, &v[k], e, whole);
 

@@ -199,8 +199,9 @@ TEST(merge, says_what_both_say_and_can_be_taken_back)
 
 	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
 		AUTO_FINDINGS struct policy_findings f = { 0 };
-		AUTO_MERGED struct policy_merged m = { 0 };
-		AUTO_POLICY struct policy *base = must_parse("base", v[i].base),
+		AUTO_MERGED struct policy_merged m = { 0 }, ignored = { 0 };
+		AUTO_POLICY struct policy *again = NULL,
+					  *base = must_parse("base", v[i].base),
 					  *rule = must_parse("rule", v[i].rule),
 					  *want = must_parse("want", v[i].want),
 					  *next =
@@ -216,6 +217,11 @@ TEST(merge, says_what_both_say_and_can_be_taken_back)
 		CHECK_STR(buf_str(&is), canonical(want));
 		CHECK_STR(m.target, v[i].target);
 		check_same_extent(next, both);
+		/* A second time there is nothing to add. */
+		if (policy_merge(next, rule, &again, &ignored, &f) < 0)
+			no_findings(&f);
+		if (again != NULL)
+			fail_msg("%s: added twice", v[i].id);
 		if (policy_unmerge(next, &m, &back, &f) < 0)
 			no_findings(&f);
 		if (back == NULL)
