@@ -401,7 +401,8 @@ take_out(struct merge *g, struct p_policy *to, const struct p_policy *was,
 		      others = programs(g, to, was, false);
 	struct p_policy rest = *to;
 
-	if (!any || theirs.n == 0)
+	/* A rule without programs is all of what was added to it. */
+	if (!any || (theirs.n == 0 && to->binaries.n > 0))
 		return false;
 	rest.endpoints = left;
 	rest.binaries = theirs;
