@@ -138,10 +138,12 @@ const struct cli_cmd cmd_policy_update = {
 	.status = "0, or 1 when it would be no valid policy or the sandbox "
 		  "refused it, 124 when --wait reached its timeout, 2 for a "
 		  "wrong command line.",
-	.examples = "openshell policy update demo --add-endpoint "
-		    "api.github.com:443:read-only --binary /usr/bin/gh --wait\n"
-		    "openshell policy update demo --add-deny "
-		    "'api.github.com:443:POST:/user/**' --dry-run",
+	.examples = "openshell policy update demo --remove-rule mirror --wait\n"
+		    "openshell policy update demo --dry-run \\\n"
+		    "    --add-endpoint api.github.com:443:read-only \\\n"
+		    "    --binary /usr/bin/gh\n"
+		    "openshell policy update demo \\\n"
+		    "    --add-deny 'api.github.com:443:POST:/user/**'",
 	.opts = opts,
 	.pos = pos,
 	.args_size = sizeof(struct args),

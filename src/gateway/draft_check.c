@@ -169,8 +169,9 @@ check_host(const char *name, const endpoint_msg *ep, struct err *e)
 		    show(name).text, show(ep->host).text);
 	if (policy_never_proposed(view_of(ep->host)))
 		return err_set(e, ERR_INVALID,
-		    "chunk '%s': host '%s' is loopback, link-local or a "
-		    "metadata service, which is never reached",
+		    "chunk '%s': host '%s' is this machine, link-local "
+		    "or a metadata service; its owner may name it in the "
+		    "policy, nobody proposes it",
 		    show(name).text, show(ep->host).text);
 	return 0;
 }
@@ -310,22 +311,6 @@ is_address(const endpoint_msg *ep)
 	return policy_host_is_address(view_of(ep->host));
 }
 
-/* Its names inside (policy-and-proxy 8.9). */
-static bool
-is_this_machine(const endpoint_msg *ep)
-{
-	static const char *const names[] = { "host.openshell.internal",
-		"host.containers.internal", "host.docker.internal" };
-	struct view v = view_of(ep->host);
-
-	while (view_ends(v, VIEW(".")))
-		v.n--;
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (view_eq_nocase(v, view_of(names[i])))
-			return true;
-	return false;
-}
-
 /*
  * What the gateway itself says of a rule, behind what its sender said: a
  * sandbox that keeps quiet about it would else be approved without a person.
@@ -336,7 +321,6 @@ static const struct {
 } notes[] = {
 	{ lists_addresses,
 	    "It opens addresses of internal networks (allowed_ips)." },
-	{ is_this_machine, "It opens services of this machine." },
 	{ is_address, "Its host is an address, not a name." },
 	{ is_database, "Its port is that of a database." },
 	{ is_ephemeral, "Its port is an ephemeral one." },

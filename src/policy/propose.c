@@ -63,6 +63,8 @@ policy_never_proposed(struct view host)
 		VIEW("instance-data"),
 		VIEW("instance-data.ec2.internal"),
 		VIEW("host.openshell.internal"),
+		VIEW("host.containers.internal"),
+		VIEW("host.docker.internal"),
 		VIEW("inference.local"),
 		VIEW("policy.local"),
 	};
