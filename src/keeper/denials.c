@@ -75,10 +75,10 @@ is_passing(enum rpc_code code)
 static void
 took(const Openshell__V1__SubmitPolicyAnalysisResponse *m)
 {
-	LOG_INFO("DENIALS_TOLD", KV_UINT("proposals", m->accepted_chunks),
+	LOG_DEBUG("DENIALS_TOLD", KV_UINT("proposals", m->accepted_chunks),
 	    KV_UINT("refused", m->rejected_chunks));
 	for (size_t i = 0; i < m->n_rejection_reasons; i++)
-		LOG_INFO("PROPOSAL_REFUSED",
+		LOG_DEBUG("PROPOSAL_REFUSED",
 		    KV_STR("reason", m->rejection_reasons[i]));
 }
 
@@ -114,7 +114,7 @@ ask(struct keeper *k)
 
 	analysis_make(&a, k->denials, k->msg->name);
 	if (a.unproposed > 0)
-		LOG_INFO("PROPOSALS_LEFT_OUT", KV_UINT("n", a.unproposed));
+		LOG_DEBUG("PROPOSALS_LEFT_OUT", KV_UINT("n", a.unproposed));
 	if (keeper_ask(k, "SubmitPolicyAnalysis", &a.m.base,
 		&openshell__v1__submit_policy_analysis_response__descriptor,
 		on_answer, k, &e) < 0) {

@@ -460,6 +460,8 @@ def test_every_method_and_every_code_of_the_source_has_a_row():
         methods = set(re.findall(r"^rpc_(\w+)\(\s*struct rpc_call \*c", text, re.M))
         if not methods:
             continue
+        # UpdateConfig is in a file by what is updated.
+        methods |= {"UpdateConfig"} if path.name == "rpc_settings.c" else set()
         said = {c for c in re.findall(r"\bRPC_([A-Z_]+)\b", text) if hasattr(grpc.StatusCode, c)}
         # Of the gateway's gate and of its end, and of methods not served yet: tests of the access table, of the stop and
         # of the core have them.

@@ -278,3 +278,32 @@ TEST(store_crash, keeps_what_was_answered_before_a_kill)
 	CHECK_INT(store_object_by_id(t.s, "sandbox", "2", &o, &e), ==, -1);
 	shelf_end(&t);
 }
+
+/* Step 5: the number of changes goes into the settings themselves. */
+TEST(store_open, settings_of_an_older_form_keep_their_revision)
+{
+	struct store_object o;
+	struct shelf t;
+	struct err e;
+
+	shelf_make(&t);
+	shelf_open(&t);
+	CHECK_INT(store_object_by_id(t.s, "gateway_settings",
+		      "gateway_settings:global", &o, &e),
+	    ==, -1);
+	store_close(take_ptr(t.s));
+	sql(&t,
+	    "DELETE FROM schema_steps WHERE step >= 5;"
+	    "PRAGMA user_version = 4;"
+	    "CREATE TABLE settings_revisions (scope TEXT NOT NULL PRIMARY KEY,"
+	    " revision INTEGER NOT NULL) STRICT;"
+	    "INSERT INTO settings_revisions VALUES ('__global__', 7)");
+	shelf_open(&t);
+	CHECK_INT(store_object_by_id(t.s, "gateway_settings",
+		      "gateway_settings:global", &o, &e),
+	    ==, 0);
+	CHECK_VIEW(((struct view) { o.payload, o.n }),
+	    "{\"revision\":7,\"settings\":{}}");
+	store_object_fini(&o);
+	shelf_end(&t);
+}
