@@ -256,6 +256,9 @@ run(struct cli *c, const void *argp, struct err *e)
 	AUTO_REACH struct reach *r = NULL;
 	struct policy_place p;
 
+	if (a->global && a->sandbox != NULL)
+		return err_set(e, ERR_INVALID,
+		    "settings get --global does not accept a sandbox name");
 	if (reach_open(c, &r, e) < 0 ||
 	    policy_place_find(c, r, a->global, a->sandbox, &p, e) < 0)
 		return -1;

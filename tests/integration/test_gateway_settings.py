@@ -176,7 +176,9 @@ def test_the_command_refuses_before_it_asks_and_asks_before_it_changes_everythin
     for what, more in (("updates", ["set", "--value", "on"]), ("deletes", ["delete"])):
         out = g.cli("settings", *more, "--global", "--key", PROPOSALS)
         assert out.code == 1 and f"global setting {what} require confirmation; pass --yes in non-interactive mode" in out.stderr, out
-    for more in (["get"], ["set", "--yes", "--key", PROPOSALS, "--value", "on"], ["delete", "--yes", "--key", PROPOSALS]):
+    out = g.cli("settings", "get", "demo", "--global")
+    assert out.code == 1 and "settings get --global does not accept a sandbox name" in out.stderr, out
+    for more in (["set", "--yes", "--key", PROPOSALS, "--value", "on"], ["delete", "--yes", "--key", PROPOSALS]):
         out = g.cli("settings", more[0], "demo", "--global", *more[1:])
         assert out.code == 1 and "--global does not accept a sandbox name" in out.stderr, out
     for answer, code in ((b"\n", 1), (b"n\n", 1), (b"y\n", 0)):
