@@ -3,9 +3,11 @@
 
 struct args {
 	const char *sandbox, *id;
+	unsigned output;
 };
 
-static const struct cli_opt opts[] = { RULE_ID_OPT(id), OPT_END };
+static const struct cli_opt opts[] = { RULE_ID_OPT(id), EMIT_OPT(output),
+	OPT_END };
 
 static const struct cli_pos pos[] = { REACH_POS(sandbox), { 0 } };
 
@@ -31,11 +33,15 @@ run(struct cli *c, const void *argp, struct err *e)
 		&openshell__v1__approve_draft_chunk_response__descriptor,
 		&answer, e) < 0)
 		return err_wrap(e, "the rule was not approved");
-	if (cli_out(c, &out, e) < 0)
+	if (a->output == EMIT_TABLE && cli_out(c, &out, e) < 0)
 		return -1;
-	return rules_say(c, e,
-	    "Chunk approved. Policy version: %u, hash: %.12s",
-	    answer->policy_version, answer->policy_hash);
+	return rules_say(c, &r,
+	    &(const struct rules_done) { .text = "Chunk approved.",
+		.chunk_id = m->id,
+		.status = "approved",
+		.policy_version = answer->policy_version,
+		.policy_hash = answer->policy_hash },
+	    a->output, e);
 }
 
 const struct cli_cmd cmd_rule_approve = {

@@ -7,6 +7,7 @@
 struct args {
 	const char *sandbox;
 	bool flagged, yes;
+	unsigned output;
 };
 
 static const struct cli_opt opts[] = {
@@ -19,7 +20,7 @@ static const struct cli_opt opts[] = {
 	    .kind = OPT_FLAG,
 	    OPT(yes),
 	    .help = "Do not ask" },
-	OPT_END
+	EMIT_OPT(output), OPT_END
 };
 
 static const struct cli_pos pos[] = { REACH_POS(sandbox), { 0 } };
@@ -72,7 +73,10 @@ show(struct cli *c, const struct args *a, const drafts_msg *d, unsigned *n,
 		put_one(c, a, d->chunks[i], &out);
 		*n += !is_skipped(a, d->chunks[i]);
 	}
-	return cli_out(c, &out, e);
+	if (a->output == EMIT_TABLE)
+		return cli_out(c, &out, e);
+	cli_note(c, &out);
+	return 0;
 }
 
 /* The ones that were shown.  Attack: a proposal that comes while a person
@@ -100,6 +104,7 @@ approve_all(struct cli *c, struct rules *r, const struct args *a,
     const drafts_msg *d, struct err *e)
 {
 	unsigned approved = 0, version = 0;
+	char text[64];
 	struct err why;
 	int rc = 0;
 
@@ -115,9 +120,15 @@ approve_all(struct cli *c, struct rules *r, const struct args *a,
 		*e = why;
 		return -1;
 	}
-	return rules_say(c, e,
-	    "%u chunk(s) approved, %zu skipped. Policy version: %u", approved,
-	    d->n_chunks - approved, version);
+	(void)snprintf(text, sizeof(text), "%u chunk(s) approved, %zu skipped.",
+	    approved, d->n_chunks - approved);
+	return rules_say(c, r,
+	    &(const struct rules_done) { .text = text,
+		.several = true,
+		.approved = approved,
+		.skipped = d->n_chunks - approved,
+		.policy_version = version },
+	    a->output, e);
 }
 
 static int

@@ -3,7 +3,10 @@
 
 struct args {
 	const char *sandbox;
+	unsigned output;
 };
+
+static const struct cli_opt opts[] = { EMIT_OPT(output), OPT_END };
 
 static const struct cli_pos pos[] = { REACH_POS(sandbox), { 0 } };
 
@@ -15,6 +18,7 @@ run(struct cli *c, const void *argp, struct err *e)
 	    OPENSHELL__V1__CLEAR_DRAFT_CHUNKS_REQUEST__INIT;
 	AUTO_MSG Openshell__V1__ClearDraftChunksResponse *answer = NULL;
 	AUTO_RULES r = { 0 };
+	char text[64];
 
 	if (rules_open(c, a->sandbox, &r, e) < 0)
 		return -1;
@@ -23,8 +27,13 @@ run(struct cli *c, const void *argp, struct err *e)
 		&openshell__v1__clear_draft_chunks_response__descriptor,
 		&answer, e) < 0)
 		return err_wrap(e, "nothing was cleared");
-	return rules_say(
-	    c, e, "%u pending chunk(s) cleared.", answer->chunks_cleared);
+	(void)snprintf(text, sizeof(text), "%u pending chunk(s) cleared.",
+	    answer->chunks_cleared);
+	return rules_say(c, &r,
+	    &(const struct rules_done) { .text = text,
+		.clears = true,
+		.cleared = answer->chunks_cleared },
+	    a->output, e);
 }
 
 const struct cli_cmd cmd_rule_clear = {
@@ -33,6 +42,7 @@ const struct cli_cmd cmd_rule_clear = {
 	.about = "Those that were approved or rejected stay. What is refused "
 		 "again is proposed again.",
 	.examples = "openshell rule clear demo",
+	.opts = opts,
 	.pos = pos,
 	.args_size = sizeof(struct args),
 	.run = run,

@@ -4,6 +4,7 @@
 
 struct args {
 	const char *sandbox, *id, *file;
+	unsigned output;
 };
 
 static const struct cli_opt opts[] = { RULE_ID_OPT(id),
@@ -16,7 +17,7 @@ static const struct cli_opt opts[] = { RULE_ID_OPT(id),
 	    .hint = HINT_FILE,
 	    .help = "A policy with the one rule that it becomes; - for "
 		    "standard input" },
-	OPT_END };
+	EMIT_OPT(output), OPT_END };
 
 static const struct cli_pos pos[] = { REACH_POS(sandbox), { 0 } };
 
@@ -56,7 +57,11 @@ run(struct cli *c, const void *argp, struct err *e)
 		return policy_refuse(a->file, e);
 	if (rc < 0 || replace(&r, m, u.m, e) < 0)
 		return err_wrap(e, "the proposal was not changed");
-	return rules_say(c, e, "Chunk changed.");
+	return rules_say(c, &r,
+	    &(const struct rules_done) { .text = "Chunk changed.",
+		.chunk_id = m->id,
+		.status = "pending" },
+	    a->output, e);
 }
 
 const struct cli_cmd cmd_rule_edit = {

@@ -3,6 +3,7 @@
 
 struct args {
 	const char *sandbox, *id, *reason;
+	unsigned output;
 };
 
 static const struct cli_opt opts[] = { RULE_ID_OPT(id),
@@ -11,7 +12,7 @@ static const struct cli_opt opts[] = { RULE_ID_OPT(id),
 	    OPT(reason),
 	    .value = "TEXT",
 	    .help = "Why, for the sandbox to read" },
-	OPT_END };
+	EMIT_OPT(output), OPT_END };
 
 static const struct cli_pos pos[] = { REACH_POS(sandbox), { 0 } };
 
@@ -37,7 +38,11 @@ run(struct cli *c, const void *argp, struct err *e)
 		&openshell__v1__reject_draft_chunk_response__descriptor,
 		&answer, e) < 0)
 		return err_wrap(e, "the rule was not rejected");
-	return rules_say(c, e, "Chunk rejected.");
+	return rules_say(c, &r,
+	    &(const struct rules_done) { .text = "Chunk rejected.",
+		.chunk_id = m->id,
+		.status = "rejected" },
+	    a->output, e);
 }
 
 const struct cli_cmd cmd_rule_reject = {

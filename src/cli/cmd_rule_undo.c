@@ -3,9 +3,11 @@
 
 struct args {
 	const char *sandbox, *id;
+	unsigned output;
 };
 
-static const struct cli_opt opts[] = { RULE_ID_OPT(id), OPT_END };
+static const struct cli_opt opts[] = { RULE_ID_OPT(id), EMIT_OPT(output),
+	OPT_END };
 
 static const struct cli_pos pos[] = { REACH_POS(sandbox), { 0 } };
 
@@ -29,9 +31,13 @@ run(struct cli *c, const void *argp, struct err *e)
 		&openshell__v1__undo_draft_chunk_response__descriptor, &answer,
 		e) < 0)
 		return err_wrap(e, "the approval was not taken back");
-	return rules_say(c, e,
-	    "Approval taken back. Policy version: %u, hash: %.12s",
-	    answer->policy_version, answer->policy_hash);
+	return rules_say(c, &r,
+	    &(const struct rules_done) { .text = "Approval taken back.",
+		.chunk_id = m->id,
+		.status = "pending",
+		.policy_version = answer->policy_version,
+		.policy_hash = answer->policy_hash },
+	    a->output, e);
 }
 
 const struct cli_cmd cmd_rule_undo = {

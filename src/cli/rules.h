@@ -46,8 +46,18 @@ int rules_call(struct rules *r, const char *method, const ProtobufCMessage *m,
 
 /* --- rules_show.c --------------------------------------------------------- */
 
-/* "OK TEXT", a line on standard output. */
-int rules_say(struct cli *c, struct err *e, const char *fmt, ...) PRINTF(3, 4);
+/* What a decision came to. */
+struct rules_done {
+	const char *text; /* "Chunk approved."; for people */
+	const char *chunk_id, *status; /* NULL: of no one proposal */
+	const char *policy_hash; /* NULL: the policy is as it was */
+	unsigned policy_version;
+	bool several, clears; /* which of these are told */
+	size_t approved, skipped, cleared;
+};
+/* "OK TEXT Policy version: N, hash: H", or its fields. */
+int rules_say(struct cli *c, const struct rules *r, const struct rules_done *d,
+    unsigned output, struct err *e);
 /* A proposal, as lines. */
 void rules_put(struct cli *c, const chunk_msg *m, bool full, struct buf *out);
 /* "api.example.com:443, ..." escaped. */

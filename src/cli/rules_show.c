@@ -1,7 +1,5 @@
 /* rules_show: a proposal for people and for programs. */
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -14,19 +12,44 @@ typedef Openshell__Sandbox__V1__L7Allow allow_msg;
 
 enum { LABEL = 13, YAML_MAX = 1 << 20, SHOWN = 16 };
 
-int
-rules_say(struct cli *c, struct err *e, const char *fmt, ...)
+static void
+emit_done(struct emit_val *o, const struct rules *r, const struct rules_done *d)
 {
-	AUTO_BUF struct buf b = BUF_INIT(4096);
-	AUTO_FREE char *text = NULL;
-	va_list ap;
+	emit_text(o, "sandbox", r->sandbox);
+	if (d->chunk_id != NULL)
+		emit_text(o, "chunk_id", d->chunk_id);
+	if (d->status != NULL)
+		emit_text(o, "status", d->status);
+	if (d->several) {
+		emit_uint(o, "approved", d->approved);
+		emit_uint(o, "skipped", d->skipped);
+	}
+	if (d->clears)
+		emit_uint(o, "cleared", d->cleared);
+	if (d->policy_version > 0)
+		emit_uint(o, "policy_version", d->policy_version);
+	if (d->policy_hash != NULL)
+		emit_text(o, "policy_hash", d->policy_hash);
+}
 
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort(); /* out of memory */
-	va_end(ap);
+int
+rules_say(struct cli *c, const struct rules *r, const struct rules_done *d,
+    unsigned output, struct err *e)
+{
+	AUTO_EMIT struct emit *m = emit_new(EMIT_OBJECT);
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+
+	if (output != EMIT_TABLE) {
+		emit_done(emit_root(m), r, d);
+		return emit_print(c, m, (enum emit_format)output, NULL, e);
+	}
 	cli_paint(&b, c->color_out, COLOR_OK, "OK");
-	buf_printf(&b, " %s\n", text);
+	buf_printf(&b, " %s", d->text);
+	if (d->policy_version > 0)
+		buf_printf(&b, " Policy version: %u", d->policy_version);
+	if (d->policy_hash != NULL)
+		buf_printf(&b, ", hash: %.12s", d->policy_hash);
+	buf_putc(&b, '\n');
 	return cli_out(c, &b, e);
 }
 

@@ -74,8 +74,8 @@ int draft_no_policy(const struct policy_findings *f, struct err *e);
  * Proposals that came, judged one after the other: what the policy with each
  * would mean for the credentials of its sandbox is found and put down
  * (validation_result), and where nothing is found and proposal_approval_mode is
- * auto, it is approved.  `ids` are n of them.
+ * auto, it is approved if it `may` be.  `ids` are n of them.
  */
-void draft_judge(struct sbx *s, char *const *ids, size_t n);
+void draft_judge(struct sbx *s, char *const *ids, size_t n, bool may);
 
 #endif

@@ -167,8 +167,8 @@ may_approve(const struct sbx *s, const struct store_chunk *c)
 }
 
 static int
-judge(struct sbx *s, const char *id, const struct places *p, bool *added,
-    struct err *e)
+judge(struct sbx *s, const char *id, const struct places *p, bool may,
+    bool *added, struct err *e)
 {
 	AUTO_BUF struct buf why = BUF_INIT(DRAFT_TEXT_MAX);
 	struct store_chunk c = { 0 };
@@ -186,7 +186,7 @@ judge(struct sbx *s, const char *id, const struct places *p, bool *added,
 	if (harmless)
 		buf_puts(&why, "no finding");
 	rc = store_chunk_verdict(s->g->store, s->id, id, buf_str(&why), e);
-	if (rc == 0 && harmless && may_approve(s, &c)) {
+	if (rc == 0 && may && harmless && may_approve(s, &c)) {
 		rc = draft_approve(s, &c, &r, e);
 		if (rc == 0)
 			sbx_log(s, "INFO",
@@ -212,7 +212,7 @@ time_left(struct sbx *s, uint64_t now)
 }
 
 void
-draft_judge(struct sbx *s, char *const *ids, size_t n)
+draft_judge(struct sbx *s, char *const *ids, size_t n, bool may)
 {
 	uint64_t start = clock_mono_ms();
 	uint64_t end = start + time_left(s, start);
@@ -224,7 +224,7 @@ draft_judge(struct sbx *s, char *const *ids, size_t n)
 	for (; i < n && clock_mono_ms() < end; i++) {
 		struct err e;
 
-		if (judge(s, ids[i], &p, &added, &e) < 0)
+		if (judge(s, ids[i], &p, may, &added, &e) < 0)
 			LOG_WARN("PROPOSAL_JUDGE", KV_STR("sandbox", s->name),
 			    KV_STR("chunk", ids[i]), KV_STR("reason", e.text));
 	}

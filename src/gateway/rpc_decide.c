@@ -322,10 +322,13 @@ rpc_EditDraftChunk(struct rpc_call *c, const ProtobufCMessage *msg)
 	}
 	if (!is_one_of(&d, CHUNK_PENDING, CHUNK_PENDING))
 		return;
-	if (edit(&d, m->proposed_rule, &e) < 0)
+	if (edit(&d, m->proposed_rule, &e) < 0) {
 		rpc_finish_err(c, &e);
-	else
-		rpc_answer(c, &r.base);
+		return;
+	}
+	/* Who edits is there to decide. */
+	draft_judge(d.s, &d.chunk.id, 1, false);
+	rpc_answer(c, &r.base);
 }
 
 void

@@ -201,7 +201,8 @@ rpc_SubmitPolicyAnalysis(struct rpc_call *c, const ProtobufCMessage *msg)
 		rpc_finish_err(c, &e);
 	else {
 		/* First, so that an answer that came says what is. */
-		draft_judge(u.s, r.accepted_chunk_ids, r.n_accepted_chunk_ids);
+		draft_judge(
+		    u.s, r.accepted_chunk_ids, r.n_accepted_chunk_ids, true);
 		rpc_answer(c, &r.base);
 		tell(&u);
 	}

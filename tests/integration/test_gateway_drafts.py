@@ -253,6 +253,15 @@ def test_text_of_an_agent_is_shown_escaped_and_given_to_programs_whole(shared, b
     assert chunks[0]["rationale"] == "a\x1b[2Jb\nStatus: approved" and chunks[0]["status"] == "pending"
     assert chunks[0]["policy"]["network_policies"]["allow_github"]["endpoints"][0]["host"] == "api.github.com"
     assert [e["event"] for e in shared.json("rule", "history", "demo")] == ["proposed"]
+    identity = chunks[0]["id"]
+    assert shared.json("rule", "reject", "demo", "--chunk-id", identity) == {
+        "sandbox": "demo", "chunk_id": identity, "status": "rejected"}
+    done = shared.json("rule", "approve", "demo", "--chunk-id", identity)
+    assert (done["status"], done["policy_version"], len(done["policy_hash"])) == ("approved", 2, 64), done
+    assert shared.json("rule", "undo", "demo", "--chunk-id", identity)["policy_version"] == 3
+    assert shared.json("rule", "approve-all", "demo", "--include-security-flagged") == {
+        "sandbox": "demo", "approved": 1, "skipped": 0, "policy_version": 4}
+    assert shared.json("rule", "clear", "demo") == {"sandbox": "demo", "cleared": 0}
 
 
 def test_names_of_sandboxes_complete_after_rule(shared, box):

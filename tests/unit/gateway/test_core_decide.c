@@ -235,6 +235,7 @@ TEST(core, an_edited_proposal_is_what_is_approved)
 			bad = PROPOSAL("x", "*", 443, "/usr/bin/curl");
 	AUTO_BUF struct buf b = BUF_INIT(4096);
 	struct rpc_client *box;
+	drafts_msg *d = NULL;
 	char id[GW_ID];
 
 	core_open();
@@ -245,6 +246,9 @@ TEST(core, an_edited_proposal_is_what_is_approved)
 	CHECK_HAS(core.last.text, "proposed_rule is required");
 	CHECK_INT(edit("demo", id, &bad), ==, RPC_INVALID_ARGUMENT);
 	CHECK_INT(edit("demo", id, &better), ==, RPC_OK);
+	CHECK_INT(drafts(core.user, "demo", "pending", &d), ==, RPC_OK);
+	CHECK_STR(d->chunks[0]->validation_result, "no finding");
+	drafts_free(&d);
 	CHECK_INT(approve("demo", id, NULL), ==, RPC_OK);
 	CHECK_STR(reach("demo", &b), "github=uploads.github.com:443;");
 	CHECK_INT(edit("demo", id, &p), ==, RPC_FAILED_PRECONDITION);
