@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "codec/sha256.h"
+#include "codec/utf8.h"
 #include "gateway/draft.h"
 #include "policy/propose.h"
 
@@ -26,12 +27,13 @@ static struct shown
 show(const char *s)
 {
 	AUTO_BUF struct buf b = BUF_INIT(4096);
-	struct view v = view_of(s);
+	struct view v = view_of(s), fit;
 	struct shown out;
 
-	buf_put_escaped(&b, view_slice(v, 0, 100));
-	(void)snprintf(out.text, sizeof(out.text), "%.140s%s", buf_str(&b),
-	    v.n > 100 ? "..." : "");
+	buf_put_escaped(&b, utf8_clip(v, 100));
+	fit = utf8_clip(buf_view(&b), 140);
+	(void)snprintf(out.text, sizeof(out.text), "%.*s%s", (int)fit.n,
+	    fit.n > 0 ? fit.p : "", v.n > 100 || fit.n < b.n ? "..." : "");
 	return out;
 }
 
@@ -42,9 +44,12 @@ static int
 first_error(const struct policy_findings *f, const char *name, struct err *e)
 {
 	for (size_t i = 0; i < f->n; i++)
-		if (!f->v[i].warning)
-			return err_set(e, ERR_INVALID, "chunk '%s': %.300s",
-			    show(name).text, f->v[i].text);
+		if (!f->v[i].warning) {
+			struct view why = utf8_clip(view_of(f->v[i].text), 300);
+
+			return err_set(e, ERR_INVALID, "chunk '%s': %.*s",
+			    show(name).text, (int)why.n, why.p);
+		}
 	return err_set(e, ERR_INVALID, "chunk '%s' cannot be read as a rule",
 	    show(name).text);
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "codec/utf8.h"
 #include "gateway/draft.h"
 #include "policy/merge.h"
 
@@ -17,13 +18,14 @@
 int
 draft_no_policy(const struct policy_findings *f, struct err *e)
 {
-	const char *why = "it is too large";
+	struct view why = VIEW("it is too large");
 
 	for (size_t i = f->n; i > 0; i--)
 		if (!f->v[i - 1].warning)
-			why = f->v[i - 1].text;
+			why = utf8_clip(view_of(f->v[i - 1].text), 400);
 	return err_set(e, ERR_INVALID,
-	    "the policy with this decision would be invalid: %.400s", why);
+	    "the policy with this decision would be invalid: %.*s", (int)why.n,
+	    why.p);
 }
 
 int

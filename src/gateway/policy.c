@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "codec/sha256.h"
+#include "codec/utf8.h"
 #include "gateway/gw.h"
 
 enum { POLICY_PACKED_MAX = 262144 };
@@ -291,8 +292,11 @@ gw_policy_revise(struct sbx *s, const struct policy *next,
 	m = policy_wire_from(next);
 	rc = gw_policy_accept(m, baseline, &accepted, &why);
 	policy_wire_free(m);
-	if (rc < 0)
-		return err_set(e, ERR_INVALID, "%.400s", buf_str(&why));
+	if (rc < 0) {
+		struct view v = utf8_clip(buf_view(&why), 400);
+
+		return err_set(e, ERR_INVALID, "%.*s", (int)v.n, v.p);
+	}
 	rc = gw_policy_store(s, accepted, out, e);
 	policy_wire_free(accepted);
 	return rc;

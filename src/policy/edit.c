@@ -1,6 +1,7 @@
 /* edit: see edit.h. */
 #include "policy/edit.h"
 
+#include "codec/utf8.h"
 #include "policy/merge_impl.h"
 
 struct edit {
@@ -295,10 +296,12 @@ static int
 no_policy(const struct policy_findings *f, struct err *e)
 {
 	for (size_t i = 0; i < f->n; i++)
-		if (!f->v[i].warning)
+		if (!f->v[i].warning) {
+			struct view v = utf8_clip(view_of(f->v[i].text), 400);
+
 			return err_set(e, ERR_INVALID,
-			    "the policy would be invalid: %.400s",
-			    f->v[i].text);
+			    "the policy would be invalid: %.*s", (int)v.n, v.p);
+		}
 	return err_set(e, ERR_INVALID, "the policy would be too large");
 }
 

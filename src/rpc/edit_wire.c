@@ -1,6 +1,7 @@
 /* edit_wire: see edit_wire.h. */
 #include "rpc/edit_wire.h"
 
+#include "codec/utf8.h"
 #include "rpc/policy_wire.h"
 
 #define OP(name) OPENSHELL__V1__POLICY_MERGE_OPERATION__OPERATION_##name
@@ -23,8 +24,11 @@ take_rule(
 	if (policy_wire_rule_to(key, rule, out, &f) == 0)
 		return 0;
 	for (size_t i = 0; i < f.n; i++)
-		if (!f.v[i].warning)
-			return err_set(e, ERR_INVALID, "%.400s", f.v[i].text);
+		if (!f.v[i].warning) {
+			struct view v = utf8_clip(view_of(f.v[i].text), 400);
+
+			return err_set(e, ERR_INVALID, "%.*s", (int)v.n, v.p);
+		}
 	return err_set(e, ERR_INVALID, "the rule cannot be read");
 }
 
