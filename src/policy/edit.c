@@ -250,6 +250,8 @@ add_deny(struct edit *d)
 	if (to == NULL)
 		return -1;
 	more = &given(d)->deny_rules;
+	if (more->n == 0)
+		return 0;
 	v = merge_copy(&d->g.arena, to->deny_rules.v, to->deny_rules.n, more->n,
 	    sizeof(*v));
 	memcpy(v + to->deny_rules.n, more->v, more->n * sizeof(*v));

@@ -159,8 +159,8 @@ static void
 add_programs(struct merge *g, struct p_policy *to, const struct p_policy *rule,
     struct added *a)
 {
-	size_t n = to->binaries.n + rule->binaries.n;
-	struct p_binary *v = ARENA_ARRAY(&g->arena, n + 1, struct p_binary);
+	struct p_binary *v = merge_copy(&g->arena, to->binaries.v,
+	    to->binaries.n, rule->binaries.n, sizeof(*v));
 	struct p_binary *more =
 	    ARENA_ARRAY(&g->arena, rule->binaries.n + 1, struct p_binary);
 	size_t k = 0;
@@ -170,7 +170,6 @@ add_programs(struct merge *g, struct p_policy *to, const struct p_policy *rule,
 			more[k++] = p_binaries(rule)[i];
 	if (k == 0)
 		return;
-	memcpy(v, to->binaries.v, to->binaries.n * sizeof(*v));
 	memcpy(v + to->binaries.n, more, k * sizeof(*v));
 	to->binaries.v = v;
 	to->binaries.n += k;
