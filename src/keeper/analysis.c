@@ -170,7 +170,10 @@ chunk_of(struct arena *a, const struct denial *d, const struct proposal *p)
 	return m;
 }
 
-/* NULL: no rule is proposed for it. */
+/*
+ * NULL: no rule is proposed for it.  Requests that passed, as their endpoint
+ * only audits, need none; a rule that enforces could not stand beside it.
+ */
 static chunk_msg *
 propose(struct arena *a, const struct denial *d)
 {
@@ -186,7 +189,7 @@ propose(struct arena *a, const struct denial *d)
 	struct proposal p;
 
 	for (size_t i = 0; i < d->n_samples; i++)
-		if (!d->samples[i].no_rule)
+		if (!d->samples[i].no_rule && !d->samples[i].audited)
 			requests[from.n++] = (struct propose_request) {
 				view_of(d->samples[i].method),
 				view_of(d->samples[i].path)

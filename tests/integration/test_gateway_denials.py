@@ -7,7 +7,7 @@ import pytest
 
 from gateway import READ_GITHUB, ZEN, Gateway
 from grpcapi import local
-from harness import TESTNET, until
+from harness import TESTNET, network, until
 
 AWAY = "away.example.com"
 NOTHING = {**READ_GITHUB, "network_policies": {}}
@@ -138,3 +138,12 @@ def test_the_last_denials_are_told_when_the_sandbox_ends():
         api.close()
     finally:
         g.destroy()
+
+
+def test_what_an_endpoint_only_audits_is_told_and_not_proposed(g, api):
+    audited = network({"host": "api.github.com", "port": 443, "protocol": "rest", "access": "read-only", "enforcement": "audit"})
+    g.create("demo", policy=audited)
+    assert fetch(g, "demo", ZEN, "-X", "POST") != "refused"
+    assert fetch(g, "demo", "https://other.example.com/") == "refused"
+    proposed(api, "demo", "allow_other_example_com_443")
+    assert set(proposals(api, "demo")) == {"allow_other_example_com_443"}

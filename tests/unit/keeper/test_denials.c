@@ -144,6 +144,31 @@ TEST(denials, of_requests_make_rules_of_them)
 	gate_close();
 }
 
+/* They passed: a person has nothing to allow. */
+TEST(denials, of_an_endpoint_that_audits_are_told_and_not_proposed)
+{
+	struct audit_event ev = { .kind = AUDIT_L7_REQUEST,
+		.action = AUDIT_AUDIT,
+		.stage = VIEW("l7_audit"),
+		.binary = VIEW("/usr/bin/python3"),
+		.host = VIEW("api.example.com"),
+		.port = 443,
+		.method = VIEW("POST"),
+		.path = VIEW("/x") };
+	const request_msg *m;
+
+	open_gate();
+	record_event(&gate.k, &ev);
+	GATE_WAIT(gate.relay != NULL);
+	m = asked();
+	CHECK_INT(m->n_summaries, ==, 1);
+	CHECK_STR(m->summaries[0]->denial_stage, "l7_audit");
+	CHECK_STR(m->summaries[0]->l7_request_samples[0]->decision, "audit");
+	CHECK_INT(m->n_proposed_chunks, ==, 0);
+	answer(RPC_OK);
+	gate_close();
+}
+
 TEST(denials, that_could_not_be_told_are_told_with_the_next)
 {
 	open_gate();
