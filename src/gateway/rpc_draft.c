@@ -184,6 +184,17 @@ free_strings(char **v, size_t n)
 	free(v);
 }
 
+/*
+ * Somebody says what the rule is for.  Attack: one that is made of a denial
+ * asks for whatever was denied; were it approved without a person, all that a
+ * sandbox has to do is to be denied it.
+ */
+static bool
+is_asked_for(const submit_msg *m)
+{
+	return strcmp(m->analysis_mode, "mechanistic") != 0;
+}
+
 void
 rpc_SubmitPolicyAnalysis(struct rpc_call *c, const ProtobufCMessage *msg)
 {
@@ -201,8 +212,8 @@ rpc_SubmitPolicyAnalysis(struct rpc_call *c, const ProtobufCMessage *msg)
 		rpc_finish_err(c, &e);
 	else {
 		/* First, so that an answer that came says what is. */
-		draft_judge(
-		    u.s, r.accepted_chunk_ids, r.n_accepted_chunk_ids, true);
+		draft_judge(u.s, r.accepted_chunk_ids, r.n_accepted_chunk_ids,
+		    is_asked_for(m));
 		rpc_answer(c, &r.base);
 		tell(&u);
 	}

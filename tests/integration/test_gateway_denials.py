@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from gateway import READ_GITHUB, ZEN, Gateway
-from grpcapi import local
+from grpcapi import local, token
 from harness import TESTNET, network, until
 
 AWAY = "away.example.com"
@@ -147,3 +147,22 @@ def test_what_an_endpoint_only_audits_is_told_and_not_proposed(g, api):
     assert fetch(g, "demo", "https://other.example.com/") == "refused"
     proposed(api, "demo", "allow_other_example_com_443")
     assert set(proposals(api, "demo")) == {"allow_other_example_com_443"}
+
+
+def test_what_was_only_denied_waits_for_a_person_even_where_the_gateway_may_decide(g, api):
+    """Else all that a program has to do is to be denied."""
+    g.ok("settings", "set", "--global", "--yes", "--key", "proposal_approval_mode", "--value", "auto")
+    try:
+        g.create("demo", policy=NOTHING)
+        assert fetch(g, "demo") == "refused"
+        c = proposed(api, "demo", "allow_api_github_com_443")
+        assert (c.status, c.validation_result) == ("pending", "no finding")
+        assert fetch(g, "demo") == "refused"
+        # The same, asked for, is what the setting is about.
+        me = local(g, bearer=token(g, g.id_of("demo")))
+        me.SubmitPolicyAnalysis(name="demo", proposed_chunks=[c], analysis_mode="llm")
+        me.close()
+        assert proposals(api, "demo")["allow_api_github_com_443"].status == "approved"
+        until(lambda: fetch(g, "demo") == "200", 10, "it passes")
+    finally:
+        g.ok("settings", "delete", "--global", "--yes", "--key", "proposal_approval_mode")

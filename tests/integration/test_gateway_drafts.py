@@ -46,7 +46,7 @@ def chunk(binary, host="api.github.com", port=443, name="allow_github", **fields
 
 
 def propose(me, name, *chunks):
-    r = me.SubmitPolicyAnalysis(name=name, proposed_chunks=chunks, analysis_mode="mechanistic")
+    r = me.SubmitPolicyAnalysis(name=name, proposed_chunks=chunks, analysis_mode="llm")
     assert not r.rejected_chunks, r
     return r.accepted_chunk_ids[0] if len(chunks) == 1 else list(r.accepted_chunk_ids)
 

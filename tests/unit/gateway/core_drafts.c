@@ -77,7 +77,7 @@ submit(struct rpc_client *c, const char *name, const struct proposal *p,
 		chunks[i] = &m->chunk;
 	}
 	q.name = WORD(name);
-	q.analysis_mode = WORD("mechanistic");
+	q.analysis_mode = WORD("llm");
 	q.proposed_chunks = chunks;
 	q.n_proposed_chunks = n;
 	code = ASK(c, "SubmitPolicyAnalysis", &q,
