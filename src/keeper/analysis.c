@@ -107,11 +107,13 @@ summary_of(struct arena *a, const struct denial *d)
 static void
 put_rules(struct arena *a, endpoint_msg *ep, const struct proposal *p)
 {
-	if (p->n_rules == 0)
+	if (p->n_rules == 0 && !p->read_only)
 		return;
 	ep->protocol = text_of(a, VIEW("rest"));
 	ep->enforcement = text_of(a, VIEW("enforce"));
-	ep->rules = ARENA_ARRAY(a, p->n_rules, l7_rule_msg *);
+	if (p->read_only)
+		ep->access = text_of(a, VIEW("read-only"));
+	ep->rules = ARENA_ARRAY(a, p->n_rules + 1, l7_rule_msg *);
 	for (size_t i = 0; i < p->n_rules; i++) {
 		l7_rule_msg *rule = ARENA_NEW(a, l7_rule_msg);
 		l7_allow_msg *allow = ARENA_NEW(a, l7_allow_msg);

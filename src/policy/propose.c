@@ -17,27 +17,27 @@ enum {
 /* What the reference knows by their ports, sandbox.md 11.3. */
 static const struct port {
 	uint16_t port;
-	bool data; /* of a database, cache or queue */
+	enum { PLAIN, WEB, DATA } kind; /* DATA: database, cache, queue */
 	const char *name;
 } ports[] = {
-	{ 53, false, "DNS" },
-	{ 80, false, "HTTP" },
-	{ 443, false, "HTTPS" },
-	{ 587, false, "SMTP" },
-	{ 993, false, "IMAP" },
-	{ 995, false, "POP3" },
-	{ 2181, false, "ZooKeeper" },
-	{ 3306, true, "MySQL" },
-	{ 5432, true, "PostgreSQL" },
-	{ 5672, true, "RabbitMQ" },
-	{ 6379, true, "Redis" },
-	{ 6443, false, "Kubernetes API" },
-	{ 8080, false, "HTTP-alt" },
-	{ 8443, false, "HTTPS-alt" },
-	{ 9092, false, "Kafka" },
-	{ 9200, true, "Elasticsearch" },
-	{ 11211, true, "Memcached" },
-	{ 27017, true, "MongoDB" },
+	{ 53, PLAIN, "DNS" },
+	{ 80, WEB, "HTTP" },
+	{ 443, WEB, "HTTPS" },
+	{ 587, PLAIN, "SMTP" },
+	{ 993, PLAIN, "IMAP" },
+	{ 995, PLAIN, "POP3" },
+	{ 2181, PLAIN, "ZooKeeper" },
+	{ 3306, DATA, "MySQL" },
+	{ 5432, DATA, "PostgreSQL" },
+	{ 5672, DATA, "RabbitMQ" },
+	{ 6379, DATA, "Redis" },
+	{ 6443, WEB, "Kubernetes API" },
+	{ 8080, WEB, "HTTP-alt" },
+	{ 8443, WEB, "HTTPS-alt" },
+	{ 9092, PLAIN, "Kafka" },
+	{ 9200, DATA, "Elasticsearch" },
+	{ 11211, DATA, "Memcached" },
+	{ 27017, DATA, "MongoDB" },
 };
 
 static const struct port *
@@ -47,6 +47,15 @@ port_of(uint16_t port)
 		if (ports[i].port == port)
 			return &ports[i];
 	return NULL;
+}
+
+/* A port of something that is known and not HTTP. */
+static bool
+is_other_protocol(uint16_t port)
+{
+	const struct port *known = port_of(port);
+
+	return port == 22 || (known != NULL && known->kind != WEB);
 }
 
 /* --- hosts -----------------------------------------------------------------
@@ -223,8 +232,12 @@ put_rationale(const struct proposal *p, struct buf *out)
 	if (known != NULL)
 		buf_printf(out, " (%s)", known->name);
 	if (p->n_rules == 0) {
-		buf_puts(out, ". Only the connection was seen: whatever is "
-			      "asked on it is allowed.");
+		buf_puts(out,
+		    p->read_only
+			? " with L7 inspection. Only the connection was seen: "
+			  "reading is allowed."
+			: ". Only the connection was seen: whatever is asked "
+			  "on it is allowed.");
 		return;
 	}
 	buf_puts(out, " with L7 inspection. Allowed paths: ");
@@ -264,7 +277,7 @@ put_notes(const struct proposal *p, bool address, struct buf *out)
 		    (int)p->host.n, p->host.p);
 	if (p->port > EPHEMERAL)
 		note(out, "Port %u is of the ephemeral range.", p->port);
-	if (known != NULL && known->data)
+	if (known != NULL && known->kind == DATA)
 		note(out, "Port %u is that of a data store (%s).", p->port,
 		    known->name);
 }
@@ -287,6 +300,7 @@ policy_propose(
 		add_rule(&p, &d->v[i], a);
 	if (d->requests && p.n_rules == 0)
 		return "no rule can name the methods and paths";
+	p.read_only = p.n_rules == 0 && !is_other_protocol(d->port);
 	propose_name(p.host, p.port, &name);
 	p.name = arena_view(a, buf_view(&name));
 	p.confidence = propose_confidence(d->count, d->port, d->address);

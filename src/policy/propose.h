@@ -8,6 +8,10 @@
  * serves its zone.  It proposes nothing about this machine, link-local
  * addresses or metadata services, and nothing for a program that is not known.
  *
+ * Where only a connection was seen, reading is what is proposed, as the refusal
+ * itself suggests and `policy learn` does; on ports of protocols that are not
+ * HTTP it can only be the connection.  (The reference proposes that for all.)
+ *
  * Unlike learn.h, which adds to a whole policy, a proposal stands by itself, so
  * that a person can take one and leave another; both tell identifiers in paths
  * by the same function.
@@ -44,8 +48,9 @@ struct proposal {
 	struct view name; /* "allow_api_github_com_443" */
 	struct view host, binary;
 	uint16_t port;
-	struct propose_rule rules[PROPOSE_RULES_MAX]; /* none: no inspection */
+	struct propose_rule rules[PROPOSE_RULES_MAX];
 	size_t n_rules;
+	bool read_only; /* without rules: requests that read; else anything */
 	float confidence;
 	struct view rationale, notes; /* may be shown as they are */
 };

@@ -59,7 +59,7 @@ def test_a_denied_program_is_proposed_and_passes_when_a_person_approves(g, api):
     c = proposed(api, "demo", "allow_api_github_com_443")
     assert c.status == "pending" and c.stage == "connect" and c.binary.endswith("curl") and c.hit_count == 1
     assert 0.64 < c.confidence < 0.66
-    assert "Allow curl to connect to api.github.com:443 (HTTPS)." in c.rationale
+    assert "Allow curl to connect to api.github.com:443 (HTTPS) with L7 inspection." in c.rationale
     rule = c.proposed_rule
     assert [(e.host, e.port or list(e.ports)) for e in rule.endpoints] == [("api.github.com", 443)] and not rule.endpoints[0].allowed_ips
     # It widens nothing by itself; the person sees it and decides.
@@ -68,8 +68,12 @@ def test_a_denied_program_is_proposed_and_passes_when_a_person_approves(g, api):
     assert "allow_api_github_com_443" in shown and "api.github.com:443" in shown, shown
     g.ok("rule", "approve", "demo", "--chunk-id", c.id)
     until(lambda: fetch(g, "demo") == "200", 10, "the same request passes")
-    # Denied again, it is the same proposal, counted on.
-    assert len(proposals(api, "demo")) == 1
+    # Only the connection had been seen: reading is what was proposed.
+    assert fetch(g, "demo", ZEN, "-X", "POST") == "refused"
+    # And so is the next.
+    until(lambda: len(api.GetDraftPolicy(name="demo").chunks) == 2, 15, "a proposal of what was asked then")
+    new, = (x for x in api.GetDraftPolicy(name="demo").chunks if x.status == "pending")
+    assert [(r.allow.method, r.allow.path) for r in new.proposed_rule.endpoints[0].rules] == [("POST", "/zen")]
 
 
 def test_requests_are_proposed_by_method_and_path(g, api):

@@ -109,7 +109,8 @@ TEST(denials, go_to_the_gateway_after_an_interval)
 	CHECK_STR(c->proposed_rule->binaries[0]->path, "/usr/bin/curl");
 	CHECK_STR(c->proposed_rule->endpoints[0]->host, "api.example.com");
 	CHECK_INT(c->proposed_rule->endpoints[0]->ports[0], ==, 443);
-	CHECK_STR(c->proposed_rule->endpoints[0]->protocol, "");
+	CHECK_STR(c->proposed_rule->endpoints[0]->protocol, "rest");
+	CHECK_STR(c->proposed_rule->endpoints[0]->access, "read-only");
 	CHECK_INT(c->proposed_rule->endpoints[0]->n_allowed_ips, ==, 0);
 	answer(RPC_OK);
 	CHECK_INT(denials_count(gate.k.denials), ==, 0);

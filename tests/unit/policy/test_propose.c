@@ -136,11 +136,19 @@ TEST(propose, a_connection)
 	CHECK_VIEW(p.host, "api.example.com");
 	CHECK_VIEW(p.binary, "/usr/bin/curl");
 	CHECK_INT(p.n_rules, ==, 0);
+	CHECK(p.read_only);
 	CHECK_INT(percent(p.confidence), ==, 75);
 	CHECK_VIEW(p.rationale,
-	    "Allow curl to connect to api.example.com:443 (HTTPS). Only the "
-	    "connection was seen: whatever is asked on it is allowed.");
+	    "Allow curl to connect to api.example.com:443 (HTTPS) with L7 "
+	    "inspection. Only the connection was seen: reading is allowed.");
 	CHECK_VIEW(p.notes, "");
+	/* Of another protocol there is nothing to inspect. */
+	d.port = 5432;
+	CHECK(policy_propose(&d, &arena, &p) == NULL);
+	CHECK(!p.read_only);
+	CHECK_VIEW(p.rationale,
+	    "Allow curl to connect to api.example.com:5432 (PostgreSQL). Only "
+	    "the connection was seen: whatever is asked on it is allowed.");
 	arena_fini(&arena);
 }
 
@@ -154,6 +162,7 @@ TEST(propose, requests)
 	request(3, "POST", "/j/abc123def456abcd0099");
 	CHECK(policy_propose(&d, &arena, &p) == NULL);
 	CHECK_INT(p.n_rules, ==, 3);
+	CHECK(!p.read_only);
 	CHECK_VIEW(p.rules[0].path, "/");
 	CHECK_VIEW(p.rules[1].path, "/j/*");
 	CHECK_VIEW(p.rules[1].method, "GET");
