@@ -200,6 +200,43 @@ judge(struct sbx *s, const char *id, const struct places *p, bool may,
 	return rc;
 }
 
+/* For one that was never looked at; it is when it is proposed again. */
+static int
+put_off(struct sbx *s, const char *id, struct err *e)
+{
+	struct store_chunk c = { 0 };
+	int rc = store_chunk_get(s->g->store, s->id, id, &c, e);
+
+	if (rc == 0 && c.status == CHUNK_PENDING && c.validation[0] == '\0')
+		rc = store_chunk_verdict(s->g->store, s->id, id,
+		    "not compared: too many proposals at once", e);
+	store_chunk_fini(&c);
+	return rc;
+}
+
+/* As one change: each would wait for the disk. */
+static int
+put_off_all(struct sbx *s, char *const *ids, size_t n, struct err *e)
+{
+	if (n == 0)
+		return 0;
+	if (store_begin(s->g->store, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (put_off(s, ids[i], e) < 0) {
+			store_rollback(s->g->store);
+			return -1;
+		}
+	return store_commit(s->g->store, e);
+}
+
+static void
+complain(const struct sbx *s, const struct err *e)
+{
+	LOG_WARN("PROPOSAL_JUDGE", KV_STR("sandbox", s->name),
+	    KV_STR("reason", e->text));
+}
+
 /* Milliseconds that its proposals may take now. */
 static unsigned
 time_left(struct sbx *s, uint64_t now)
@@ -218,21 +255,16 @@ draft_judge(struct sbx *s, char *const *ids, size_t n, bool may)
 	uint64_t end = start + time_left(s, start);
 	bool added = false;
 	struct places p;
+	struct err e;
 	size_t i = 0;
 
 	find_places(s, &p);
-	for (; i < n && clock_mono_ms() < end; i++) {
-		struct err e;
-
+	for (; i < n && clock_mono_ms() < end; i++)
 		if (judge(s, ids[i], &p, may, &added, &e) < 0)
-			LOG_WARN("PROPOSAL_JUDGE", KV_STR("sandbox", s->name),
-			    KV_STR("chunk", ids[i]), KV_STR("reason", e.text));
-	}
+			complain(s, &e);
 	s->judge_spent += (unsigned)(clock_mono_ms() - start);
-	if (i < n)
-		LOG_WARN("PROPOSAL_JUDGE", KV_STR("sandbox", s->name),
-		    KV_UINT("left", n - i),
-		    KV_STR("reason", "they take too long to compare"));
+	if (put_off_all(s, ids + i, n - i, &e) < 0)
+		complain(s, &e);
 	if (added)
 		gw_policy_tell(s);
 	places_fini(&p);

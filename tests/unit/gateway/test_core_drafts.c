@@ -159,6 +159,7 @@ TEST(core, one_call_and_one_sandbox_can_propose_so_much_and_no_more)
 	static char names[DRAFT_CALL_MAX + 20][32];
 	struct rpc_client *box;
 	submitted_msg *r = NULL;
+	drafts_msg *d = NULL;
 	unsigned accepted = 0;
 
 	core_open();
@@ -185,6 +186,13 @@ TEST(core, one_call_and_one_sandbox_can_propose_so_much_and_no_more)
 		submitted_free(&r);
 	}
 	CHECK_INT(accepted, ==, DRAFT_PENDING_MAX);
+	/* Each was compared, or says that it was not. */
+	CHECK_INT(drafts(core.user, "demo", "pending", &d), ==, RPC_OK);
+	for (size_t i = 0; i < d->n_chunks; i++)
+		if (strcmp(d->chunks[i]->validation_result, "no finding") != 0)
+			CHECK_STR(d->chunks[i]->validation_result,
+			    "not compared: too many proposals at once");
+	drafts_free(&d);
 	rpc_client_free(box);
 	core_close();
 }
