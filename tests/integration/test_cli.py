@@ -487,11 +487,11 @@ def test_bash_completes_from_the_printed_script(sandbox):
     done = subprocess.run(["bash", "-c", script], cwd=box.work, capture_output=True, text=True, timeout=30,
                           env={**os.environ, "OPENSHELL": OPENSHELL})
     assert [line.split() for line in done.stdout.splitlines()] == [
-        ["run"], "set get list delete check test show why learn diff prove".split(), ["policy.yaml"], ["json"]], done
+        ["run", "rule"], "set update get list delete check test show why learn diff prove".split(), ["policy.yaml"], ["json"]], done
 
 
 # (typed, what the shell makes of it or offers): commands, options, values, files, sandboxes, the command inside.
-COMPLETED = [("openshell ru", "run"), ("openshell policy che", "check"), ("openshell run --policy pol", "policy.yaml"),
+COMPLETED = [("openshell doc", "doctor"), ("openshell policy che", "check"), ("openshell run --policy pol", "policy.yaml"),
              ("openshell doctor -o j", "json"), ("openshell sandbox create --work", "--workdir"),
              ("openshell sandbox get de", "demo"), ("openshell sandbox exec demo -- inner --all", "--all-of-it"),
              ("openshell run inner --all", "--all-of-it"), ("openshell run -- inn", "inner")]
