@@ -50,6 +50,13 @@ static const struct cli_opt opts[] = {
 		    "are names inside, which stand for the values in requests "
 		    "over TLS to the hosts of the type, where the policy "
 		    "inspects them. The command never has the values." },
+	{ .name = "advisor",
+	    .kind = OPT_FLAG,
+	    OPT(advisor),
+	    .help = "Let the command ask for policy at http://policy.local",
+	    .more = "There it may read the policy and what was denied, and "
+		    "propose rules. Each is shown here; to allow it, put it "
+		    "into the file of --policy, which the command is told." },
 	{ .name = "timeout",
 	    .letter = 't',
 	    .kind = OPT_DURATION,

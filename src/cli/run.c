@@ -368,6 +368,20 @@ on_policy_status(struct run *r, const union session_msg *m, int *fds UNUSED,
 	run_policy_status(r, &m->policy_status);
 }
 
+static void
+on_propose(struct run *r, const union session_msg *m, int *fds UNUSED,
+    unsigned nfds UNUSED)
+{
+	run_propose(r, &m->propose);
+}
+
+static void
+on_inquire(struct run *r, const union session_msg *m, int *fds UNUSED,
+    unsigned nfds UNUSED)
+{
+	run_inquire(r, &m->inquire);
+}
+
 static const struct handler {
 	enum session_type type;
 	void (*run)(
@@ -380,6 +394,8 @@ static const struct handler {
 	{ SESSION_EVENTS, on_events },
 	{ SESSION_FAILED, on_failed },
 	{ SESSION_NOTE, on_note },
+	{ SESSION_PROPOSE, on_propose },
+	{ SESSION_INQUIRE, on_inquire },
 };
 
 static void
@@ -451,6 +467,14 @@ send_credentials(struct run *r, struct err *e)
 }
 
 static int
+send_settings(struct run *r, struct err *e)
+{
+	union session_msg m = { .settings = { .proposals = 1 } };
+
+	return session_send(r->sock, &m, SESSION_SETTINGS, NULL, 0, e);
+}
+
+static int
 send_spec(struct run *r, struct view policy, struct err *e)
 {
 	bool all = r->o->events != NULL || r->o->report != NULL;
@@ -476,6 +500,8 @@ send_spec(struct run *r, struct view policy, struct err *e)
 	fds[2] = egress;
 	r->revision = 1;
 	if (session_send(r->sock, &m, SESSION_SPEC, fds, 3, e) < 0)
+		return -1;
+	if (r->o->advisor && send_settings(r, e) < 0)
 		return -1;
 	return r->o->providers.n > 0 ? send_credentials(r, e) : 0;
 }
@@ -519,6 +545,7 @@ release(struct run *r)
 	fd_close(&r->sock);
 	reap(r);
 	run_streams_fini(r);
+	run_advice_fini(r);
 	run_policy_fini(r);
 	run_paths_fini(&r->paths);
 	run_record_fini(&r->rec);
@@ -536,6 +563,7 @@ finish(struct run *r)
 		run_say_error(r, view_of(r->result.text));
 	if (!r->o->quiet) {
 		run_record_denials(&r->rec, &b);
+		run_advice_left(r, &b);
 		run_say(r, &b);
 	}
 	if (run_record_report(&r->rec, r->o, r->policy, &r->result, &e) < 0) {

@@ -28,7 +28,7 @@ struct run_options {
 	uint64_t memory, disk;
 	unsigned pids, timeout_s;
 	int tty; /* enum run_tty */
-	bool quiet;
+	bool quiet, advisor;
 	struct egress_options egress;
 };
 

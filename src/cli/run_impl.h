@@ -8,7 +8,7 @@
 
 #include "cli/run.h"
 
-enum { RUN_COMMAND_ID = 1, RUN_NSIGNALS = 9 };
+enum { RUN_COMMAND_ID = 1, RUN_NSIGNALS = 9, RUN_PROPOSALS_MAX = 64 };
 enum run_phase { RUN_STARTING, RUN_RUNNING, RUN_ENDING, RUN_GONE };
 enum { RUN_IN, RUN_OUT, RUN_ERR, RUN_STREAMS };
 
@@ -46,6 +46,9 @@ struct run {
 	off_t input_at; /* where that file was */
 	int given[RUN_STREAMS]; /* what EXEC carries */
 	bool own_given[RUN_STREAMS];
+
+	struct run_proposal *proposals; /* run_advice.c */
+	size_t n_proposals;
 
 	struct run_paths paths;
 	struct run_record rec;
@@ -111,5 +114,15 @@ void run_policy_reload(struct run *r);
 /* What the supervisor says of one that was sent. */
 void run_policy_status(struct run *r, const struct session_policy_status *s);
 void run_policy_fini(struct run *r);
+
+/* --- run_advice.c --- */
+
+struct run_proposal;
+/* What the agent proposes is shown and kept; what it asks is answered. */
+void run_propose(struct run *r, const struct advice_propose *m);
+void run_inquire(struct run *r, const struct advice_inquire *m);
+/* A line for each that the policy does not cover. */
+void run_advice_left(const struct run *r, struct buf *out);
+void run_advice_fini(struct run *r);
 
 #endif

@@ -187,6 +187,7 @@ h1_reason(unsigned status)
 		{ 100, "Continue" },
 		{ 101, "Switching Protocols" },
 		{ 200, "OK" },
+		{ 202, "Accepted" },
 		{ 204, "No Content" },
 		{ 400, "Bad Request" },
 		{ 403, "Forbidden" },

@@ -175,6 +175,10 @@ void command_started(
 void command_exited(struct keeper *k, const struct session_exited *m);
 void command_end_all(struct keeper *k);
 
+/* advice.c: on to the gateway; the answers come later */
+void keeper_propose(struct keeper *k, const struct advice_propose *m);
+void keeper_inquire(struct keeper *k, const struct advice_inquire *m);
+
 /* spec.c */
 int keeper_spec(struct keeper *k, struct err *e) MUST_USE;
 

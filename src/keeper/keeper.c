@@ -305,6 +305,12 @@ on_message(
 	case SESSION_NOTE:
 		keeper_note(k, m->note.text);
 		break;
+	case SESSION_PROPOSE:
+		keeper_propose(k, &m->propose);
+		break;
+	case SESSION_INQUIRE:
+		keeper_inquire(k, &m->inquire);
+		break;
 	}
 }
 

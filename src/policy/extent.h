@@ -164,6 +164,13 @@ int extent_widened(const struct policy *from, const struct policy *to,
     const struct extent_never *within, struct extent_diff *out,
     struct err *e) MUST_USE;
 
+/*
+ * Whether `p` lets everything pass that `rules` does.  Which addresses a name
+ * may have is not compared.
+ */
+int extent_covers(const struct policy *p, const struct policy *rules,
+    bool *covers, struct err *e) MUST_USE;
+
 /* --- findings (extent_findings.c) ---------------------------------------- */
 
 /* What a person has to look at before such a change is in force. */

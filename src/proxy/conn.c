@@ -18,6 +18,7 @@
 
 #include "base/mem.h"
 #include "http/uproxy.h"
+#include "proxy/advisor.h"
 #include "proxy/flow.h"
 #include "proxy/h2.h"
 #include "secrets/rewrite.h"
@@ -72,6 +73,8 @@ static const struct px_step {
 	    NULL },
 	[PX_PEEK] = { "peek", px_peek, 0, 0, AUDIT_NKINDS, NULL, NULL },
 	[PX_DNS] = { "dns", px_dns_tcp, 10000, 0, AUDIT_NKINDS, NULL, NULL },
+	[PX_ADVISE] = { "advise", px_advise, ADV_READ_MS, 0, AUDIT_NKINDS, NULL,
+	    NULL },
 };
 _Static_assert(ARRAY_LEN(steps) == PX_NSTEPS, "a row per step");
 
@@ -148,6 +151,8 @@ too_late(struct px_conn *c)
 		return px_ws_late(c);
 	if (c->step == PX_H2)
 		return px_h2_late(c);
+	if (c->step == PX_ADVISE)
+		return px_advise_late(c);
 	/* A client that never said anything is owed nothing. */
 	if (s->late == NULL ||
 	    (c->step == PX_READ_HEAD && px_in(&c->client).n == 0))
@@ -342,6 +347,7 @@ px_close(struct px_conn *c, bool reset)
 	if (c->by_proxy != NULL)
 		uproxy_dial_cancel(take_ptr(c->by_proxy));
 	fd_close(&c->dialed_fd);
+	px_advise_end(c);
 	h2_close_streams(c, reset);
 	px_end_close(&c->client, reset);
 	px_end_close(&c->up, reset);

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "proxy/creds.h"
+#include "proxy/local.h"
 
 enum px_next
 px_refuse_head(
@@ -166,35 +167,18 @@ bound_name(struct px_conn *c, struct err *e)
 	return px_name(c->px, host, true, &v4, &v6, e);
 }
 
-/*
- * The name of the model router, which is not there yet.  Whatever the policy
- * says it is never asked for outside.  Attack: a machine of the network that
- * answers to it is sent prompts and keys.
- */
-static enum px_next
-no_inference(struct px_conn *c)
-{
-	struct err e;
-
-	(void)err_set(&e, ERR_NOT_FOUND,
-	    "inference.local: this version has no model router; allow the "
-	    "model's own host in the policy");
-	return px_fail(c, 503,
-	    c->mode == PX_MODE_FORWARD ? AUDIT_FORWARD : AUDIT_CONNECT,
-	    "inference", "inference_unavailable", e.text, &e);
-}
-
 enum px_next
 px_decide(struct px_conn *c)
 {
+	const struct px_local *local = px_local_find(view_of(c->dst.host));
 	struct policy_reason why;
 	struct err e;
 
 	px_pin(c);
 	c->judged = false;
 	px_set_policy(c, NULL, 0);
-	if (strcmp(c->dst.host, "inference.local") == 0)
-		return no_inference(c);
+	if (local != NULL)
+		return local->serve(c);
 	if (!px_judge_conn(c, c->snap, &c->conn, &why)) {
 		if (!px_wants_peek(c))
 			return px_deny_conn(c, &why);

@@ -109,6 +109,34 @@ put_event_id(json_t *o, const struct deny *d)
 		    o, "event_id", json_integer((json_int_t)d->event_id));
 }
 
+/* What the agent can do itself, where it is let: proxy/advisor.h. */
+static const struct advice_step {
+	const char *action, *key, *value, *method;
+} advice_steps[] = {
+	{ "read_skill", "path", "/etc/openshell/skills/policy_advisor.md",
+	    NULL },
+	{ "inspect_policy", "url", "http://policy.local/v1/policy/current",
+	    "GET" },
+	{ "inspect_recent_denials", "url",
+	    "http://policy.local/v1/denials?last=10", "GET" },
+	{ "submit_proposal", "url", "http://policy.local/v1/proposals",
+	    "POST" },
+};
+
+static void
+put_advice_steps(json_t *steps)
+{
+	for (size_t i = 0; i < ARRAY_LEN(advice_steps); i++) {
+		const struct advice_step *s = &advice_steps[i];
+		json_t *o = json_object();
+
+		put(o, "action", view_of(s->action));
+		put_if(o, "method", view_of(s->method));
+		put(o, s->key, view_of(s->value));
+		(void)json_array_append_new(steps, o);
+	}
+}
+
 /* What the owner is to be asked for; the agent itself can change nothing. */
 static json_t *
 next_steps(const struct deny *d)
@@ -128,12 +156,21 @@ next_steps(const struct deny *d)
 		put(ask, "policy_change",
 		    VIEW("what `suggestion` says, under network_policies"));
 	(void)json_array_append_new(steps, ask);
+	if (d->advisor && d->suggestion.n > 0)
+		put_advice_steps(steps);
 	return steps;
 }
+
+static const char proposing[] =
+    " Here you may also propose the change yourself: read "
+    "/etc/openshell/skills/policy_advisor.md, then send the narrowest rule "
+    "that does to http://policy.local/v1/proposals. Nothing is allowed until "
+    "it is approved.";
 
 static void
 put_advice(json_t *o, const struct deny *d)
 {
+	AUTO_BUF struct buf text = BUF_INIT(DENY_BODY_MAX);
 	const char *guidance = guidance_of(d);
 
 	put_if(o, "nearest", d->nearest);
@@ -145,7 +182,10 @@ put_advice(json_t *o, const struct deny *d)
 	if (guidance == NULL)
 		return;
 	(void)json_object_set_new(o, "next_steps", next_steps(d));
-	put(o, "agent_guidance", view_of(guidance));
+	buf_puts(&text, guidance);
+	if (d->advisor && d->suggestion.n > 0)
+		buf_puts(&text, proposing);
+	put(o, "agent_guidance", buf_view(&text));
 }
 
 static json_t *

@@ -30,6 +30,7 @@ struct deny {
 	struct view suggestion; /* YAML to paste; empty: none */
 	struct view nearest, miss; /* what came closest, and why it did not */
 	uint64_t event_id; /* of the record about it; 0: none */
+	bool advisor; /* the agent may propose rules (advisor.h) */
 };
 
 /* JSON-RPC 2.0 section 5.1: -32000 to -32099 are the server's own. */

@@ -1,8 +1,9 @@
 /*
  * dns: the name server of the sandbox.
  *
- * A name that some endpoint of the policy allows has an address of synth.c,
- * whatever its type of address; every other name does not exist.  Nothing is
+ * A name that some endpoint of the policy allows, or that the proxy itself
+ * answers for (local.def), has an address of synth.c, whatever its type of
+ * address; every other name does not exist.  Nothing is
  * ever asked outside: that happens when a connection has its verdict.
  *
  * Attack: data in the labels of names that a wildcard allows.  Nothing leaves
@@ -16,6 +17,7 @@
 
 #include "net/dnsmsg.h"
 #include "proxy/flow.h"
+#include "proxy/local.h"
 #include "proxy/synth.h"
 #include "proxy/told.h"
 
@@ -69,12 +71,17 @@ give(struct px *px, const struct dns_query *q, bool pattern, struct verdict *v)
 static struct verdict
 judge(struct px *px, const struct dns_query *q)
 {
+	const struct px_local *local = px_local_find(view_of(q->name));
 	struct verdict v = { .rcode = DNS_NOERROR };
 	struct addr literal;
 
 	/* An address is no name, whatever an endpoint's host is. */
 	if (q->name[0] == '\0' || addr_parse(view_of(q->name), &literal)) {
 		refuse(&v, DNS_NXDOMAIN, "not a host name");
+		return v;
+	}
+	if (local != NULL && local->looked_up) {
+		give(px, q, false, &v);
 		return v;
 	}
 	switch (policy_names(px->snap, view_of(q->name))) {

@@ -72,6 +72,8 @@ px_events_add(struct px_events *q, struct audit_event *ev)
 	ev->time_ms = clock_wall_ms();
 	ev->event_id = ++q->last_id;
 	audit_event_json(ev, &q->lines);
+	if (q->denylog != NULL)
+		denylog_add(q->denylog, ev);
 	if (!keep_late(
 		q, view_slice(buf_view(&q->lines), before, q->lines.n)) ||
 	    ev->action != AUDIT_ALLOW)

@@ -16,6 +16,7 @@
 #include "audit/event.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "proxy/denylog.h"
 #include "sandbox/netmsg.h"
 
 /*
@@ -40,6 +41,7 @@ struct px_events {
 	bool urgent; /* something is there that must not wait */
 	bool overflow; /* not all of it fits into late */
 	union net_msg *msg; /* for sending; one, as it is large */
+	struct denylog *denylog; /* where denials are kept, too; or NULL */
 };
 
 /* `late` is borrowed; NULL: no record waits. */

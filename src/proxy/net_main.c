@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "inspect/toolbook.h"
+#include "proxy/advisor.h"
 #include "proxy/creds.h"
 #include "proxy/flow.h"
 #include "proxy/load.h"
@@ -76,6 +77,7 @@ on_policy(struct px *px, const union net_msg *m, int *fds, struct err *e)
 	px_pool_flush(px);
 	px_rejudge(px);
 	send_status(px, m->policy.generation, NULL);
+	advisor_policy(px);
 	return 0;
 }
 
@@ -155,7 +157,7 @@ static int
 on_settings(struct px *px, const union net_msg *m, int *fds UNUSED,
     struct err *e UNUSED)
 {
-	px->proposals = m->settings.proposals != 0;
+	advisor_set(px, m->settings.proposals != 0);
 	return 0;
 }
 
@@ -165,6 +167,22 @@ on_links(struct px *px, const union net_msg *m, int *fds, struct err *e)
 	AUTO_CLOSE int fd = fd_take(&fds[0]);
 
 	return load_links(px, fd, m->links.n, e);
+}
+
+static int
+on_proposed(struct px *px, const union net_msg *m, int *fds UNUSED,
+    struct err *e UNUSED)
+{
+	advisor_proposed(px, &m->proposed);
+	return 0;
+}
+
+static int
+on_proposal(struct px *px, const union net_msg *m, int *fds UNUSED,
+    struct err *e UNUSED)
+{
+	advisor_proposal(px, &m->proposal);
+	return 0;
 }
 
 /* Sizes, descriptors and directions are checked by net_recv. */
@@ -181,6 +199,8 @@ static const struct ctl_rule {
 	{ NET_CREDENTIALS, 1, on_credentials },
 	{ NET_LINKS, 1, on_links },
 	{ NET_SETTINGS, 0, on_settings },
+	{ NET_PROPOSED, 0, on_proposed },
+	{ NET_PROPOSAL, 0, on_proposal },
 };
 
 static int
@@ -469,6 +489,7 @@ release(struct px *px)
 	buf_fini(&px->links);
 	rw_out_fini(&px->masked);
 	creds_drop(px);
+	advisor_free(px);
 	synth_free(px->synth);
 	told_free(px->told);
 	toolbook_free(px->tools);

@@ -82,6 +82,7 @@ enum px_step_id {
 	PX_CAPTURED,
 	PX_PEEK,
 	PX_DNS,
+	PX_ADVISE,
 	PX_NSTEPS
 };
 
@@ -280,6 +281,7 @@ struct px_conn {
 	bool event_done; /* the verdict over the connection is recorded */
 	struct hx hx;
 	struct px_ws *ws; /* upgraded, and its messages are judged */
+	struct adv *adv; /* a request to policy.local (advisor.h) */
 
 	size_t scanned; /* of the first head */
 	size_t forward_n; /* length of that head, which stays in client.in */
@@ -348,7 +350,6 @@ struct px {
 	bool who_unsent; /* some connection's question waits for room */
 	bool events_waited;
 	bool accept_paused, ending;
-	bool proposals; /* the agent may propose rules (NET_SETTINGS) */
 	bool starved; /* the last that came could not be let in */
 	int status;
 	struct err err;
@@ -356,6 +357,7 @@ struct px {
 	struct synth *synth; /* NULL until the first name is answered */
 	struct told *told; /* refusals recorded lately; by told_of */
 	struct px_flows *flows; /* NULL until the first */
+	struct advisor *advisor; /* NULL: never on, nor asked */
 };
 
 /* conn.c */
@@ -485,6 +487,9 @@ void px_event_operation(struct px_conn *c, enum audit_kind kind,
     enum audit_action action, const char *stage,
     const struct px_request_event *r, struct view reason,
     struct view suggestion);
+/* An agent proposes rules: their names, why, and what they are. */
+void px_event_proposal(
+    struct px_conn *c, struct view names, struct view intent, struct view yaml);
 enum px_next px_fail(struct px_conn *c, unsigned status, enum audit_kind kind,
     const char *stage, const char *error, const char *shown,
     const struct err *recorded);

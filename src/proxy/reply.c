@@ -8,6 +8,7 @@
 #include "audit/event.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "proxy/advisor.h"
 #include "proxy/synth.h"
 #include "proxy/told.h"
 
@@ -262,6 +263,23 @@ px_event_request(struct px_conn *c, enum audit_kind kind,
 	px_event_operation(c, kind, action, stage, &r, reason, suggestion);
 }
 
+void
+px_event_proposal(
+    struct px_conn *c, struct view names, struct view intent, struct view yaml)
+{
+	AUTO_BUF struct buf reason = BUF_INIT(names.n + intent.n + 8);
+	struct audit_event ev = { .kind = AUDIT_PROPOSED,
+		.action = AUDIT_INFO,
+		.stage = VIEW("advisor"),
+		.suggestion = yaml };
+
+	buf_put(&reason, names);
+	buf_puts(&reason, ": ");
+	buf_put(&reason, intent);
+	ev.reason = buf_view(&reason);
+	record(c, &ev, NULL);
+}
+
 /*
  * Sends it and lets the client read it before the connection goes; a client
  * whose ClientHello waits is told in TLS's words, an alert.
@@ -279,6 +297,7 @@ px_reply(struct px_conn *c, const struct deny *d)
 		return PX_CLOSE;
 	}
 	told.event_id = c->event_id;
+	told.advisor = advisor_is_on(c->px);
 	if (c->event_id == c->px->nearest_id) {
 		told.nearest = view_of(c->px->nearest.where);
 		told.miss = view_of(c->px->nearest.miss);

@@ -329,24 +329,6 @@ on_identity(void *ctx, const struct net_identity *m)
 	ctl_watch(c);
 }
 
-/* Programs trust our CA through these two files (environ.h). */
-static int
-put_trust(struct ctl *c, struct err *e)
-{
-	AUTO_CLOSE int ca = -1;
-	int parts[2];
-
-	if (memfd_seal(buf_view(&c->ca), &ca, e) < 0)
-		return -1;
-	parts[0] = c->trust;
-	parts[1] = ca;
-	if (spawn_put_parts(c->spawn, SBX_CA_FILE, &ca, 1, e) < 0 ||
-	    spawn_put_parts(c->spawn, SBX_BUNDLE_FILE, parts, 2, e) < 0)
-		return -1;
-	fd_close(&c->trust);
-	return 0;
-}
-
 static void
 hand_sockets(struct ctl *c)
 {
@@ -368,8 +350,8 @@ ctl_try_isolate(struct ctl *c)
 
 	if (!c->ready || c->ca.n == 0 || c->state != CTL_STARTING)
 		return;
-	if (put_trust(c, &e) < 0) {
-		ctl_fail_err(c, "write the trust files of the sandbox", &e);
+	if (ctl_put_files(c, &e) < 0) {
+		ctl_fail_err(c, "write the sandbox's own files", &e);
 		return;
 	}
 	(void)uv_timer_stop(&c->deadline);

@@ -188,6 +188,9 @@ void ctl_record_changed(struct ctl *c, const struct net_identity *m);
 /* The last one. */
 void ctl_record_end(struct ctl *c);
 
+/* ctl_files.c: those of the trust in our CA, and what agents read. */
+int ctl_put_files(struct ctl *c, struct err *e) MUST_USE;
+
 /* ctl_box.c: the sandbox and its commands. */
 void ctl_read_spawn(struct ctl *c);
 /* When both stand: trust files, listeners, isolated, waiting commands. */

@@ -130,6 +130,21 @@ on_failed(struct ctl *c, const union net_msg *m)
 	ctl_fail(c, text);
 }
 
+/* Not looked into: whoever decides reads it as strictly as net did. */
+static void
+on_propose(struct ctl *c, const union net_msg *m)
+{
+	c->m.propose = m->propose;
+	ctl_to_owner(c, SESSION_PROPOSE, NULL, 0);
+}
+
+static void
+on_inquire(struct ctl *c, const union net_msg *m)
+{
+	c->m.inquire = m->inquire;
+	ctl_to_owner(c, SESSION_INQUIRE, NULL, 0);
+}
+
 void
 ctl_read_packets(struct ctl *c)
 {
@@ -176,6 +191,8 @@ static void (*const net_handlers[])(struct ctl *, const union net_msg *) = {
 	[NET_WHO] = on_who,
 	[NET_EVENTS] = on_events,
 	[NET_FAILED] = on_failed,
+	[NET_PROPOSE] = on_propose,
+	[NET_INQUIRE] = on_inquire,
 };
 
 /* A batch at a time, so that neither owner nor commands wait for a busy net. */

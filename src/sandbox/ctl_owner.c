@@ -216,6 +216,23 @@ on_settings(struct ctl *c, const union session_msg *m, int *fds UNUSED,
 	ctl_to_net(c, NET_SETTINGS, NULL, 0);
 }
 
+/* What became of the agent's proposals: net asked, and tells it. */
+static void
+on_proposed(struct ctl *c, const union session_msg *m, int *fds UNUSED,
+    unsigned nfds UNUSED)
+{
+	c->n.proposed = m->proposed;
+	ctl_to_net(c, NET_PROPOSED, NULL, 0);
+}
+
+static void
+on_proposal(struct ctl *c, const union session_msg *m, int *fds UNUSED,
+    unsigned nfds UNUSED)
+{
+	c->n.proposal = m->proposal;
+	ctl_to_net(c, NET_PROPOSAL, NULL, 0);
+}
+
 static const struct owner_rule {
 	unsigned when; /* enum ctl_state */
 	void (*run)(
@@ -229,6 +246,8 @@ static const struct owner_rule {
 	[SESSION_STOP] = { CTL_STARTING | CTL_ISOLATED, on_stop },
 	[SESSION_CREDENTIALS] = { CTL_STARTING | CTL_ISOLATED, on_credentials },
 	[SESSION_SETTINGS] = { CTL_STARTING | CTL_ISOLATED, on_settings },
+	[SESSION_PROPOSED] = { CTL_ISOLATED, on_proposed },
+	[SESSION_PROPOSAL] = { CTL_ISOLATED, on_proposal },
 };
 
 static void

@@ -16,6 +16,7 @@
 /* Inside the sandbox; written by ctl before the first program starts. */
 #define SBX_CA_FILE "/etc/openshell-tls/openshell-ca.pem"
 #define SBX_BUNDLE_FILE "/etc/openshell-tls/ca-bundle.pem"
+#define SBX_SKILL_FILE "/etc/openshell/skills/policy_advisor.md"
 
 struct environ_base {
 	const char *home, *user, *shell, *path;

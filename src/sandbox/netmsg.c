@@ -114,6 +114,10 @@ static const struct msg_rule net_rules[] = {
 	    .data_at = offsetof(struct net_events, json), .ok = events_ok },
 	[NET_FAILED] = { ROW(net_failed), FROM_NET,
 	    .text = { MSG_TEXT(net_failed, text) } },
+	[NET_PROPOSE] = { ADVICE_ROW_PROPOSE, FROM_NET },
+	[NET_PROPOSED] = { ADVICE_ROW_PROPOSED, FROM_CTL },
+	[NET_INQUIRE] = { ADVICE_ROW_INQUIRE, FROM_NET },
+	[NET_PROPOSAL] = { ADVICE_ROW_PROPOSAL, FROM_CTL },
 };
 
 static const struct msg_proto net_proto = { "net", NET_VERSION,

@@ -4,8 +4,9 @@
  * without pointers, counted descriptors, a table of what may come when.
  *
  * net is the process that meets hostile bytes.  It may ask for nothing but
- * the identity of a socket's owner; it has no file, no exec, no other socket
- * than the listeners, this one and what it dials.
+ * the identity of a socket's owner, and carry up what an agent proposes; it has
+ * no file, no exec, no other socket than the listeners, this one and what it
+ * dials.
  *
  *   ctl                              net
  *   START(policy, trust bundle)      ->
@@ -20,6 +21,8 @@
  *   CREDENTIALS(revision)            ->  in force before what is sent later
  *   SETTINGS                         ->  the same
  *                                    <-  EVENTS(json lines)
+ *   PROPOSED, PROPOSAL               ->      of advice.h
+ *                                    <-  PROPOSE, INQUIRE
  *
  * The end: when the sandbox is gone ctl shuts its side down for writing.  net
  * then reads the end of file, sends the records it still has, and exits.  ctl
@@ -34,6 +37,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "sandbox/advice.h"
 
 enum {
 	NET_VERSION = 1,
@@ -78,12 +82,16 @@ enum net_type {
 	NET_CREDENTIALS, /* fds: their bytes (secrets/creds.h) */
 	NET_LINKS, /* fds: "path NUL target NUL", all there are */
 	NET_SETTINGS,
+	NET_PROPOSED, /* advice.h */
+	NET_PROPOSAL,
 	/* net to ctl */
 	NET_CA = 64,
 	NET_POLICY_STATUS,
 	NET_WHO,
 	NET_EVENTS,
-	NET_FAILED /* net gives up; text says why */
+	NET_FAILED, /* net gives up; text says why */
+	NET_PROPOSE, /* advice.h */
+	NET_INQUIRE
 };
 
 struct net_hdr {
@@ -224,6 +232,10 @@ union net_msg {
 	struct net_who who;
 	struct net_events events;
 	struct net_failed failed;
+	struct advice_propose propose;
+	struct advice_proposed proposed;
+	struct advice_inquire inquire;
+	struct advice_proposal proposal;
 };
 
 enum net_side { NET_SIDE_CTL, NET_SIDE_NET };

@@ -102,6 +102,8 @@ static const struct {
 	{ "/dev/shm", 01777, SBX_TMPFS },
 	{ "/var/log", 0755, SBX_DIR },
 	{ "/etc/openshell-tls", 0755, SBX_DIR },
+	{ "/etc/openshell", 0755, SBX_DIR },
+	{ "/etc/openshell/skills", 0755, SBX_DIR },
 };
 
 static int

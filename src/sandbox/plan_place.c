@@ -20,6 +20,7 @@ static const struct {
 	{ "/dev", true, "is the sandbox's own" },
 	{ "/etc", false, "holds the machine's secrets" },
 	{ "/etc/openshell-tls", true, "is the sandbox's own" },
+	{ "/etc/openshell", true, "is the sandbox's own" },
 	{ SBX_HOME, true, "is the sandbox's own home directory" },
 	{ "/run", false, "holds the sockets of the machine's services" },
 	{ "/run/user", false, "holds the sockets of the session" },

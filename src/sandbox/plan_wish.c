@@ -36,6 +36,7 @@ add_policy_path(
 
 	if (plan_below(path, "/etc") && path[4] != '\0' && !write &&
 	    !plan_below(path, "/etc/openshell-tls") &&
+	    !plan_below(path, "/etc/openshell") &&
 	    plan_entry_at(p, path) == NULL && lstat(path, &st) == 0)
 		return plan_bind_ro(
 		    p, PLAN_POLICY, path, e); /* one file of /etc */

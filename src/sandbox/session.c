@@ -107,6 +107,10 @@ static const struct msg_rule session_rules[] = {
 	    .text = { MSG_TEXT(session_failed, text) } },
 	[SESSION_NOTE] = { ROW(session_note), FROM_SUPERVISOR,
 	    .text = { MSG_TEXT(session_note, text) } },
+	[SESSION_PROPOSE] = { ADVICE_ROW_PROPOSE, FROM_SUPERVISOR },
+	[SESSION_PROPOSED] = { ADVICE_ROW_PROPOSED, FROM_OWNER },
+	[SESSION_INQUIRE] = { ADVICE_ROW_INQUIRE, FROM_SUPERVISOR },
+	[SESSION_PROPOSAL] = { ADVICE_ROW_PROPOSAL, FROM_OWNER },
 };
 
 static const struct msg_proto session_proto = { "session", SESSION_VERSION,

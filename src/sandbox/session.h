@@ -17,6 +17,8 @@
  *                            <-    POLICY_STATUS(revision)
  *   CREDENTIALS(revision)    ->    ... at any time; passed on to net unread
  *   SETTINGS                 ->    ... at any time; passed on to net
+ *                            <-    PROPOSE, INQUIRE (advice.h)
+ *   PROPOSED, PROPOSAL       ->
  *   STOP or close            ->    everything ends
  *                            <-    EVENTS*, STATE ending, end of file
  *
@@ -33,6 +35,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "sandbox/advice.h"
 
 enum {
 	SESSION_VERSION = 1,
@@ -52,6 +55,8 @@ enum session_type {
 	SESSION_STOP,
 	SESSION_CREDENTIALS, /* fds: their bytes (secrets/creds.h), sealed */
 	SESSION_SETTINGS,
+	SESSION_PROPOSED, /* advice.h */
+	SESSION_PROPOSAL,
 	/* supervisor to owner */
 	SESSION_STATE = 64,
 	SESSION_POLICY_STATUS,
@@ -59,7 +64,9 @@ enum session_type {
 	SESSION_EXITED,
 	SESSION_EVENTS,
 	SESSION_FAILED, /* the sandbox cannot be made, or ended by a fault */
-	SESSION_NOTE /* something the owner should show */
+	SESSION_NOTE, /* something the owner should show */
+	SESSION_PROPOSE, /* advice.h */
+	SESSION_INQUIRE
 };
 
 struct session_hdr {
@@ -205,6 +212,10 @@ union session_msg {
 	struct session_events events;
 	struct session_failed failed;
 	struct session_note note;
+	struct advice_propose propose;
+	struct advice_proposed proposed;
+	struct advice_inquire inquire;
+	struct advice_proposal proposal;
 };
 
 /*

@@ -20,8 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 static bool
 is_known(enum net_side self, unsigned type)
 {
-	return self == NET_SIDE_NET ? type >= NET_START && type <= NET_SETTINGS
-				    : type >= NET_CA && type <= NET_FAILED;
+	return self == NET_SIDE_NET ? type >= NET_START && type <= NET_PROPOSAL
+				    : type >= NET_CA && type <= NET_INQUIRE;
 }
 
 static void

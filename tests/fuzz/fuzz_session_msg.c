@@ -21,8 +21,8 @@ static bool
 is_known(enum session_side self, unsigned type)
 {
 	return self == SESSION_SUPERVISOR
-		   ? type >= SESSION_SPEC && type <= SESSION_SETTINGS
-		   : type >= SESSION_STATE && type <= SESSION_NOTE;
+		   ? type >= SESSION_SPEC && type <= SESSION_PROPOSAL
+		   : type >= SESSION_STATE && type <= SESSION_INQUIRE;
 }
 
 static void

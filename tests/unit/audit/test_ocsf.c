@@ -388,6 +388,10 @@ TEST(ocsf, shorthand_vectors_of_the_spec)
 		    .reason = VIEW("policy reloaded"),
 		    .generation = 3,
 		    .detail = VIEW("sha256:abc123def456") },
+		{ .kind = AUDIT_PROPOSED,
+		    .action = AUDIT_INFO,
+		    .reason = VIEW("zen: to read\x1b[31m it"),
+		    .generation = 3 },
 		{ .kind = AUDIT_PROTECTIONS_MISSING,
 		    .action = AUDIT_INFO,
 		    .reason = VIEW("not in force: Landlock") },
@@ -407,6 +411,7 @@ TEST(ocsf, shorthand_vectors_of_the_spec)
 		"I PROC:TERMINATE sh(7) [exit:137] [cmd:sh\\x0a-c]\n",
 		"I CONFIG:LOADED policy reloaded [version:v3 "
 		"hash:sha256:abc123def456]\n",
+		"I CONFIG:PROPOSED zen: to read\\x1b[31m it [version:v3]\n",
 		"H FINDING:ALERT \"not in force: Landlock\" "
 		"[confidence:high]\n",
 		"I LIFECYCLE:START OpenShell Sandbox Supervisor SUCCESS\n",

@@ -24,6 +24,8 @@ static const struct {
 	{ "/Attend", &openshell__supervisor__v1__up__descriptor },
 	{ "OpenShell/SubmitPolicyAnalysis",
 	    &openshell__v1__submit_policy_analysis_request__descriptor },
+	{ "OpenShell/GetDraftPolicy",
+	    &openshell__v1__get_draft_policy_request__descriptor },
 };
 
 struct rpc_out *

@@ -36,7 +36,7 @@ TEST(netmsg, who_and_identity_travel)
 	(void)close(s[1]);
 }
 
-/* The process that meets hostile bytes may say five things only. */
+/* The process that meets hostile bytes may say seven things only. */
 TEST(netmsg, net_cannot_say_what_ctl_says)
 {
 	static const enum net_type rows[] = { NET_START, NET_LISTEN, NET_POLICY,
@@ -101,4 +101,83 @@ TEST(netmsg, refuses_absurd_counts)
 				     offsetof(struct net_ca, pem) },
 		.n = UINT32_MAX };
 	CHECK_INT(net_check(NET_SIDE_CTL, &m, m.hdr.size, 0, &e), ==, -1);
+}
+
+/* What came of a proposal is counted: so many names, then so many reasons. */
+TEST(netmsg, what_became_of_a_proposal_is_counted)
+{
+	static union net_msg m;
+	struct advice_proposed *a = &m.proposed;
+	struct err e;
+
+	advice_proposed_init(a, 7);
+	advice_accept(a, "id-1");
+	advice_accept(a, "id-2");
+	advice_reject(a, "chunk 'x' names no binary");
+	m.hdr = (struct net_hdr) { NET_VERSION, NET_PROPOSED,
+		(uint32_t)net_size(NET_PROPOSED, &m) };
+	CHECK_INT(net_check(NET_SIDE_NET, &m, m.hdr.size, 0, &e), ==, 0);
+	CHECK_INT(a->accepted, ==, 2);
+	CHECK_VIEW(advice_text(a, 1), "id-2");
+	CHECK_VIEW(advice_text(a, 2), "chunk 'x' names no binary");
+	CHECK_VIEW(advice_text(a, 3), "");
+	a->rejected = 2;
+	CHECK_INT(net_check(NET_SIDE_NET, &m, m.hdr.size, 0, &e), ==, -1);
+	advice_proposed_fail(a, ADVICE_UNAVAILABLE, "away");
+	m.hdr = (struct net_hdr) { NET_VERSION, NET_PROPOSED,
+		(uint32_t)net_size(NET_PROPOSED, &m) };
+	CHECK_INT(net_check(NET_SIDE_NET, &m, m.hdr.size, 0, &e), ==, 0);
+	CHECK_INT(net_check(NET_SIDE_CTL, &m, m.hdr.size, 0, &e), ==, -1);
+	CHECK_INT(a->accepted + a->rejected, ==, 0);
+	CHECK_VIEW(advice_text(a, 0), "away");
+}
+
+/* However long its texts, and however many there are. */
+TEST(netmsg, what_became_of_a_proposal_always_fits)
+{
+	static union net_msg m;
+	static char text[ADVICE_TEXT_MAX];
+	struct advice_proposed *a = &m.proposed;
+	struct err e;
+
+	memset(text, 'x', sizeof(text) - 1);
+	advice_proposed_init(a, 7);
+	for (unsigned i = 0; i < 2 * ADVICE_RULES_MAX; i++)
+		advice_reject(a, text);
+	m.hdr = (struct net_hdr) { NET_VERSION, NET_PROPOSED,
+		(uint32_t)net_size(NET_PROPOSED, &m) };
+	CHECK_INT(a->rejected, ==, ADVICE_RULES_MAX);
+	CHECK_INT(net_check(NET_SIDE_NET, &m, m.hdr.size, 0, &e), ==, 0);
+}
+
+TEST(netmsg, the_state_of_a_proposal_agrees_with_the_answer)
+{
+	static union net_msg m;
+	struct advice_proposal *a = &m.proposal;
+	static const struct {
+		uint8_t answer, state;
+		uint32_t n;
+		int rc;
+	} rows[] = {
+		{ ADVICE_ANSWERED, ADVICE_PENDING, 1, 0 },
+		{ ADVICE_ANSWERED, ADVICE_REJECTED, 1, 0 },
+		{ ADVICE_ANSWERED, ADVICE_REJECTED + 1, 1, -1 },
+		{ ADVICE_ANSWERED, 0, 1, -1 },
+		{ ADVICE_ANSWERED, ADVICE_APPROVED, 0, -1 },
+		{ ADVICE_UNKNOWN, 0, 0, 0 },
+		{ ADVICE_FAILED, ADVICE_APPROVED, 0, -1 },
+		{ ADVICE_FAILED + 1, 0, 0, -1 },
+		{ 0, 0, 0, -1 },
+	};
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		a->answer = rows[i].answer;
+		a->state = rows[i].state;
+		a->n = rows[i].n;
+		m.hdr = (struct net_hdr) { NET_VERSION, NET_PROPOSAL,
+			(uint32_t)net_size(NET_PROPOSAL, &m) };
+		CHECK_INT(net_check(NET_SIDE_NET, &m, m.hdr.size, 0, &e), ==,
+		    rows[i].rc);
+	}
 }
