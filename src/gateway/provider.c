@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/bounds.h"
-#include "gateway/seal.h"
+#include "gateway/sealed.h"
 #include "secrets/creds.h"
 #include "secrets/profile.h"
 #include "secrets/rewrite.h"
@@ -167,27 +167,10 @@ provider_check(const provider_msg *p, struct err *e)
 
 /* --- stored --------------------------------------------------------------- */
 
-static struct seal *
-need_seal(struct gateway *g, struct err *e)
-{
-	if (g->seal == NULL && seal_open(g->state_dir, &g->seal, e) < 0)
-		return NULL;
-	return g->seal;
-}
-
 static int
 lock(struct gateway *g, const provider_msg *p, struct buf *out, struct err *e)
 {
-	AUTO_RW_OUT struct buf plain = BUF_INIT(0);
-	struct seal *s = need_seal(g, e);
-
-	if (s == NULL)
-		return -1;
-	rw_out_init(
-	    &plain, openshell__datamodel__v1__provider__get_packed_size(p) + 1);
-	plain.n =
-	    openshell__datamodel__v1__provider__pack(p, (uint8_t *)plain.p);
-	return seal_lock(s, view_of(p->id), buf_view(&plain), out, e);
+	return sealed_pack(g, view_of(p->id), &p->base, out, e);
 }
 
 int
@@ -217,18 +200,13 @@ static int
 unlock(struct gateway *g, const struct store_object *o, provider_msg **out,
     struct err *e)
 {
-	AUTO_RW_OUT struct buf plain = BUF_INIT(0);
-	struct seal *s = need_seal(g, e);
+	ProtobufCMessage *m = NULL;
 
-	rw_out_init(&plain, o->n + 1);
-	if (s == NULL || seal_unlock(s, view_of(o->id),
-			     (struct view) { o->payload, o->n }, &plain, e) < 0)
+	if (sealed_unpack(g, view_of(o->id), (struct view) { o->payload, o->n },
+		&openshell__datamodel__v1__provider__descriptor, &m, e) < 0)
 		return err_wrap(e, "provider '%s'", o->name);
-	*out = openshell__datamodel__v1__provider__unpack(
-	    NULL, plain.n, (const uint8_t *)plain.p);
-	return *out != NULL ? 0
-			    : err_set(e, ERR_INVALID,
-				  "provider '%s' cannot be read", o->name);
+	*out = (provider_msg *)(void *)m;
+	return 0;
 }
 
 int
