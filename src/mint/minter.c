@@ -1,0 +1,113 @@
+/*
+ * minter: the process of one job (mint.h).  Standard input is the pair's end;
+ * the way does the rest, and the end of the process takes what was held along.
+ */
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "mint/way.h"
+
+static int (*const runs[WAYS])(
+    const struct mint_job *j, struct mint_answer *out, struct err *e) = {
+#define WAY(id, word, put, summary) [WAY_##id] = mint_##id,
+#include "secrets/ways.def"
+};
+
+/* No core, no new privileges, no child, and no file that grows. */
+static int
+give_up(struct err *e)
+{
+	static const struct rlimit none = { 0, 0 };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    setrlimit(RLIMIT_CORE, &none) < 0 ||
+	    setrlimit(RLIMIT_FSIZE, &none) < 0)
+		return err_sys(e, "give up privileges");
+	return 0;
+}
+
+static bool
+ends(const char *text, size_t n)
+{
+	return memchr(text, '\0', n) != NULL;
+}
+
+/* From the gateway, which is trusted; a mistake is still no job. */
+static int
+read_ask(struct mint_ask *ask, struct err *e)
+{
+	int fds[FD_MSG_MAX];
+	unsigned nfds = 0;
+	ssize_t n = fd_recv(STDIN_FILENO, ask, sizeof(*ask), fds, &nfds, e);
+
+	if (n < 0)
+		return -1;
+	while (nfds > 0)
+		(void)close(fds[--nfds]);
+	if ((size_t)n != sizeof(*ask) || ask->version != MINT_VERSION ||
+	    ask->way >= WAYS)
+		return err_set(e, ERR_PROTO, "no job of this version");
+	for (size_t i = 0; i < WAY_SETTINGS; i++)
+		if (!ends(ask->settings[i], WAY_TEXT_MAX))
+			return err_set(e, ERR_PROTO, "a text without end");
+	for (size_t i = 0; i < WAY_SECRETS; i++)
+		if (!ends(ask->secrets[i], WAY_SECRET_MAX))
+			return err_set(e, ERR_PROTO, "a text without end");
+	return 0;
+}
+
+static void
+on_late(uv_timer_t *t)
+{
+	*(bool *)t->data = true;
+}
+
+static void
+work(const struct mint_ask *ask, struct mint_answer *out)
+{
+	uv_loop_t loop;
+	uv_timer_t timer;
+	bool late = false;
+	struct mint_job j = { .ask = ask,
+		.loop = &loop,
+		.late = &late,
+		.ends_ms = clock_mono_ms() + MINT_JOB_MS };
+	struct err e = { 0 };
+
+	if (uv_loop_init(&loop) < 0) {
+		(void)snprintf(out->reason, sizeof(out->reason), "no loop");
+		return;
+	}
+	(void)uv_timer_init(&loop, &timer);
+	timer.data = &late;
+	(void)uv_timer_start(&timer, on_late, MINT_JOB_MS, 0);
+	out->minted = runs[ask->way](&j, out, &e) == 0;
+	if (!out->minted) {
+		memset(out->values, 0, sizeof(out->values));
+		out->lifetime_s = 0;
+		(void)snprintf(out->reason, sizeof(out->reason), "%.*s",
+		    MINT_REASON_MAX - 1, e.text);
+	}
+}
+
+int
+mint_main(void)
+{
+	struct mint_ask *ask = NEW(struct mint_ask);
+	struct mint_answer *out = NEW(struct mint_answer);
+	struct err e;
+
+	out->version = MINT_VERSION;
+	if (give_up(&e) < 0 || read_ask(ask, &e) < 0)
+		(void)snprintf(out->reason, sizeof(out->reason), "%.*s",
+		    MINT_REASON_MAX - 1, e.text);
+	else
+		work(ask, out);
+	return fd_send(STDIN_FILENO, out, sizeof(*out), NULL, 0, &e) < 0;
+}

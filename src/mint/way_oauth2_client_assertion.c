@@ -1,0 +1,106 @@
+/*
+ * An access token for what the gateway is: its SPIFFE identity, as a JWT that
+ * the agent of this machine signs, is the client assertion of a client
+ * credentials grant (RFC 7523 section 2.2).
+ */
+#include "mint/https.h"
+#include "mint/oauth2_answer.h"
+#include "mint/spiffe.h"
+
+enum { BODY_MAX = 32768 };
+
+#define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+static struct view
+audience_of(const struct mint_job *j)
+{
+	struct view given = mint_setting(j, WAY_SET_AUDIENCE);
+
+	return given.n > 0 ? given : mint_setting(j, WAY_SET_TOKEN_URL);
+}
+
+static int
+put_form(const struct mint_job *j, struct buf *form, struct err *e)
+{
+	static const struct {
+		enum way_setting_id id;
+		const char *name;
+	} optional[] = { { WAY_SET_CLIENT_ID, "client_id" },
+		{ WAY_SET_SCOPE, "scope" } };
+	AUTO_RW_OUT struct buf svid = BUF_INIT(0);
+
+	rw_out_init(&svid, SPIFFE_SVID_MAX + 1);
+	if (spiffe_jwt(j, mint_setting(j, WAY_SET_SPIFFE_SOCKET),
+		mint_setting(j, WAY_SET_SPIFFE_ID), audience_of(j), &svid,
+		e) < 0)
+		return -1;
+	https_form_put(form, "grant_type", VIEW("client_credentials"));
+	for (size_t i = 0; i < ARRAY_LEN(optional); i++) {
+		struct view v = mint_setting(j, optional[i].id);
+
+		if (v.n > 0)
+			https_form_put(form, optional[i].name, v);
+	}
+	https_form_put(form, "client_assertion_type", VIEW(ASSERTION_TYPE));
+	https_form_put(form, "client_assertion", buf_view(&svid));
+	return form->full ? err_set(e, ERR_LIMIT, "the request is too long")
+			  : 0;
+}
+
+static int
+refused(const struct https_answer *a, const struct https_url *u, struct err *e)
+{
+	char code[OAUTH2_CODE_MAX];
+
+	oauth2_error(buf_view(&a->body), code);
+	return err_set(e, a->status >= 500 ? ERR_AGAIN : ERR_DENIED,
+	    "%.200s answered %u%s%s", u->at.host, a->status,
+	    code[0] != '\0' ? ": " : "", code);
+}
+
+static int
+take(const struct https_answer *a, const struct https_url *u,
+    struct mint_answer *out, struct err *e)
+{
+	AUTO_RW_OUT struct buf token = BUF_INIT(0);
+	uint64_t lifetime = 0;
+
+	if (a->status != 200)
+		return refused(a, u, e);
+	rw_out_init(&token, RW_VALUE_MAX + 1);
+	if (oauth2_answer(buf_view(&a->body), &token, &lifetime, e) < 0)
+		return err_wrap(e, "%.200s", u->at.host);
+	memcpy(out->values[0], token.p, token.n);
+	out->lifetime_s = lifetime == 0 ? MINT_LIFETIME_S
+					: (uint32_t)MIN(lifetime,
+					      (uint64_t)MINT_LIFETIME_MAX_S);
+	return 0;
+}
+
+int
+mint_oauth2_client_assertion(
+    const struct mint_job *j, struct mint_answer *out, struct err *e)
+{
+	static const struct h1_field fields[] = {
+		{ VIEW("Content-Type"),
+		    VIEW("application/x-www-form-urlencoded") },
+		{ VIEW("Accept"), VIEW("application/json") },
+	};
+	AUTO_RW_OUT struct buf form = BUF_INIT(0);
+	AUTO_HTTPS_URL struct https_url url = { 0 };
+	AUTO_HTTPS_ANSWER struct https_answer answer = { 0 };
+	struct https_post post = { .url = &url,
+		.ca_file = j->ask->settings[WAY_SET_OAUTH2_CA],
+		.fields = fields,
+		.n_fields = ARRAY_LEN(fields) };
+
+	if (https_url_parse(mint_setting(j, WAY_SET_TOKEN_URL), &url, e) < 0)
+		return err_wrap(e, "oauth2-token-url");
+	rw_out_init(&form, BODY_MAX);
+	if (put_form(j, &form, e) < 0)
+		return -1;
+	post.body = buf_view(&form);
+	return https_post(j, &post, &answer, e) < 0
+		   ? -1
+		   : take(&answer, &url, out, e);
+}
