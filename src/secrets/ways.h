@@ -1,7 +1,7 @@
 /*
  * ways: what is known of the ways by which a gateway gets credentials itself
  * (ways.def): words, settings, and what these must look like.  The doing is in
- * mint/.
+ * minter/.
  */
 #ifndef SECRETS_WAYS_H
 #define SECRETS_WAYS_H

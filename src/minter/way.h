@@ -1,13 +1,13 @@
 /* way: what a file way_*.c gets and gives; private to mint. */
-#ifndef MINT_WAY_H
-#define MINT_WAY_H
+#ifndef MINTER_WAY_H
+#define MINTER_WAY_H
 
 #include <uv.h>
 
-#include "mint/mint.h"
+#include "minter/minter.h"
 
-struct mint_job {
-	const struct mint_ask *ask;
+struct minter_job {
+	const struct minter_ask *ask;
 	uv_loop_t *loop; /* for what waits; its owner does not run it */
 	const bool *late; /* a timer of the loop sets it when time is over */
 	uint64_t ends_ms; /* the same time, of clock_mono_ms */
@@ -15,7 +15,7 @@ struct mint_job {
 
 /* A setting, empty when it was not given. */
 static inline struct view
-mint_setting(const struct mint_job *j, enum way_setting_id id)
+minter_setting(const struct minter_job *j, enum way_setting_id id)
 {
 	return view_of(j->ask->settings[id]);
 }
@@ -26,7 +26,7 @@ mint_setting(const struct mint_job *j, enum way_setting_id id)
  * what it was sent.
  */
 #define WAY(id, word, put, summary) \
-	int mint_##id(const struct mint_job *j, struct mint_answer *out, \
+	int minter_##id(const struct minter_job *j, struct minter_answer *out, \
 	    struct err *e) MUST_USE;
 #include "secrets/ways.def"
 

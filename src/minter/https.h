@@ -5,12 +5,12 @@
  * connection is kept.  The answer is read strictly and bounded: a head and at
  * most HTTPS_BODY_MAX bytes of plain body.
  */
-#ifndef MINT_HTTPS_H
-#define MINT_HTTPS_H
+#ifndef MINTER_HTTPS_H
+#define MINTER_HTTPS_H
 
 #include "http/h1.h"
 #include "http/target.h"
-#include "mint/way.h"
+#include "minter/way.h"
 
 enum { HTTPS_BODY_MAX = 65536 };
 
@@ -40,7 +40,7 @@ struct https_answer {
 };
 
 /* `out` is whole only on success; https_answer_fini in either case. */
-int https_post(const struct mint_job *j, const struct https_post *p,
+int https_post(const struct minter_job *j, const struct https_post *p,
     struct https_answer *out, struct err *e) MUST_USE;
 void https_answer_fini(struct https_answer *a);
 #define AUTO_HTTPS_ANSWER CLEANUP(https_answer_fini)

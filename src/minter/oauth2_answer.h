@@ -1,6 +1,6 @@
 /* oauth2_answer: what a token endpoint answers (RFC 6749 section 5). */
-#ifndef MINT_OAUTH2_ANSWER_H
-#define MINT_OAUTH2_ANSWER_H
+#ifndef MINTER_OAUTH2_ANSWER_H
+#define MINTER_OAUTH2_ANSWER_H
 
 #include <stdint.h>
 

@@ -4,17 +4,17 @@
  */
 #include "base/clock.h"
 #include "codec/sha256.h"
-#include "mint/https.h"
-#include "mint/sts_answer.h"
+#include "minter/https.h"
+#include "minter/sts_answer.h"
 #include "secrets/sigv4.h"
 
 enum { BODY_MAX = 8192 };
 
 static void
-put_url(const struct mint_job *j, struct buf *url)
+put_url(const struct minter_job *j, struct buf *url)
 {
-	struct view given = mint_setting(j, WAY_SET_STS_URL);
-	struct view region = mint_setting(j, WAY_SET_STS_REGION);
+	struct view given = minter_setting(j, WAY_SET_STS_URL);
+	struct view region = minter_setting(j, WAY_SET_STS_REGION);
 
 	if (given.n > 0) {
 		buf_put(url, given);
@@ -27,24 +27,24 @@ put_url(const struct mint_job *j, struct buf *url)
 }
 
 static void
-put_form(const struct mint_job *j, struct buf *form)
+put_form(const struct minter_job *j, struct buf *form)
 {
-	struct view external = mint_setting(j, WAY_SET_EXTERNAL_ID);
+	struct view external = minter_setting(j, WAY_SET_EXTERNAL_ID);
 
 	https_form_put(form, "Action", VIEW("AssumeRole"));
 	https_form_put(
-	    form, "DurationSeconds", mint_setting(j, WAY_SET_DURATION));
+	    form, "DurationSeconds", minter_setting(j, WAY_SET_DURATION));
 	if (external.n > 0)
 		https_form_put(form, "ExternalId", external);
-	https_form_put(form, "RoleArn", mint_setting(j, WAY_SET_ROLE_ARN));
+	https_form_put(form, "RoleArn", minter_setting(j, WAY_SET_ROLE_ARN));
 	https_form_put(
-	    form, "RoleSessionName", mint_setting(j, WAY_SET_SESSION_NAME));
+	    form, "RoleSessionName", minter_setting(j, WAY_SET_SESSION_NAME));
 	https_form_put(form, "Version", VIEW("2011-06-15"));
 }
 
 /* The fields of the request; `auth` and `date` hold what they point to. */
 static int
-sign(const struct mint_job *j, const struct https_post *p,
+sign(const struct minter_job *j, const struct https_post *p,
     struct h1_field fields[], size_t *n, const char *date, struct buf *auth,
     struct err *e)
 {
@@ -56,7 +56,7 @@ sign(const struct mint_job *j, const struct https_post *p,
 		.query = query,
 		.fields = signed_fields,
 		.service = VIEW("sts"),
-		.region = mint_setting(j, WAY_SET_STS_REGION),
+		.region = minter_setting(j, WAY_SET_STS_REGION),
 		.access = view_of(j->ask->secrets[WAY_SECRET_ACCESS_KEY]),
 		.secret = view_of(j->ask->secrets[WAY_SECRET_SECRET_KEY]),
 		.date = date };
@@ -84,7 +84,7 @@ sign(const struct mint_job *j, const struct https_post *p,
 
 static int
 take(const struct https_answer *a, const struct https_url *u,
-    struct mint_answer *out, struct err *e)
+    struct minter_answer *out, struct err *e)
 {
 	struct buf values[STS_VALUES] = { 0 };
 	int64_t ends = 0, now = clock_wall_ms() / 1000;
@@ -111,13 +111,13 @@ take(const struct https_answer *a, const struct https_url *u,
 	if (rc < 0)
 		return err_wrap(e, "%.200s", u->at.host);
 	out->lifetime_s =
-	    (uint32_t)MIN(ends - now, (int64_t)MINT_LIFETIME_MAX_S);
+	    (uint32_t)MIN(ends - now, (int64_t)MINTER_LIFETIME_MAX_S);
 	return 0;
 }
 
 int
-mint_aws_sts_assume_role(
-    const struct mint_job *j, struct mint_answer *out, struct err *e)
+minter_aws_sts_assume_role(
+    const struct minter_job *j, struct minter_answer *out, struct err *e)
 {
 	AUTO_BUF struct buf url = BUF_INIT(WAY_TEXT_MAX),
 			    form = BUF_INIT(BODY_MAX);

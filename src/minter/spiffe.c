@@ -1,4 +1,4 @@
-#include "mint/spiffe.h"
+#include "minter/spiffe.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -51,7 +51,7 @@ take(const JWTSVIDResponse *r, struct view id, struct buf *svid, struct err *e)
 }
 
 static unsigned
-left_ms(const struct mint_job *j)
+left_ms(const struct minter_job *j)
 {
 	uint64_t now = clock_mono_ms();
 
@@ -59,7 +59,7 @@ left_ms(const struct mint_job *j)
 }
 
 static int
-fetch(const struct mint_job *j, const char *url, const JWTSVIDRequest *ask,
+fetch(const struct minter_job *j, const char *url, const JWTSVIDRequest *ask,
     JWTSVIDResponse **out, struct err *e)
 {
 	const struct rpc_target target = {
@@ -85,7 +85,7 @@ fetch(const struct mint_job *j, const char *url, const JWTSVIDRequest *ask,
 }
 
 int
-spiffe_jwt(const struct mint_job *j, struct view socket, struct view id,
+spiffe_jwt(const struct minter_job *j, struct view socket, struct view id,
     struct view audience, struct buf *svid, struct err *e)
 {
 	AUTO_FREE char *path = view_dup(way_socket_path(socket));

@@ -4,7 +4,7 @@
  * library knows entities, files and namespaces, which nobody needs here and an
  * attacker would.
  */
-#include "mint/sts_answer.h"
+#include "minter/sts_answer.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -1,5 +1,5 @@
 /*
- * minter: the process of one job (mint.h).  Standard input is the pair's end;
+ * minter: the process of one job (minter.h).  Standard input is the pair's end;
  * the way does the rest, and the end of the process takes what was held along.
  */
 #include <stdlib.h>
@@ -10,11 +10,11 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
-#include "mint/way.h"
+#include "minter/way.h"
 
 static int (*const runs[WAYS])(
-    const struct mint_job *j, struct mint_answer *out, struct err *e) = {
-#define WAY(id, word, put, summary) [WAY_##id] = mint_##id,
+    const struct minter_job *j, struct minter_answer *out, struct err *e) = {
+#define WAY(id, word, put, summary) [WAY_##id] = minter_##id,
 #include "secrets/ways.def"
 };
 
@@ -40,7 +40,7 @@ ends(const char *text, size_t n)
 
 /* From the gateway, which is trusted; a mistake is still no job. */
 static int
-read_ask(struct mint_ask *ask, struct err *e)
+read_ask(struct minter_ask *ask, struct err *e)
 {
 	int fds[FD_MSG_MAX];
 	unsigned nfds = 0;
@@ -50,7 +50,7 @@ read_ask(struct mint_ask *ask, struct err *e)
 		return -1;
 	while (nfds > 0)
 		(void)close(fds[--nfds]);
-	if ((size_t)n != sizeof(*ask) || ask->version != MINT_VERSION ||
+	if ((size_t)n != sizeof(*ask) || ask->version != MINTER_VERSION ||
 	    ask->way >= WAYS)
 		return err_set(e, ERR_PROTO, "no job of this version");
 	for (size_t i = 0; i < WAY_SETTINGS; i++)
@@ -69,15 +69,15 @@ on_late(uv_timer_t *t)
 }
 
 static void
-work(const struct mint_ask *ask, struct mint_answer *out)
+work(const struct minter_ask *ask, struct minter_answer *out)
 {
 	uv_loop_t loop;
 	uv_timer_t timer;
 	bool late = false;
-	struct mint_job j = { .ask = ask,
+	struct minter_job j = { .ask = ask,
 		.loop = &loop,
 		.late = &late,
-		.ends_ms = clock_mono_ms() + MINT_JOB_MS };
+		.ends_ms = clock_mono_ms() + MINTER_JOB_MS };
 	struct err e = { 0 };
 
 	if (uv_loop_init(&loop) < 0) {
@@ -86,27 +86,27 @@ work(const struct mint_ask *ask, struct mint_answer *out)
 	}
 	(void)uv_timer_init(&loop, &timer);
 	timer.data = &late;
-	(void)uv_timer_start(&timer, on_late, MINT_JOB_MS, 0);
+	(void)uv_timer_start(&timer, on_late, MINTER_JOB_MS, 0);
 	out->minted = runs[ask->way](&j, out, &e) == 0;
 	if (!out->minted) {
 		memset(out->values, 0, sizeof(out->values));
 		out->lifetime_s = 0;
 		(void)snprintf(out->reason, sizeof(out->reason), "%.*s",
-		    MINT_REASON_MAX - 1, e.text);
+		    MINTER_REASON_MAX - 1, e.text);
 	}
 }
 
 int
-mint_main(void)
+minter_main(void)
 {
-	struct mint_ask *ask = NEW(struct mint_ask);
-	struct mint_answer *out = NEW(struct mint_answer);
+	struct minter_ask *ask = NEW(struct minter_ask);
+	struct minter_answer *out = NEW(struct minter_answer);
 	struct err e;
 
-	out->version = MINT_VERSION;
+	out->version = MINTER_VERSION;
 	if (give_up(&e) < 0 || read_ask(ask, &e) < 0)
 		(void)snprintf(out->reason, sizeof(out->reason), "%.*s",
-		    MINT_REASON_MAX - 1, e.text);
+		    MINTER_REASON_MAX - 1, e.text);
 	else
 		work(ask, out);
 	return fd_send(STDIN_FILENO, out, sizeof(*out), NULL, 0, &e) < 0;

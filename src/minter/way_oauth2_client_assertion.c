@@ -3,24 +3,24 @@
  * the agent of this machine signs, is the client assertion of a client
  * credentials grant (RFC 7523 section 2.2).
  */
-#include "mint/https.h"
-#include "mint/oauth2_answer.h"
-#include "mint/spiffe.h"
+#include "minter/https.h"
+#include "minter/oauth2_answer.h"
+#include "minter/spiffe.h"
 
 enum { BODY_MAX = 32768 };
 
 #define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 static struct view
-audience_of(const struct mint_job *j)
+audience_of(const struct minter_job *j)
 {
-	struct view given = mint_setting(j, WAY_SET_AUDIENCE);
+	struct view given = minter_setting(j, WAY_SET_AUDIENCE);
 
-	return given.n > 0 ? given : mint_setting(j, WAY_SET_TOKEN_URL);
+	return given.n > 0 ? given : minter_setting(j, WAY_SET_TOKEN_URL);
 }
 
 static int
-put_form(const struct mint_job *j, struct buf *form, struct err *e)
+put_form(const struct minter_job *j, struct buf *form, struct err *e)
 {
 	static const struct {
 		enum way_setting_id id;
@@ -30,13 +30,13 @@ put_form(const struct mint_job *j, struct buf *form, struct err *e)
 	AUTO_RW_OUT struct buf svid = BUF_INIT(0);
 
 	rw_out_init(&svid, SPIFFE_SVID_MAX + 1);
-	if (spiffe_jwt(j, mint_setting(j, WAY_SET_SPIFFE_SOCKET),
-		mint_setting(j, WAY_SET_SPIFFE_ID), audience_of(j), &svid,
+	if (spiffe_jwt(j, minter_setting(j, WAY_SET_SPIFFE_SOCKET),
+		minter_setting(j, WAY_SET_SPIFFE_ID), audience_of(j), &svid,
 		e) < 0)
 		return -1;
 	https_form_put(form, "grant_type", VIEW("client_credentials"));
 	for (size_t i = 0; i < ARRAY_LEN(optional); i++) {
-		struct view v = mint_setting(j, optional[i].id);
+		struct view v = minter_setting(j, optional[i].id);
 
 		if (v.n > 0)
 			https_form_put(form, optional[i].name, v);
@@ -60,7 +60,7 @@ refused(const struct https_answer *a, const struct https_url *u, struct err *e)
 
 static int
 take(const struct https_answer *a, const struct https_url *u,
-    struct mint_answer *out, struct err *e)
+    struct minter_answer *out, struct err *e)
 {
 	AUTO_RW_OUT struct buf token = BUF_INIT(0);
 	uint64_t lifetime = 0;
@@ -71,15 +71,15 @@ take(const struct https_answer *a, const struct https_url *u,
 	if (oauth2_answer(buf_view(&a->body), &token, &lifetime, e) < 0)
 		return err_wrap(e, "%.200s", u->at.host);
 	memcpy(out->values[0], token.p, token.n);
-	out->lifetime_s = lifetime == 0 ? MINT_LIFETIME_S
+	out->lifetime_s = lifetime == 0 ? MINTER_LIFETIME_S
 					: (uint32_t)MIN(lifetime,
-					      (uint64_t)MINT_LIFETIME_MAX_S);
+					      (uint64_t)MINTER_LIFETIME_MAX_S);
 	return 0;
 }
 
 int
-mint_oauth2_client_assertion(
-    const struct mint_job *j, struct mint_answer *out, struct err *e)
+minter_oauth2_client_assertion(
+    const struct minter_job *j, struct minter_answer *out, struct err *e)
 {
 	static const struct h1_field fields[] = {
 		{ VIEW("Content-Type"),
@@ -94,7 +94,7 @@ mint_oauth2_client_assertion(
 		.fields = fields,
 		.n_fields = ARRAY_LEN(fields) };
 
-	if (https_url_parse(mint_setting(j, WAY_SET_TOKEN_URL), &url, e) < 0)
+	if (https_url_parse(minter_setting(j, WAY_SET_TOKEN_URL), &url, e) < 0)
 		return err_wrap(e, "oauth2-token-url");
 	rw_out_init(&form, BODY_MAX);
 	if (put_form(j, &form, e) < 0)

@@ -1,4 +1,4 @@
-#include "mint/oauth2_answer.h"
+#include "minter/oauth2_answer.h"
 
 #include <stdio.h>
 

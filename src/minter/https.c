@@ -2,7 +2,7 @@
  * https: see https.h.  The process has one job and nobody else to serve, so it
  * waits where it stands, until the job's time is over.
  */
-#include "mint/https.h"
+#include "minter/https.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -91,7 +91,7 @@ write_ask(const struct https_post *p, struct buf *out, struct err *e)
  */
 
 struct wire {
-	const struct mint_job *job;
+	const struct minter_job *job;
 	const struct https_post *post;
 	struct trust *trust;
 	struct tls_client *tls;
@@ -368,7 +368,7 @@ exchange(struct wire *w, struct https_answer *out, struct err *e)
 }
 
 int
-https_post(const struct mint_job *j, const struct https_post *p,
+https_post(const struct minter_job *j, const struct https_post *p,
     struct https_answer *out, struct err *e)
 {
 	CLEANUP(wire_fini)

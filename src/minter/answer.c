@@ -1,7 +1,7 @@
 /* answer: what the gateway takes from a minter, and what it does not. */
 #include <string.h>
 
-#include "mint/mint.h"
+#include "minter/minter.h"
 
 static bool
 ends(const char *text, size_t n)
@@ -19,15 +19,15 @@ is_value(const char *text)
 }
 
 int
-mint_answer_check(
-    const struct mint_answer *a, size_t n, enum way_id way, struct err *e)
+minter_answer_check(
+    const struct minter_answer *a, size_t n, enum way_id way, struct err *e)
 {
 	size_t wanted = 0;
 
 	while (way_value(way, wanted) != NULL)
 		wanted++;
 	wanted = wanted > 0 ? wanted : 1;
-	if (n != sizeof(*a) || a->version != MINT_VERSION || a->minted > 1 ||
+	if (n != sizeof(*a) || a->version != MINTER_VERSION || a->minted > 1 ||
 	    !ends(a->reason, sizeof(a->reason)))
 		return err_set(
 		    e, ERR_PROTO, "the minter's answer is malformed");
@@ -36,7 +36,7 @@ mint_answer_check(
 			   ? 0
 			   : err_set(
 				 e, ERR_PROTO, "the minter does not say why");
-	if (a->lifetime_s == 0 || a->lifetime_s > MINT_LIFETIME_MAX_S)
+	if (a->lifetime_s == 0 || a->lifetime_s > MINTER_LIFETIME_MAX_S)
 		return err_set(
 		    e, ERR_PROTO, "the minter's answer has no lifetime");
 	for (size_t i = 0; i < WAY_VALUES_MAX; i++)

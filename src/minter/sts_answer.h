@@ -1,6 +1,6 @@
 /* sts_answer: what AWS STS answers to AssumeRole (version 2011-06-15). */
-#ifndef MINT_STS_ANSWER_H
-#define MINT_STS_ANSWER_H
+#ifndef MINTER_STS_ANSWER_H
+#define MINTER_STS_ANSWER_H
 
 #include <stdint.h>
 
