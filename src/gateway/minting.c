@@ -331,6 +331,8 @@ minting_open(struct gateway *g, struct err *e)
 		minting_changed(g, names->v[i]);
 		free(names->v[i]);
 	}
+	if (rc == 0)
+		minted_sweep(g);
 	return rc;
 }
 

@@ -1,4 +1,5 @@
-/* minting_check: a provider's word about minting, and the job that comes of it. */
+/* minting_check: a provider's word about minting, and the job that comes of it.
+ */
 #include <stdlib.h>
 #include <string.h>
 

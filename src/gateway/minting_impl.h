@@ -32,6 +32,8 @@ struct minting {
 int minted_load(struct gateway *g, const char *name, struct err *e) MUST_USE;
 struct minted *minted_find(const struct gateway *g, const char *name);
 void minted_save(const struct minted *m);
+/* Rows of providers that are gone: of a gateway that died between the two. */
+void minted_sweep(struct gateway *g);
 /* From memory alone. */
 void minted_drop(struct minted *m);
 void minted_set_text(char **at, const char *text);

@@ -14,13 +14,14 @@
 #include "gateway/sealed.h"
 
 #define OBJECT "minted"
-enum { PACKED_MAX = 1 << 18 };
+enum { PACKED_MAX = 1 << 18, STALE_MAX = 64, ROWS_MAX = 1000 };
 
-/* Not the provider's own row: neither opens in the place of the other. */
+/* Of the row, and what its seal is bound to: not those of the provider, so
+ * that neither opens in the place of the other. */
 static char *
-bound_of(const char *id)
+row_of(const char *id)
 {
-	return mem_printf("minted/%s", id);
+	return mem_printf("minted-%s", id);
 }
 
 /* --- values ----------------------------------------------------------------
@@ -75,18 +76,18 @@ free_kept(minted_msg *k)
 static int
 save(const struct minted *m, struct err *e)
 {
-	AUTO_FREE char *bound = bound_of(m->id);
+	AUTO_FREE char *row = row_of(m->id);
 	AUTO_BUF struct buf sealed = BUF_INIT(PACKED_MAX);
 	int64_t now = clock_wall_ms();
 
-	if (sealed_pack(m->g, view_of(bound), &m->kept->base, &sealed, e) < 0)
+	if (sealed_pack(m->g, view_of(row), &m->kept->base, &sealed, e) < 0)
 		return -1;
-	if (store_object_update(m->g->store, OBJECT, m->id, buf_view(&sealed),
-		0, now, NULL, e) == 0)
+	if (store_object_update(m->g->store, OBJECT, row, buf_view(&sealed), 0,
+		now, NULL, e) == 0)
 		return 0;
 	return e->code != ERR_NOT_FOUND
 		   ? -1
-		   : store_object_insert(m->g->store, OBJECT, m->id, m->name,
+		   : store_object_insert(m->g->store, OBJECT, row, m->name,
 			 buf_view(&sealed), now, e);
 }
 
@@ -118,15 +119,14 @@ fresh(const struct minted *m)
 static void
 read_kept(struct minted *m)
 {
-	AUTO_FREE char *bound = bound_of(m->id);
+	AUTO_FREE char *row = row_of(m->id);
 	struct store_object o = { 0 };
 	ProtobufCMessage *got = NULL;
 	struct err e = { 0 };
 	minted_msg *k;
 
-	if (store_object_by_id(m->g->store, OBJECT, m->id, &o, &e) == 0 &&
-	    sealed_unpack(m->g, view_of(bound),
-		(struct view) { o.payload, o.n },
+	if (store_object_by_id(m->g->store, OBJECT, row, &o, &e) == 0 &&
+	    sealed_unpack(m->g, view_of(row), (struct view) { o.payload, o.n },
 		&openshell__datamodel__v1__minted__descriptor, &got, &e) < 0)
 		LOG_WARN("MINTED_NOT_READ", KV_STR("provider", m->name),
 		    KV_STR("reason", e.text));
@@ -144,12 +144,57 @@ read_kept(struct minted *m)
 static void
 forget_stored(struct gateway *g, const char *id)
 {
+	AUTO_FREE char *row = row_of(id);
 	bool existed;
 	struct err e;
 
-	if (store_object_delete(g->store, OBJECT, id, &existed, &e) < 0)
+	if (store_object_delete(g->store, OBJECT, row, &existed, &e) < 0)
 		LOG_WARN("MINTED_NOT_DELETED", KV_STR("id", id),
 		    KV_STR("reason", e.text));
+}
+
+struct stale {
+	struct gateway *g;
+	char *ids[STALE_MAX];
+	size_t n;
+};
+
+static int
+take_stale(void *ctx, const struct store_object *o)
+{
+	struct stale *s = ctx;
+
+	for (const struct minted *m = s->g->minting->all; m != NULL;
+	     m = m->next) {
+		AUTO_FREE char *row = row_of(m->id);
+
+		if (strcmp(row, o->id) == 0)
+			return 0;
+	}
+	if (s->n < STALE_MAX)
+		s->ids[s->n++] = mem_strdup(o->id);
+	return 0;
+}
+
+void
+minted_sweep(struct gateway *g)
+{
+	struct stale s = { .g = g };
+	struct err e;
+
+	if (store_object_list(
+		g->store, OBJECT, ROWS_MAX, 0, take_stale, &s, &e) < 0)
+		LOG_WARN("MINTED_NOT_READ", KV_STR("reason", e.text));
+	while (s.n > 0) {
+		bool existed;
+
+		if (store_object_delete(
+			g->store, OBJECT, s.ids[--s.n], &existed, &e) < 0)
+			LOG_WARN("MINTED_NOT_DELETED",
+			    KV_STR("row", s.ids[s.n]),
+			    KV_STR("reason", e.text));
+		free(s.ids[s.n]);
+	}
 }
 
 /* --- the table -------------------------------------------------------------

@@ -12,7 +12,6 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "net/dial_name.h"
-#include "secrets/pct.h"
 #include "tls/stream.h"
 
 enum { ASK_MAX = 65536, INTERIM_MAX = 4, PIECE = 16384 };
@@ -48,16 +47,6 @@ void
 https_url_fini(struct https_url *u)
 {
 	buf_fini(&u->host);
-}
-
-void
-https_form_put(struct buf *form, const char *name, struct view value)
-{
-	if (form->n > 0)
-		buf_putc(form, '&');
-	buf_puts(form, name);
-	buf_putc(form, '=');
-	pct_encode(value, PCT_UNRESERVED, form);
 }
 
 static int
@@ -234,6 +223,9 @@ hear(struct wire *w, struct err *e)
 		n = stream_read(w->s, w->in.p + w->in.n, PIECE, e);
 		if (n >= 0)
 			break;
+		/* Without a close_notify nobody knows that it is whole. */
+		if (e->code == ERR_PROTO)
+			return err_set(e, ERR_PROTO, "its answer was cut off");
 		if (e->code != ERR_AGAIN || wait_for(w, e) < 0)
 			return -1;
 	}

@@ -45,7 +45,4 @@ int https_post(const struct minter_job *j, const struct https_post *p,
 void https_answer_fini(struct https_answer *a);
 #define AUTO_HTTPS_ANSWER CLEANUP(https_answer_fini)
 
-/* "name=value", with a '&' before it unless it is the first. */
-void https_form_put(struct buf *form, const char *name, struct view value);
-
 #endif

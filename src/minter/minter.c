@@ -24,7 +24,9 @@ give_up(struct err *e)
 {
 	static const struct rlimit none = { 0, 0 };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	/* Seen by whoever lists processes. */
+	if (prctl(PR_SET_NAME, "openshell-mint", 0, 0, 0) < 0 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    setrlimit(RLIMIT_CORE, &none) < 0 ||
 	    setrlimit(RLIMIT_FSIZE, &none) < 0)

@@ -1,10 +1,10 @@
 /*
- * sts_answer: see sts_answer.h.  STS speaks XML; what is read of it is four
+ * sts_answer: see sts.h.  STS speaks XML; what is read of it is four
  * texts at fixed places, with the small reader of codec/xml.h: a whole XML
  * library knows entities, files and namespaces, which nobody needs here and an
  * attacker would.
  */
-#include "minter/sts_answer.h"
+#include "minter/sts.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -4,12 +4,10 @@
  * credentials grant (RFC 7523 section 2.2).
  */
 #include "minter/https.h"
-#include "minter/oauth2_answer.h"
+#include "minter/oauth2.h"
 #include "minter/spiffe.h"
 
 enum { BODY_MAX = 32768 };
-
-#define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 static struct view
 audience_of(const struct minter_job *j)
@@ -22,11 +20,6 @@ audience_of(const struct minter_job *j)
 static int
 put_form(const struct minter_job *j, struct buf *form, struct err *e)
 {
-	static const struct {
-		enum way_setting_id id;
-		const char *name;
-	} optional[] = { { WAY_SET_CLIENT_ID, "client_id" },
-		{ WAY_SET_SCOPE, "scope" } };
 	AUTO_RW_OUT struct buf svid = BUF_INIT(0);
 
 	rw_out_init(&svid, SPIFFE_SVID_MAX + 1);
@@ -34,15 +27,8 @@ put_form(const struct minter_job *j, struct buf *form, struct err *e)
 		minter_setting(j, WAY_SET_SPIFFE_ID), audience_of(j), &svid,
 		e) < 0)
 		return -1;
-	https_form_put(form, "grant_type", VIEW("client_credentials"));
-	for (size_t i = 0; i < ARRAY_LEN(optional); i++) {
-		struct view v = minter_setting(j, optional[i].id);
-
-		if (v.n > 0)
-			https_form_put(form, optional[i].name, v);
-	}
-	https_form_put(form, "client_assertion_type", VIEW(ASSERTION_TYPE));
-	https_form_put(form, "client_assertion", buf_view(&svid));
+	oauth2_form(minter_setting(j, WAY_SET_CLIENT_ID),
+	    minter_setting(j, WAY_SET_SCOPE), buf_view(&svid), form);
 	return form->full ? err_set(e, ERR_LIMIT, "the request is too long")
 			  : 0;
 }

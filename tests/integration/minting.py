@@ -104,10 +104,10 @@ class Server:
 
             def answer(self):
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                headers = self.headers  # of this request: the handler serves a whole connection
                 request = types.SimpleNamespace(
                     method=self.command, target=self.path, path=self.path.split("?")[0], query=self.path.partition("?")[2],
-                    headers=self.headers.items(), body=body,
-                    get=lambda name, default="": self.headers.get(name, default))
+                    headers=headers.items(), body=body, get=lambda name, default="": headers.get(name, default))
                 outer.asked.append(request)
                 status, fields, data = handle(request)
                 if status is None:  # cut off

@@ -1,9 +1,23 @@
-#include "minter/oauth2_answer.h"
+#include "minter/oauth2.h"
 
 #include <stdio.h>
 
 #include "inspect/jdoc.h"
+#include "minter/form.h"
 #include "secrets/rewrite.h"
+
+#define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+void
+oauth2_form(struct view client_id, struct view scope, struct view assertion,
+    struct buf *form)
+{
+	form_put(form, "grant_type", VIEW("client_credentials"));
+	form_put(form, "client_id", client_id);
+	form_put(form, "scope", scope);
+	form_put(form, "client_assertion_type", VIEW(ASSERTION_TYPE));
+	form_put(form, "client_assertion", assertion);
+}
 
 /* VSCHAR of RFC 6749 appendix A, without the blank, which ends a field. */
 static bool

@@ -1,11 +1,18 @@
-/* oauth2_answer: what a token endpoint answers (RFC 6749 section 5). */
-#ifndef MINTER_OAUTH2_ANSWER_H
-#define MINTER_OAUTH2_ANSWER_H
+/*
+ * oauth2: what a token endpoint is asked (RFC 6749 section 4.4 with the client
+ * assertion of RFC 7523 section 2.2), and what it answers (RFC 6749 section 5).
+ */
+#ifndef MINTER_OAUTH2_H
+#define MINTER_OAUTH2_H
 
 #include <stdint.h>
 
 #include "base/bytes.h"
 #include "base/err.h"
+
+/* The body of the request, appended; empty ones are left out. */
+void oauth2_form(struct view client_id, struct view scope,
+    struct view assertion, struct buf *form);
 
 /*
  * Of a 200: the access token, appended to `token` (a rw_out), and how long it
