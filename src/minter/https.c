@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "minter/roots.h"
 #include "net/dial_name.h"
 #include "tls/stream.h"
 
@@ -103,11 +104,12 @@ wire_fini(struct wire *w)
 	buf_fini(&w->in);
 }
 
-static const char *const bundles[] = {
+const char *const minter_roots[] = {
 	"/etc/ssl/certs/ca-certificates.crt",
 	"/etc/pki/tls/certs/ca-bundle.crt",
 	"/etc/ssl/ca-bundle.pem",
 	"/etc/ssl/cert.pem",
+	NULL,
 };
 
 static int
@@ -119,8 +121,8 @@ open_roots(const char *given, struct err *e)
 		fd = open(given, O_RDONLY | O_CLOEXEC);
 		return fd >= 0 ? fd : err_sys(e, "roots %.200s", given);
 	}
-	for (size_t i = 0; fd < 0 && i < ARRAY_LEN(bundles); i++)
-		fd = open(bundles[i], O_RDONLY | O_CLOEXEC);
+	for (size_t i = 0; fd < 0 && minter_roots[i] != NULL; i++)
+		fd = open(minter_roots[i], O_RDONLY | O_CLOEXEC);
 	return fd >= 0 ? fd
 		       : err_set(e, ERR_NOT_FOUND,
 			     "no trusted roots are installed: install "

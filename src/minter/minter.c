@@ -4,12 +4,12 @@
  */
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "minter/jail.h"
 #include "minter/way.h"
 
 static int (*const runs[WAYS])(
@@ -18,20 +18,17 @@ static int (*const runs[WAYS])(
 #include "secrets/ways.def"
 };
 
-/* No core, no new privileges, no child, and no file that grows. */
+/* Whichever it is that the way trusts. */
 static int
-give_up(struct err *e)
+enter_jail(const struct minter_ask *ask, struct err *e)
 {
-	static const struct rlimit none = { 0, 0 };
+	const char *files[WAY_SETTINGS + 1] = { NULL };
+	size_t n = 0;
 
-	/* Seen by whoever lists processes. */
-	if (prctl(PR_SET_NAME, "openshell-mint", 0, 0, 0) < 0 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
-	    setrlimit(RLIMIT_CORE, &none) < 0 ||
-	    setrlimit(RLIMIT_FSIZE, &none) < 0)
-		return err_sys(e, "give up privileges");
-	return 0;
+	for (size_t i = 0; i < WAY_SETTINGS; i++)
+		if (way_settings[i].kind == WAY_PATH)
+			files[n++] = ask->settings[i];
+	return minter_jail(files, e);
 }
 
 static bool
@@ -106,7 +103,9 @@ minter_main(void)
 	struct err e;
 
 	out->version = MINTER_VERSION;
-	if (give_up(&e) < 0 || read_ask(ask, &e) < 0)
+	/* Seen by whoever lists processes. */
+	(void)prctl(PR_SET_NAME, "openshell-mint", 0, 0, 0);
+	if (read_ask(ask, &e) < 0 || enter_jail(ask, &e) < 0)
 		(void)snprintf(out->reason, sizeof(out->reason), "%.*s",
 		    MINTER_REASON_MAX - 1, e.text);
 	else

@@ -1,4 +1,5 @@
 """Credentials that the gateway gets by itself: for its SPIFFE identity, or as keys of a role of AWS."""
+import contextlib
 import json
 import os
 import pathlib
@@ -8,7 +9,7 @@ import subprocess
 import pytest
 
 from gateway import comm
-from harness import network, rest, tree, until, upstream_requests
+from harness import MODE, network, rest, tree, until, upstream_requests
 from minting import GATEWAY_ID, LONG_LIVED, Sts, Tokens, minting_parts
 from testnet.origins import aws
 
@@ -343,6 +344,8 @@ def test_a_minter_is_a_process_that_ends(minted):
         assert line == b"openshell-gateway\0mint\0"
         fields = dict(x.split(":\t", 1) for x in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in x)
         assert fields["NoNewPrivs"] == "1"
+        with pytest.raises(PermissionError) if MODE == "rootless" else contextlib.nullcontext():
+            pathlib.Path(f"/proc/{pid}/mem").open("rb").close()
         os.kill(pid, signal.SIGKILL)
     assert process.wait(20) == 1 and b"ended without an answer" in process.stderr.read()
     assert ask(g, f"{VAULT}/a")[1] == 200  # with what it has
