@@ -28,7 +28,7 @@ static const struct cli_opt opts[] = { { .name = "name",
 		    "generic one go nowhere but to the endpoints of a policy "
 		    "that name the provider." },
 	PROVIDER_OPTS,
-#include "cli/refresh_rows.h"
+#include "cli/refresh_rows.def"
 	OPT_END };
 
 static int

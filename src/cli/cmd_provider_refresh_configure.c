@@ -9,7 +9,7 @@ struct args {
 };
 
 static const struct cli_opt opts[] = {
-#include "cli/refresh_rows.h"
+#include "cli/refresh_rows.def"
 	OPT_END
 };
 

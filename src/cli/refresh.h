@@ -8,7 +8,7 @@
 
 typedef Openshell__Datamodel__V1__Minting minting_msg;
 
-/* What the rows of refresh_rows.h fill in. */
+/* What the rows of refresh_rows.def fill in. */
 struct refresh_args {
 	const char *settings[WAY_SETTINGS];
 	struct cli_list secrets;
