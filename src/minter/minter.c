@@ -2,6 +2,7 @@
  * minter: the process of one job (minter.h).  Standard input is the pair's end;
  * the way does the rest, and the end of the process takes what was held along.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -103,6 +104,8 @@ minter_main(void)
 	struct err e;
 
 	out->version = MINTER_VERSION;
+	/* A gateway that is gone needs no answer. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	/* Seen by whoever lists processes. */
 	(void)prctl(PR_SET_NAME, "openshell-mint", 0, 0, 0);
 	if (read_ask(ask, &e) < 0 || enter_jail(ask, &e) < 0)

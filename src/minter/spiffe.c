@@ -5,6 +5,8 @@
 #include "rpc/rpc.h"
 #include "workload.pb-c.h"
 
+enum { ANSWER_MAX = 256 << 10 };
+
 /* The agent refuses who does not send it: a browser cannot. */
 static const struct rpc_metadata metadata[] = {
 	{ "workload.spiffe.io", "true" },
@@ -62,9 +64,10 @@ static int
 fetch(const struct minter_job *j, const char *url, const JWTSVIDRequest *ask,
     JWTSVIDResponse **out, struct err *e)
 {
-	const struct rpc_target target = {
-		.url = url, .metadata = metadata, .connect_ms = left_ms(j)
-	};
+	const struct rpc_target target = { .url = url,
+		.metadata = metadata,
+		.answer_max = ANSWER_MAX,
+		.connect_ms = left_ms(j) };
 	struct rpc_client *c = NULL;
 	ProtobufCMessage *answer = NULL;
 	enum rpc_code code = RPC_OK;

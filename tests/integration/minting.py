@@ -48,6 +48,7 @@ class Agent:
         subprocess.run(["openssl", "rsa", "-in", self.key, "-pubout", "-out", self.public], check=True, capture_output=True)
         self.socket = self.where / "agent.sock"
         self.asked, self.given, self.mode, self.server = [], [], "good", None
+        self.let_go = threading.Event()
         self.start()
 
     def start(self):
@@ -62,6 +63,7 @@ class Agent:
         self.server.start()
 
     def stop(self):
+        self.let_go.set()
         if self.server:
             self.server.stop(None).wait()
             self.server = None
@@ -83,7 +85,9 @@ class Agent:
         if self.mode == "nobody":
             context.abort(grpc.StatusCode.PERMISSION_DENIED, "no identity issued")
         if self.mode == "silent":
-            time.sleep(60)
+            self.let_go.wait(60)
+        if self.mode == "flood":
+            return pb.JWTSVIDResponse(svids=[pb.JWTSVID(spiffe_id=GATEWAY_ID, svid="x" * 3000000)])
         if self.mode == "garbage":
             return pb.JWTSVIDResponse(svids=[pb.JWTSVID(spiffe_id=GATEWAY_ID, svid="not\r\na token")])
         claims = {"sub": GATEWAY_ID, "aud": list(request.audience), "iat": int(time.time()), "exp": int(time.time()) + 300}
@@ -188,7 +192,8 @@ class Tokens:
         token = "minted-" + secrets.token_urlsafe(30)
         self.issued.append(token)
         return 200, {"Content-Type": "application/json"}, json.dumps(
-            {"access_token": token, "token_type": "Bearer", "expires_in": self.lifetime, "scope": "read"}).encode()
+            {"access_token": token, "token_type": "Bearer", "scope": "read",
+             **({} if self.lifetime is None else {"expires_in": self.lifetime})}).encode()
 
     def handle_api(self, request):
         """Takes only a token that was issued; shows what it was sent."""

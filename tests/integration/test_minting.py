@@ -1,5 +1,6 @@
 """Credentials that the gateway gets by itself: for its SPIFFE identity, or as keys of a role of AWS."""
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -9,7 +10,7 @@ import subprocess
 import pytest
 
 from gateway import comm
-from harness import MODE, network, rest, tree, until, upstream_requests
+from harness import MODE, network, rest, until, upstream_requests
 from minting import GATEWAY_ID, LONG_LIVED, Sts, Tokens, minting_parts
 from testnet.origins import aws
 
@@ -147,6 +148,21 @@ def test_it_is_renewed_by_itself_before_it_ends(minted):
     assert tokens.seen()[-1].removeprefix("Bearer ") in tokens.issued[-2:]
 
 
+@pytest.mark.parametrize("told, good", [(None, 270), (300, 270), (3600, 3570), (86400, 3570), (40, 20)])
+def test_how_long_one_is_good_for(shared, parts, told, good):
+    """What the server says less 30 s, at most an hour, five minutes when it says nothing."""
+    agent, tokens = parts
+    tokens.lifetime = told
+    shared.ok("provider", "create", "--name", "api", "--type", "generic", *options(agent))
+    try:
+        now = status(shared)
+        minted, ends, again = (datetime.datetime.fromisoformat(now[k].replace("Z", "+00:00")).timestamp()
+                               for k in ("minted_at", "expires_at", "next_refresh_at"))
+        assert round(ends - minted, 3) == good and good * 0.68 <= again - minted <= good * 0.75
+    finally:
+        shared.ok("provider", "delete", "api")
+
+
 def test_an_agent_that_is_gone_ends_it_and_says_so(minted):
     g, agent, tokens = minted
     tokens.lifetime = 6
@@ -240,7 +256,7 @@ def test_a_token_server_that_does_not_do_it(shared, parts, answer, said):
         shared.ok("provider", "delete", "api")
 
 
-@pytest.mark.parametrize("mode, said", [("nobody", "no identity"), ("garbage", "no JWT")])
+@pytest.mark.parametrize("mode, said", [("nobody", "no identity"), ("garbage", "no JWT"), ("flood", "SPIFFE agent")])
 def test_an_agent_that_does_not_do_it(shared, parts, mode, said):
     agent, tokens = parts
     agent.mode = mode
@@ -334,12 +350,45 @@ def test_the_life_of_a_minted_provider(shared, parts):
     assert "not found" in shared.cli("provider", "refresh", "rotate", "api").stderr
 
 
+def minters():
+    return [p for p in map(int, filter(str.isdigit, os.listdir("/proc"))) if comm(p) == "openshell-mint"]
+
+
+@pytest.mark.parametrize("end", ["deleted", "configured", "killed"])
+def test_what_is_under_way_ends_with_what_it_is_for(minted, end):
+    """A provider that goes, or changes, is not made good again by an answer that comes later."""
+    g, agent, tokens = minted
+    agent.mode = "silent"
+    process = g.spawn("provider", "refresh", "rotate", "api")
+    until(minters, 10, "a minter")
+    if end == "deleted":
+        g.ok("provider", "delete", "--force", "api")
+    elif end == "configured":
+        agent.mode = "good"
+        g.ok("provider", "refresh", "configure", "api", *options(agent, **{"oauth2-scope": "less"}))
+        assert tokens.forms[-1]["scope"] == ["less"]
+    else:
+        g.kill_gateway()
+    assert process.wait(20) == 1
+    if end != "killed":
+        assert b"meanwhile" in process.stderr.read()
+    until(lambda: minters() == [], 10, "the end of the minter")
+    if end == "deleted":
+        body, code = ask(g, "-H", f"Authorization: Bearer {MARK}", f"{VAULT}/a")
+        assert code == 500 and "credential_unresolved" in body and g.json("provider", "list") == []
+    agent.mode = "good"
+    if end == "killed":
+        g.start()
+        g.wait_phase("box", "ready")
+        assert ask(g, f"{VAULT}/a")[1] == 200
+
+
 def test_a_minter_is_a_process_that_ends(minted):
     g, agent, _ = minted
     agent.mode = "silent"
     process = g.spawn("provider", "refresh", "rotate", "api")
-    minters = until(lambda: [p for p in tree(g.pid()) if comm(p) == "openshell-mint"], 10, "a minter")
-    for pid in minters:
+    until(minters, 10, "a minter")
+    for pid in minters():
         line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
         assert line == b"openshell-gateway\0mint\0"
         fields = dict(x.split(":\t", 1) for x in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in x)
