@@ -47,6 +47,15 @@ set_times(minted_msg *k, int64_t asked_ms, uint32_t lifetime_s)
 	k->next_at_ms = asked_ms + good * 3 / 4 - random_below(good / 16 + 1);
 }
 
+/* Also when the clock went back: nothing is planned so far ahead. */
+static bool
+is_due(const struct minted *m, int64_t now)
+{
+	int64_t ahead = m->kept->next_at_ms - now;
+
+	return ahead <= 0 || ahead > (int64_t)MINTER_LIFETIME_MAX_S * 1000;
+}
+
 static bool
 is_over(const struct minted *m, int64_t now)
 {
@@ -117,12 +126,30 @@ put_values(struct minted *m, const struct minter_answer *a)
 	return true;
 }
 
+/* One line that acts on no terminal: what a name server said may be in it. */
 static void
-failed(struct minted *m, const char *why)
+put_line(struct buf *out, struct view said)
 {
-	minted_msg *k = m->kept;
-	bool news = strcmp(k->error, why) != 0;
+	for (bool first = true; said.p != NULL; first = false) {
+		struct view line = view_cut(said, '\n', &said);
 
+		buf_puts(out, first ? "" : ": ");
+		buf_put_escaped(out, line);
+	}
+}
+
+static void
+failed(struct minted *m, const char *said)
+{
+	AUTO_BUF struct buf text =
+	    BUF_INIT(sizeof(((struct err *)0)->text) * 4);
+	minted_msg *k = m->kept;
+	const char *why;
+	bool news;
+
+	put_line(&text, view_of(said));
+	why = buf_str(&text);
+	news = strcmp(k->error, why) != 0;
 	k->failures++;
 	k->next_at_ms = clock_wall_ms() + backoff_ms(k->failures);
 	minted_set_text(&k->error, why);
@@ -170,31 +197,18 @@ on_minted(void *ctx, const struct minter_answer *a, const struct err *why)
 {
 	struct minted *m = ctx;
 	struct gateway *g = m->g;
-	AUTO_BUF struct buf text = BUF_INIT(MINTER_REASON_MAX * 4);
 	struct err e = { 0 };
 
 	m->run = NULL;
 	g->minting->runs--;
 	if (why != NULL)
-		e = *why;
-	else if (minter_answer_check(a, sizeof(*a), m->way, &e) == 0)
-		e.code = ERR_NONE;
-	if (e.code == ERR_NONE && a->minted) {
+		failed(m, why->text);
+	else if (minter_answer_check(a, sizeof(*a), m->way, &e) < 0)
+		failed(m, e.text);
+	else if (!a->minted)
+		failed(m, a->reason);
+	else
 		succeeded(m, a);
-	} else {
-		/* One line, and what a name server said does not act on a
-		 * terminal. */
-		struct view said = view_of(
-				e.code == ERR_NONE ? a->reason : e.text),
-			    line;
-
-		for (bool first = true; said.p != NULL; first = false) {
-			line = view_cut(said, '\n', &said);
-			buf_puts(&text, first ? "" : ": ");
-			buf_put_escaped(&text, line);
-		}
-		failed(m, buf_str(&text));
-	}
 	minting_arm(g);
 }
 
@@ -253,7 +267,7 @@ on_timer(uv_timer_t *t)
 	for (struct minted *m = g->minting->all; m != NULL; m = m->next) {
 		if (is_over(m, now))
 			take_away(m);
-		if (m->run == NULL && now >= m->kept->next_at_ms &&
+		if (m->run == NULL && is_due(m, now) &&
 		    g->minting->runs < MINTING_RUNS_MAX)
 			start(m);
 	}
