@@ -101,6 +101,20 @@ def test_it_goes_nowhere_else(minted):
     assert out.stdout.endswith("\n401") and tokens.seen() == [""], out
 
 
+def test_never_in_the_clear(gateway, parts):
+    agent, tokens = parts
+    gateway.ok("provider", "create", "--name", "api", "--type", "generic", *options(agent))
+    bound = {"access": "full", "credential_binding": {"provider": "api"}}
+    gateway.create("box", policy=network(rest("files.example.test", port=80, **bound), rest("files.example.test", **bound)),
+                   options=["--provider", "api"])
+    n = len(upstream_requests("files.example.test"))
+    assert ask(gateway, "http://files.example.test/echo")[1] == 200
+    assert ask(gateway, "https://files.example.test/echo")[1] == 200
+    clear, secured = upstream_requests("files.example.test")[n:]
+    seen = [[v for k, v in r["headers"] if k.lower() == "authorization"] for r in (clear, secured)]
+    assert seen == [[], [f"Bearer {tokens.issued[0]}"]]
+
+
 def test_over_http2_too(gateway, parts):
     agent, tokens = parts
     gateway.ok("provider", "create", "--name", "api", "--type", "generic", *options(agent))
