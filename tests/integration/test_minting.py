@@ -126,6 +126,22 @@ def test_over_http2_too(gateway, parts):
     assert [v for k, v in got["headers"] if k.lower() == "authorization"] == [f"Bearer {tokens.issued[0]}"]
 
 
+def test_with_the_request_for_a_websocket_too(gateway, parts):
+    agent, tokens = parts
+    gateway.ok("provider", "create", "--name", "api", "--type", "generic", *options(agent))
+    endpoint = {"host": "socket.example.test", "port": 443, "protocol": "websocket", "access": "full",
+                "credential_binding": {"provider": "api"}}
+    gateway.create("box", policy=network(endpoint), options=["--provider", "api"])
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+               "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    n = len(upstream_requests("socket.example.test"))
+    out = gateway.exec("box", "curl", "-sS", "-i", "-m", "3", "--http1.1", *[x for k, v in upgrade.items() for x in ("-H", f"{k}: {v}")],
+                       "https://socket.example.test/echo")
+    assert "HTTP/1.1 101 " in out.stdout, out
+    (got,) = upstream_requests("socket.example.test")[n:]
+    assert [v for k, v in got["headers"] if k.lower() == "authorization"] == [f"Bearer {tokens.issued[0]}"]
+
+
 # --- time ----------------------------------------------------------------------
 
 
