@@ -21,6 +21,7 @@ static const struct emit_col cols[] = {
 	{ "Type", "type", 0, 0, EMIT_PLAIN },
 	{ "Credential keys", "credential_keys", 0, 0, EMIT_PLAIN },
 	{ "Config keys", "config", 0, 0, EMIT_PLAIN },
+	{ "Minted by", "minting", 0, 0, EMIT_PLAIN },
 	{ 0 },
 };
 static const struct emit_table table = { cols, NULL, 17 };

@@ -1,4 +1,5 @@
 #include "cli/providers.h"
+#include "cli/refresh.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ provider_free_at(provider_msg **p)
 	for (size_t i = 0; i < (*p)->n_credentials; i++)
 		mem_wipe((*p)->credentials[i]->value,
 		    strlen((*p)->credentials[i]->value));
+	refresh_wipe((*p)->minting);
 	openshell__datamodel__v1__provider__free_unpacked(*p, NULL);
 }
 
@@ -66,15 +68,23 @@ without_newline(struct view v)
 	return v;
 }
 
+/* Where one that is given comes from, and what it is called. */
+struct giving {
+	struct cli *c;
+	const char *option; /* "credential" */
+	bool empty_ok;
+};
+
 static int
-from_file(provider_msg *p, struct view key, const char *path, struct err *e)
+from_file(const struct giving *g, provider_msg *p, struct view key,
+    const char *path, struct err *e)
 {
 	char *text = NULL;
 	size_t n = 0;
 
 	if (file_read_path(path, false, RW_VALUE_MAX + 2, &text, &n, e) < 0)
-		return err_wrap(
-		    e, "--credential %.*s@FILE", (int)MIN(key.n, 100), key.p);
+		return err_wrap(e, "--%s %.*s@FILE", g->option,
+		    (int)MIN(key.n, 100), key.p);
 	put(p, key, without_newline((struct view) { text, n }));
 	mem_wipe(text, n);
 	free(text);
@@ -94,8 +104,10 @@ prompt(struct cli *c, struct view key)
 
 /* A line; on a terminal what is typed is not shown. */
 static int
-from_input(struct cli *c, provider_msg *p, struct view key, struct err *e)
+from_input(
+    const struct giving *g, provider_msg *p, struct view key, struct err *e)
 {
+	struct cli *c = g->c;
 	struct termios was, quiet;
 	bool tty = isatty(c->in) && tcgetattr(c->in, &was) == 0;
 	AUTO_RW_OUT struct buf line = BUF_INIT(0);
@@ -122,9 +134,9 @@ from_input(struct cli *c, provider_msg *p, struct view key, struct err *e)
 		return err_sys(e, "read standard input");
 	if (line.full || line.n == 0)
 		return err_set(e, ERR_INVALID,
-		    "--credential %.*s=-: standard input has no line of at "
-		    "most %d bytes",
-		    (int)MIN(key.n, 100), key.p, (int)RW_VALUE_MAX);
+		    "--%s %.*s=-: standard input has no line of at most %d "
+		    "bytes",
+		    g->option, (int)MIN(key.n, 100), key.p, (int)RW_VALUE_MAX);
 	put(p, key, without_newline(buf_view(&line)));
 	return 0;
 }
@@ -136,44 +148,54 @@ is_blank(const char *s)
 }
 
 static int
-from_env(provider_msg *p, struct view key, struct err *e)
+from_env(
+    const struct giving *g, provider_msg *p, struct view key, struct err *e)
 {
 	AUTO_FREE char *name = view_dup(key);
 	const char *value = getenv(name);
 
 	if (is_blank(value))
 		return err_set(e, ERR_NOT_FOUND,
-		    "--credential %.100s requires local env var '%.100s' to "
-		    "be set to a non-empty value",
-		    name, name);
+		    "--%s %.100s requires local env var '%.100s' to be set "
+		    "to a non-empty value",
+		    g->option, name, name);
 	put(p, key, view_of(value));
 	return 0;
 }
 
 static int
-add_one(struct cli *c, provider_msg *p, const char *given, bool empty_ok,
-    struct err *e)
+add_one(
+    const struct giving *g, provider_msg *p, const char *given, struct err *e)
 {
 	struct view value, file, key = view_cut(view_of(given), '=', &value);
 
 	if (value.p == NULL) {
 		key = view_trim(view_cut(view_of(given), '@', &file));
 		if (key.n > 0 && file.p != NULL)
-			return from_file(p, key, file.p, e);
+			return from_file(g, p, key, file.p, e);
 	}
 	key = view_trim(key);
 	if (key.n == 0)
 		return err_set(
-		    e, ERR_INVALID, "--credential key cannot be empty");
+		    e, ERR_INVALID, "--%s key cannot be empty", g->option);
 	if (value.p == NULL)
-		return from_env(p, key, e);
+		return from_env(g, p, key, e);
 	if (view_eq(value, VIEW("-")))
-		return from_input(c, p, key, e);
-	if (value.n == 0 && !empty_ok)
-		return err_set(e, ERR_INVALID,
-		    "--credential %.*s= has no value", (int)MIN(key.n, 100),
-		    key.p);
+		return from_input(g, p, key, e);
+	if (value.n == 0 && !g->empty_ok)
+		return err_set(e, ERR_INVALID, "--%s %.*s= has no value",
+		    g->option, (int)MIN(key.n, 100), key.p);
 	put(p, key, value);
+	return 0;
+}
+
+static int
+add_all(const struct giving *g, provider_msg *p, const struct cli_list *given,
+    struct err *e)
+{
+	for (size_t i = 0; i < given->n; i++)
+		if (add_one(g, p, given->v[i], e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -181,10 +203,18 @@ int
 provider_add_credentials(struct cli *c, provider_msg *p,
     const struct cli_list *given, bool empty_ok, struct err *e)
 {
-	for (size_t i = 0; i < given->n; i++)
-		if (add_one(c, p, given->v[i], empty_ok, e) < 0)
-			return -1;
-	return 0;
+	const struct giving g = { c, "credential", empty_ok };
+
+	return add_all(&g, p, given, e);
+}
+
+int
+provider_read_secrets(
+    struct cli *c, provider_msg *p, const struct cli_list *given, struct err *e)
+{
+	const struct giving g = { c, "mint-secret", false };
+
+	return add_all(&g, p, given, e);
 }
 
 static void
@@ -323,15 +353,22 @@ by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Sorted, borrowed. */
+/* Those that were given and those that are minted, sorted, borrowed. */
 static const char **
-credential_keys(const provider_msg *p)
+credential_keys(const provider_msg *p, size_t *n)
 {
-	const char **v = mem_calloc(p->n_credentials + 1, sizeof(*v));
+	const char **v =
+	    mem_calloc(p->n_credentials + WAY_VALUES_MAX + 1, sizeof(*v));
+	const char *key;
 
+	*n = 0;
 	for (size_t i = 0; i < p->n_credentials; i++)
-		v[i] = p->credentials[i]->key;
-	qsort(v, p->n_credentials, sizeof(*v), by_text);
+		v[(*n)++] = p->credentials[i]->key;
+	for (size_t i = 0; p->minting != NULL && i < WAY_VALUES_MAX &&
+			   (key = refresh_key(p->minting, i)) != NULL;
+	     i++)
+		v[(*n)++] = key;
+	qsort(v, *n, sizeof(*v), by_text);
 	return v;
 }
 
@@ -369,20 +406,22 @@ emit_config(struct emit_val *at, const provider_msg *p, bool table)
 void
 provider_emit(struct emit_val *at, const provider_msg *p, bool table)
 {
-	AUTO_FREE const char **keys = credential_keys(p);
+	size_t n;
+	AUTO_FREE const char **keys = credential_keys(p, &n);
 
 	emit_text(at, "id", p->id);
 	emit_text(at, "name", p->name);
 	emit_text(at, "type", p->type);
 	if (table) {
-		emit_words(at, "credential_keys", keys, p->n_credentials);
-		emit_uint(at, "credentials", p->n_credentials);
+		emit_words(at, "credential_keys", keys, n);
+		emit_uint(at, "credentials", n);
 		emit_uint(at, "configs", p->n_config);
 	} else {
 		struct emit_val *list = emit_list(at, "credential_keys");
 
-		for (size_t i = 0; i < p->n_credentials; i++)
+		for (size_t i = 0; i < n; i++)
 			emit_text(list, NULL, keys[i]);
 	}
 	emit_config(at, p, table);
+	refresh_emit(at, p->minting, table);
 }

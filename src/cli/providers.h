@@ -22,6 +22,9 @@ void provider_free_at(provider_msg **p);
  */
 int provider_add_credentials(struct cli *c, provider_msg *p,
     const struct cli_list *given, bool empty_ok, struct err *e) MUST_USE;
+/* The same of --mint-secret, as credentials of a `p` of its own. */
+int provider_read_secrets(struct cli *c, provider_msg *p,
+    const struct cli_list *given, struct err *e) MUST_USE;
 int provider_add_config(
     provider_msg *p, const struct cli_list *given, struct err *e) MUST_USE;
 /* The known variables of the type that are set; -1: none is. */

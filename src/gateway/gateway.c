@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/gw.h"
+#include "gateway/minting.h"
 #include "gateway/seal.h"
 #include "inference.pb-c.h"
 
@@ -277,8 +278,8 @@ gateway_new(uv_loop_t *loop, const struct gateway_config *config,
 	g->health.store = store;
 	(void)uv_timer_init(loop, &g->sweep);
 	g->sweep.data = g;
-	if (global_load(g, e) < 0 || open_driver(g, e) < 0 ||
-	    sbx_reconcile(g, e) < 0) {
+	if (global_load(g, e) < 0 || minting_open(g, e) < 0 ||
+	    open_driver(g, e) < 0 || sbx_reconcile(g, e) < 0) {
 		gateway_free(g);
 		return -1;
 	}
@@ -324,6 +325,7 @@ gateway_free(struct gateway *g)
 	HASH_ITER (by_id, g->ids, s, next)
 		sbx_drop(s);
 	global_fini(g);
+	minting_close(g);
 	if (g->drv != NULL)
 		g->driver->close(g->drv);
 	uv_close((uv_handle_t *)&g->sweep, on_sweep_closed);

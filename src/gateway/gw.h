@@ -106,6 +106,7 @@ struct gateway {
 	bool closing;
 	struct health health;
 	struct global global;
+	struct minting *minting; /* NULL before the store was read */
 };
 
 /* The gateway of a call. */

@@ -1,6 +1,7 @@
 /* provider: see provider.h.  Stored as sealed protobuf, one row each. */
 #include "gateway/provider.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/bounds.h"
-#include "gateway/seal.h"
+#include "gateway/minting.h"
+#include "gateway/sealed.h"
 #include "secrets/creds.h"
 #include "secrets/profile.h"
 #include "secrets/rewrite.h"
@@ -33,6 +35,7 @@ provider_free(provider_msg *p)
 		return;
 	for (size_t i = 0; i < p->n_credentials; i++)
 		wipe_value(p->credentials[i]);
+	minting_wipe(p->minting);
 	openshell__datamodel__v1__provider__free_unpacked(p, NULL);
 }
 
@@ -89,6 +92,7 @@ provider_redact(provider_msg *p)
 			free(en->value);
 		en->value = mem_strdup(PROVIDER_REDACTED);
 	}
+	minting_redact(p->minting);
 }
 
 static bool
@@ -162,32 +166,15 @@ provider_check(const provider_msg *p, struct err *e)
 				return err_set(e, ERR_INVALID,
 				    "provider.credentials: a key twice");
 	}
-	return 0;
+	return p->minting != NULL ? minting_check(p, e) : 0;
 }
 
 /* --- stored --------------------------------------------------------------- */
 
-static struct seal *
-need_seal(struct gateway *g, struct err *e)
-{
-	if (g->seal == NULL && seal_open(g->state_dir, &g->seal, e) < 0)
-		return NULL;
-	return g->seal;
-}
-
 static int
 lock(struct gateway *g, const provider_msg *p, struct buf *out, struct err *e)
 {
-	AUTO_RW_OUT struct buf plain = BUF_INIT(0);
-	struct seal *s = need_seal(g, e);
-
-	if (s == NULL)
-		return -1;
-	rw_out_init(
-	    &plain, openshell__datamodel__v1__provider__get_packed_size(p) + 1);
-	plain.n =
-	    openshell__datamodel__v1__provider__pack(p, (uint8_t *)plain.p);
-	return seal_lock(s, view_of(p->id), buf_view(&plain), out, e);
+	return sealed_pack(g, view_of(p->id), &p->base, out, e);
 }
 
 int
@@ -217,18 +204,13 @@ static int
 unlock(struct gateway *g, const struct store_object *o, provider_msg **out,
     struct err *e)
 {
-	AUTO_RW_OUT struct buf plain = BUF_INIT(0);
-	struct seal *s = need_seal(g, e);
+	ProtobufCMessage *m = NULL;
 
-	rw_out_init(&plain, o->n + 1);
-	if (s == NULL || seal_unlock(s, view_of(o->id),
-			     (struct view) { o->payload, o->n }, &plain, e) < 0)
+	if (sealed_unpack(g, view_of(o->id), (struct view) { o->payload, o->n },
+		&openshell__datamodel__v1__provider__descriptor, &m, e) < 0)
 		return err_wrap(e, "provider '%s'", o->name);
-	*out = openshell__datamodel__v1__provider__unpack(
-	    NULL, plain.n, (const uint8_t *)plain.p);
-	return *out != NULL ? 0
-			    : err_set(e, ERR_INVALID,
-				  "provider '%s' cannot be read", o->name);
+	*out = (provider_msg *)(void *)m;
+	return 0;
 }
 
 int
@@ -293,6 +275,29 @@ provider_list(struct gateway *g, uint32_t limit, uint32_t offset,
 	return -1;
 }
 
+struct name_list {
+	void (*each)(void *ctx, const char *name);
+	void *ctx;
+};
+
+static int
+name_one(void *ctx, const struct store_object *o)
+{
+	const struct name_list *l = ctx;
+
+	l->each(l->ctx, o->name);
+	return 0;
+}
+
+int
+provider_names(struct gateway *g, uint32_t limit,
+    void (*each)(void *ctx, const char *name), void *ctx, struct err *e)
+{
+	struct name_list l = { each, ctx };
+
+	return store_object_list(g->store, OBJECT, limit, 0, name_one, &l, e);
+}
+
 int
 provider_delete(
     struct gateway *g, const char *name, bool *existed, struct err *e)
@@ -319,6 +324,31 @@ has_key(const credentials_msg *m, const char *key)
 	return false;
 }
 
+static bool
+is_taken(struct sbx *s, const provider_msg *p, const credentials_msg *m,
+    const char *key)
+{
+	if (!has_key(m, key))
+		return false;
+	sbx_log(s, "WARN",
+	    "credential %s of provider '%s' is not used: an earlier provider "
+	    "has one of that name",
+	    key, p->name);
+	return true;
+}
+
+/* Those of one way belong together: all of them, or none. */
+static bool
+minted_taken(struct sbx *s, const provider_msg *p, const credentials_msg *m)
+{
+	const char *key;
+
+	for (size_t i = 0; (key = minting_key(p->minting, i)) != NULL; i++)
+		if (is_taken(s, p, m, key))
+			return true;
+	return false;
+}
+
 static void
 add_all(struct sbx *s, const provider_msg *p, credentials_msg *m)
 {
@@ -327,13 +357,8 @@ add_all(struct sbx *s, const provider_msg *p, credentials_msg *m)
 		Openshell__Supervisor__V1__Credential *c;
 		size_t n = strlen(en->value);
 
-		if (has_key(m, en->key)) {
-			sbx_log(s, "WARN",
-			    "credential %s of provider '%s' is not used: an "
-			    "earlier provider has one of that name",
-			    en->key, p->name);
+		if (is_taken(s, p, m, en->key))
 			continue;
-		}
 		c = NEW(Openshell__Supervisor__V1__Credential);
 		openshell__supervisor__v1__credential__init(c);
 		c->provider = mem_strdup(p->name);
@@ -343,6 +368,8 @@ add_all(struct sbx *s, const provider_msg *p, credentials_msg *m)
 		c->value.len = n;
 		m->items[m->n_items++] = c;
 	}
+	if (p->minting != NULL && !minted_taken(s, p, m))
+		minting_credentials(s->g, p, m);
 }
 
 credentials_msg *
@@ -353,7 +380,8 @@ provider_credentials(struct sbx *s)
 
 	openshell__supervisor__v1__credentials__init(m);
 	m->items =
-	    mem_calloc(spec->n_providers * CREDENTIALS + 1, sizeof(*m->items));
+	    mem_calloc(spec->n_providers * (CREDENTIALS + WAY_VALUES_MAX) + 1,
+		sizeof(*m->items));
 	for (size_t i = 0; i < spec->n_providers; i++) {
 		AUTO_PROVIDER provider_msg *p = NULL;
 		struct err e;
@@ -396,6 +424,22 @@ provider_changed(struct gateway *g, const char *name)
 	HASH_ITER (by_name, g->names, s, next)
 		if (uses(s, name))
 			attend_push_credentials(s);
+}
+
+void
+provider_log(struct gateway *g, const char *name, const char *level,
+    const char *fmt, ...)
+{
+	struct sbx *s, *next;
+	char text[800];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	HASH_ITER (by_name, g->names, s, next)
+		if (uses(s, name))
+			sbx_log(s, level, "%s", text);
 }
 
 bool

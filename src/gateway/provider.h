@@ -42,6 +42,10 @@ bool provider_exists(struct gateway *g, const char *name);
 int provider_list(struct gateway *g, uint32_t limit, uint32_t offset,
     void (*each)(void *ctx, provider_msg *taken), void *ctx,
     struct err *e) MUST_USE;
+/* Of all, also of those that cannot be read; `each` borrows. */
+int provider_names(struct gateway *g, uint32_t limit,
+    void (*each)(void *ctx, const char *name), void *ctx,
+    struct err *e) MUST_USE;
 int provider_delete(
     struct gateway *g, const char *name, bool *existed, struct err *e) MUST_USE;
 
@@ -53,6 +57,9 @@ credentials_msg *provider_credentials(struct sbx *s) MUST_USE;
 void provider_credentials_free(credentials_msg *m);
 /* Sandboxes that have it get it anew. */
 void provider_changed(struct gateway *g, const char *name);
+/* A line in the log of each of them. */
+void provider_log(struct gateway *g, const char *name, const char *level,
+    const char *fmt, ...) PRINTF(4, 5);
 /* Names of the sandboxes that have it, ", " between; false: none. */
 bool provider_users(struct gateway *g, const char *name, struct buf *out);
 

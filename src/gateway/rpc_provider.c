@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "gateway/gw.h"
 #include "gateway/bounds.h"
+#include "gateway/minting.h"
 #include "gateway/provider.h"
 #include "secrets/profile.h"
 
@@ -31,6 +32,7 @@ wipe_request(const provider_msg *p)
 	for (size_t i = 0; p != NULL && i < p->n_credentials; i++)
 		mem_wipe(
 		    p->credentials[i]->value, strlen(p->credentials[i]->value));
+	minting_wipe(p != NULL ? p->minting : NULL);
 }
 
 static void
@@ -114,7 +116,7 @@ create(struct gateway *g, const provider_msg *in, provider_msg **out,
 		return err_set(e, ERR_INVALID, "provider is required");
 	if (view_trim(view_of(in->type)).n == 0)
 		return err_set(e, ERR_INVALID, "provider.type is required");
-	if (in->n_credentials == 0)
+	if (in->n_credentials == 0 && in->minting == NULL)
 		return err_set(
 		    e, ERR_INVALID, "provider.credentials must not be empty");
 	*out = copy_of(in);
@@ -141,6 +143,7 @@ rpc_CreateProvider(struct rpc_call *c, const ProtobufCMessage *msg)
 		rpc_finish_err(c, &e);
 		return;
 	}
+	minting_changed(gw_of(c), p->name);
 	/* A sandbox may have had one of that name, since deleted. */
 	provider_changed(gw_of(c), p->name);
 	answer(c, p);
@@ -225,6 +228,10 @@ update(struct gateway *g, const provider_msg *in, provider_msg **out,
 
 	if (in == NULL || in->name[0] == '\0')
 		return err_set(e, ERR_INVALID, "provider.name is required");
+	if (in->minting != NULL)
+		return err_set(e, ERR_INVALID,
+		    "how a provider is minted is changed by "
+		    "ConfigureProviderRefresh (provider refresh configure)");
 	if (read_named(g, in->name, out, &version, e) < 0 ||
 	    same_type(*out, in->type, e) < 0)
 		return -1;
@@ -233,7 +240,7 @@ update(struct gateway *g, const provider_msg *in, provider_msg **out,
 	provider_merge(*out, in);
 	if (provider_check(*out, e) < 0)
 		return -1;
-	if ((*out)->n_credentials == 0)
+	if ((*out)->n_credentials == 0 && (*out)->minting == NULL)
 		return err_set(e, ERR_DENIED,
 		    "a provider without credentials is none: delete it");
 	return provider_update(g, *out, version, e);
@@ -287,8 +294,10 @@ rpc_DeleteProvider(struct rpc_call *c, const ProtobufCMessage *msg)
 		rpc_finish_err(c, &e);
 		return;
 	}
-	if (deleted)
+	if (deleted) {
+		minting_changed(g, m->name);
 		provider_changed(g, m->name);
+	}
 	r.deleted = deleted;
 	rpc_answer(c, &r.base);
 }
@@ -323,6 +332,8 @@ rpc_GetSandboxProviderEnvironment(
 	v = mem_calloc(all->n_items + 1, sizeof(*v));
 	r.environment = mem_calloc(all->n_items + 1, sizeof(*r.environment));
 	for (size_t i = 0; i < all->n_items; i++) {
+		if (all->items[i]->value.len == 0)
+			continue; /* absent at present */
 		openshell__v1__get_sandbox_provider_environment_response__environment_entry__init(
 		    &v[i]);
 		v[i].key = all->items[i]->key;

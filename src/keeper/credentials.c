@@ -28,8 +28,11 @@ pack(const credentials_msg *m, struct buf *out, struct err *e)
 		const struct cred c = { .provider = view_of(one->provider),
 			.type = view_of(one->type),
 			.key = view_of(one->key),
-			.value = {
-			    (const char *)one->value.data, one->value.len } };
+			.value = { (const char *)one->value.data,
+			    one->value.len },
+			.absent = view_of(one->absent),
+			.ends_ms = one->ends_at_ms,
+			.put = (enum cred_put)one->put };
 
 		if (creds_add(out, &c, e) < 0)
 			return -1;

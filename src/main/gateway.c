@@ -1,8 +1,10 @@
 /* openshell-gateway: the control plane of one user's sandboxes. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "gateway/serve.h"
+#include "minter/minter.h"
 #include "secrets/locked.h"
 
 /* What was asked is wrong (2), or it could not be done (1). */
@@ -33,6 +35,9 @@ main(int argc, char *argv[])
 	int status = 0;
 
 	locked_process();
+	/* What the gateway itself starts (minter.h); no word for a person. */
+	if (argc == 2 && strcmp(argv[1], "mint") == 0)
+		return minter_main();
 	if (options_parse(&o, argc, argv, &e) < 0) {
 		status = fail(&e, 2);
 	} else if (o.help) {

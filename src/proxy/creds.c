@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/macros.h"
 #include "secrets/profile.h"
 
@@ -51,6 +52,23 @@ read_locked(int fd, size_t n, struct locked *out, struct err *e)
 	return 0;
 }
 
+/* How many have no value; each is recorded with the reason. */
+static size_t
+report_absent(struct px *px, const struct creds *all)
+{
+	int64_t now = clock_wall_ms();
+	size_t n = 0;
+	struct err why;
+
+	for (size_t i = 0; i < all->n; i++) {
+		if (cred_usable(&all->v[i], now, &why) == 0)
+			continue;
+		record(px, AUDIT_DENY, view_of(why.text));
+		n++;
+	}
+	return n;
+}
+
 int
 creds_take(struct px *px, int fd, uint32_t revision, size_t n, struct err *e)
 {
@@ -62,7 +80,7 @@ creds_take(struct px *px, int fd, uint32_t revision, size_t n, struct err *e)
 
 	if (rc == 0)
 		rc = creds_read(&mem, revision, px->creds, &next, e);
-	if (rc == 0 && (rc = reflect_new(next, &reflect, e)) < 0)
+	if (rc == 0 && (rc = reflect_new(next, px->creds, &reflect, e)) < 0)
 		creds_free(take_ptr(next));
 	creds_drop(px);
 	px->creds = next;
@@ -74,7 +92,7 @@ creds_take(struct px *px, int fd, uint32_t revision, size_t n, struct err *e)
 		return -1;
 	}
 	buf_printf(&text, "credentials of revision %u: %zu in force%s",
-	    revision, next->n,
+	    revision, next->n - report_absent(px, next),
 	    next->mem.held ? ""
 			   : "; the system does not let them be kept "
 			     "from swap (RLIMIT_MEMLOCK)");
@@ -189,9 +207,31 @@ creds_resolve(void *ctx, const struct ph *p, struct view *value, struct err *e)
 		    c->dst.host, c->dst.port,
 		    c->hx.path.n > 0 ? buf_str(&c->hx.path) : "",
 		    (int)MIN(k->provider.n, 100), k->provider.p);
+	if (cred_usable(k, clock_wall_ms(), e) < 0)
+		return -1;
 	*value = k->value;
 	creds_note_use(c, k);
 	return 0;
+}
+
+const struct cred *
+creds_bearer(struct px_conn *c, const struct policy_treatment *t)
+{
+	const struct creds *all = c->px->creds;
+	const struct cred *only = NULL;
+
+	for (size_t i = 0; c->tls && all != NULL && i < all->n; i++) {
+		const struct cred *k = &all->v[i];
+
+		if (k->put != CRED_BEARER || !bound(c, t, k))
+			continue;
+		if (t->provider.n > 0 && !view_eq(t->provider, k->provider))
+			continue;
+		if (only != NULL)
+			return NULL; /* nobody says which */
+		only = k;
+	}
+	return only;
 }
 
 const struct cred *

@@ -42,6 +42,13 @@ void creds_note_use(struct px_conn *c, const struct cred *k);
  * may go here. */
 const struct cred *creds_named(
     struct px_conn *c, const struct policy_treatment *t, struct view key);
+/*
+ * The one that goes with a request which has no Authorization of its own: of
+ * the endpoint's provider, else the only one whose type belongs here.  NULL:
+ * none does.
+ */
+const struct cred *creds_bearer(
+    struct px_conn *c, const struct policy_treatment *t);
 
 /* What would let a placeholder go: for the record and the answer. */
 #define CREDS_PLACEHOLDER_FIX \
@@ -61,7 +68,8 @@ struct creds_edit {
 };
 /*
  * The head as it goes out, when it is not what came.  -1 and ERR_DENIED (a
- * credential that may not go here) or ERR_NOT_FOUND (none): creds_refuse.
+ * credential that may not go here), ERR_NOT_FOUND (none) or ERR_AGAIN (none at
+ * present): creds_refuse.
  */
 int creds_edit(struct px_conn *c, const struct h1_head *h,
     struct creds_edit *out, struct err *e) MUST_USE;

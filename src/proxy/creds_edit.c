@@ -7,6 +7,7 @@
  */
 #include "proxy/creds.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 enum { EDIT_MAX = 49152, PLACEHOLDER_MIN = 22 };
@@ -131,9 +132,41 @@ record_use(struct px_conn *c)
 	    buf_view(&c->hx.query), buf_view(&why), VIEW(""));
 }
 
+/* What the client says itself, also with a placeholder, stays its own. */
+static const struct cred *
+missing_bearer(struct px_conn *c, const struct policy_treatment *t,
+    const struct h1_head *h)
+{
+	return t->signing == POLICY_SIGN_NONE &&
+		       h1_find(h, VIEW("authorization")) == NULL
+		   ? creds_bearer(c, t)
+		   : NULL;
+}
+
+/* Without it the server would refuse, and nobody would say why. */
 static int
-edit(struct px_conn *c, const struct policy_treatment *t, struct creds_edit *ed,
+add_bearer(struct px_conn *c, const struct cred *k, struct creds_edit *ed,
     struct err *e)
+{
+	struct h1_head *h = &ed->head;
+	size_t from = ed->out.n;
+
+	if (cred_usable(k, clock_wall_ms(), e) < 0)
+		return -1;
+	buf_puts(&ed->out, "Bearer ");
+	buf_put(&ed->out, k->value);
+	if (h->n_fields == H1_FIELDS_MAX || ed->out.full)
+		return err_set(e, ERR_LIMIT,
+		    "the head is too long for a credential to be added");
+	h->fields[h->n_fields++] = (struct h1_field) { VIEW("Authorization"),
+		view_slice(buf_view(&ed->out), from, ed->out.n) };
+	creds_note_use(c, k);
+	return 0;
+}
+
+static int
+edit(struct px_conn *c, const struct policy_treatment *t,
+    const struct cred *bearer, struct creds_edit *ed, struct err *e)
 {
 	struct rw rw = { .resolve = creds_resolve, .ctx = c };
 
@@ -144,7 +177,9 @@ edit(struct px_conn *c, const struct policy_treatment *t, struct creds_edit *ed,
 		return -1;
 	if (t->signing != POLICY_SIGN_NONE && creds_sign(c, t, ed, e) < 0)
 		return -1;
-	if (rw.used == 0 && t->signing == POLICY_SIGN_NONE)
+	if (bearer != NULL && add_bearer(c, bearer, ed, e) < 0)
+		return -1;
+	if (rw.used == 0 && t->signing == POLICY_SIGN_NONE && bearer == NULL)
 		return 0;
 	ask_plain(&ed->head);
 	c->hx.injected = true;
@@ -158,6 +193,7 @@ creds_edit(struct px_conn *c, const struct h1_head *h, struct creds_edit *ed,
 {
 	const struct policy_treatment *t = creds_terms(c);
 	bool here = creds_here(c);
+	const struct cred *bearer = here ? missing_bearer(c, t, h) : NULL;
 
 	*ed = (struct creds_edit) { .on = false };
 	if (here && !method_is_plain(h->method))
@@ -165,7 +201,7 @@ creds_edit(struct px_conn *c, const struct h1_head *h, struct creds_edit *ed,
 		    "%.*s is not used where credentials go: what it does with "
 		    "them is not known",
 		    (int)MIN(h->method.n, (size_t)H1_METHOD_MAX), h->method.p);
-	if (t->signing == POLICY_SIGN_NONE && !marked(c, h)) {
+	if (t->signing == POLICY_SIGN_NONE && bearer == NULL && !marked(c, h)) {
 		ed->on = here && asks_packed(h);
 		if (!ed->on)
 			return 0;
@@ -178,7 +214,7 @@ creds_edit(struct px_conn *c, const struct h1_head *h, struct creds_edit *ed,
 	ed->on = true;
 	ed->head = *h;
 	rw_out_init(&ed->out, EDIT_MAX);
-	if (edit(c, t, ed, e) == 0)
+	if (edit(c, t, bearer, ed, e) == 0)
 		return 0;
 	creds_edit_fini(ed);
 	return -1;
@@ -191,23 +227,41 @@ creds_edit_fini(struct creds_edit *ed)
 	ed->on = false;
 }
 
-/* 403 for what may not go there, 500 for what is not there (spec 4.3). */
+/* What may not go there, is not there (spec 4.3), is not there at present. */
+static const struct refusal {
+	enum err_code code;
+	unsigned status;
+	const char *error;
+} refusals[] = {
+	{ ERR_DENIED, 403, "credential_endpoint_mismatch" },
+	{ ERR_NOT_FOUND, 500, "credential_unresolved" },
+	{ ERR_AGAIN, 503, "credential_unavailable" },
+};
+
+static const struct refusal *
+refusal_of(enum err_code code)
+{
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+		if (refusals[i].code == code)
+			return &refusals[i];
+	return NULL;
+}
+
 enum px_next
 creds_refuse(struct px_conn *c, const struct err *e)
 {
-	bool denied = e->code == ERR_DENIED;
-	struct deny d = { .status = denied ? 403 : 500,
-		.error = denied ? "credential_endpoint_mismatch"
-				: "credential_unresolved",
-		.detail = view_of(e->text),
+	const struct refusal *r = refusal_of(e->code);
+	struct deny d = { .detail = view_of(e->text),
 		.method = view_of(c->hx.method),
 		.path = buf_view(&c->hx.path),
 		.host = view_of(c->dst.host),
 		.port = c->dst.port,
 		.binary = px_binary(c) };
 
-	if (!denied && e->code != ERR_NOT_FOUND)
+	if (r == NULL)
 		return hx_refuse(c, 400, e);
+	d.status = r->status;
+	d.error = r->error;
 	px_event_request(c, AUDIT_CREDENTIAL, AUDIT_DENY, "credentials",
 	    d.method, d.path, buf_view(&c->hx.query), d.detail, VIEW(""));
 	return px_reply(c, &d);

@@ -147,6 +147,10 @@ creds_sign(struct px_conn *c, const struct policy_treatment *t,
 		    "no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY that may "
 		    "sign for %s:%u",
 		    c->dst.host, c->dst.port);
+	if (cred_usable(id, clock_wall_ms(), e) < 0 ||
+	    cred_usable(key, clock_wall_ms(), e) < 0 ||
+	    (token != NULL && cred_usable(token, clock_wall_ms(), e) < 0))
+		return -1;
 	if (h->n_fields + MORE_FIELDS > H1_FIELDS_MAX)
 		return err_set(e, ERR_LIMIT, "too many fields to be signed");
 	if (s.region.n == 0) {

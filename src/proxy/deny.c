@@ -83,6 +83,12 @@ static const struct guidance {
 	    "If a credential is meant to be in the body, or such names are "
 	    "to be talked about here, tell the person who runs this sandbox "
 	    "what detail says." },
+	{ "credential_unavailable", false,
+	    "The request needs a credential that the gateway of this sandbox "
+	    "gets by itself and does not have now; detail says why. The "
+	    "gateway goes on trying: the same request may succeed in a minute. "
+	    "No other program, name or header helps. If it goes on, tell the "
+	    "person who runs this sandbox, with event_id of this answer." },
 	{ "ssrf_denied", false,
 	    "The address behind this name is one that this sandbox may not "
 	    "reach. Other names, spellings or redirects to the same address "

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "rpc/client_impl.h"
 
-enum { CONNECT_MS = 10000, PING_MS = 10000 };
+enum { CONNECT_MS = 10000, PING_MS = 10000, ANSWER_MAX = 64 << 20 };
 
 /* --- memory -------------------------------------------------------------- */
 
@@ -191,6 +191,7 @@ rpc_client_new(uv_loop_t *loop, const struct rpc_target *t,
 	struct rpc_client *c = NEW(struct rpc_client);
 
 	c->dirfd = -1;
+	c->answer_max = t->answer_max > 0 ? t->answer_max : ANSWER_MAX;
 	c->url = mem_strdup(t->url);
 	c->bearer = t->bearer != NULL ? mem_strdup(t->bearer) : NULL;
 	for (const struct rpc_metadata *m = t->metadata;

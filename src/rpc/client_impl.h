@@ -46,6 +46,7 @@ struct rpc_client {
 	size_t n_metadata;
 	struct dial_name *dial; /* under way */
 	char authority[AUTHORITY_MAX];
+	size_t answer_max;
 	int dirfd;
 	uv_connect_t connect;
 	bool up, over, freed;

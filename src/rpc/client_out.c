@@ -184,7 +184,7 @@ rpc_out_new(struct rpc_client *c, const char *path,
 	rpc_sendq_init(&o->out);
 	o->in = BUF_INIT(2 * CONN_STREAM_WINDOW);
 	/* Answers may be larger than requests: logs, policies. */
-	rpc_frames_init(&o->frames, 64 << 20);
+	rpc_frames_init(&o->frames, c->answer_max);
 	o->next = c->calls;
 	if (c->calls != NULL)
 		c->calls->prev = o;

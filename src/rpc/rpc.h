@@ -217,6 +217,7 @@ struct rpc_target {
 	/* Sent with every call unless NULL. */
 	const char *bearer;
 	unsigned connect_ms; /* 0: 10 s */
+	size_t answer_max; /* bytes of one message that comes; 0: 64 MiB */
 };
 
 struct rpc_client_hooks {

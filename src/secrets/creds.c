@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "secrets/rewrite.h"
 
-static const char magic[] = "OSC1";
+static const char magic[] = "OSC2";
 
 /* --- bytes ---------------------------------------------------------------- */
 
@@ -18,24 +18,40 @@ put_text(struct buf *out, struct view v)
 	buf_put(out, v);
 }
 
+static void
+put_be64(struct buf *out, uint64_t n)
+{
+	for (int shift = 56; shift >= 0; shift -= 8)
+		buf_putc(out, (char)(n >> shift & 0xff));
+}
+
+static uint64_t
+rd_be64(struct rd *r)
+{
+	uint64_t high = rd_be32(r);
+
+	return high << 32 | rd_be32(r);
+}
+
 static bool
-printable(struct view v)
+printable(struct view v, size_t max)
 {
 	for (size_t i = 0; i < v.n; i++)
 		if ((unsigned char)v.p[i] < 0x20 || v.p[i] == 0x7f)
 			return false;
-	return v.n > 0 && v.n <= CREDS_NAME_MAX;
+	return v.n > 0 && v.n <= max;
 }
 
+/* There is a value, or a reason why there is none. */
 static int
-check(const struct cred *c, struct err *e)
+check_value(const struct cred *c, struct err *e)
 {
-	if (!printable(c->provider) || !printable(c->type))
-		return err_set(
-		    e, ERR_INVALID, "credentials: bad name of a provider");
-	if (!ph_key_ok(c->key))
-		return err_set(e, ERR_INVALID,
-		    "credentials: a key must match [A-Za-z_][A-Za-z0-9_]*");
+	if (c->absent.n > 0)
+		return c->value.n == 0 && printable(c->absent, CREDS_ABSENT_MAX)
+			   ? 0
+			   : err_set(e, ERR_INVALID,
+				 "credentials: a value that is absent is "
+				 "there, or has no reason of one line");
 	if (c->value.n == 0 || c->value.n > RW_VALUE_MAX ||
 	    memchr(c->value.p, '\0', c->value.n) != NULL ||
 	    memchr(c->value.p, '\r', c->value.n) != NULL ||
@@ -45,6 +61,22 @@ check(const struct cred *c, struct err *e)
 		    "of several lines",
 		    (int)RW_VALUE_MAX);
 	return 0;
+}
+
+static int
+check(const struct cred *c, struct err *e)
+{
+	if (!printable(c->provider, CREDS_NAME_MAX) ||
+	    !printable(c->type, CREDS_NAME_MAX))
+		return err_set(
+		    e, ERR_INVALID, "credentials: bad name of a provider");
+	if (!ph_key_ok(c->key))
+		return err_set(e, ERR_INVALID,
+		    "credentials: a key must match [A-Za-z_][A-Za-z0-9_]*");
+	if (c->ends_ms < 0 || (unsigned)c->put >= CRED_PUTS)
+		return err_set(e, ERR_INVALID,
+		    "credentials: no such end, or no such way to put one");
+	return check_value(c, e);
 }
 
 void
@@ -62,6 +94,9 @@ creds_add(struct buf *out, const struct cred *c, struct err *e)
 	put_text(out, c->type);
 	put_text(out, c->key);
 	put_text(out, c->value);
+	put_text(out, c->absent);
+	put_be64(out, (uint64_t)c->ends_ms);
+	buf_putc(out, (char)c->put);
 	return out->full ? err_set(e, ERR_LIMIT,
 			       "credentials: more than %d bytes in all",
 			       (int)out->max)
@@ -95,6 +130,9 @@ read_all(struct creds *c, struct rd r, struct err *e)
 		one->type = rd_view(&r, rd_be16(&r));
 		one->key = rd_view(&r, rd_be16(&r));
 		one->value = rd_view(&r, rd_be16(&r));
+		one->absent = rd_view(&r, rd_be16(&r));
+		one->ends_ms = (int64_t)rd_be64(&r);
+		one->put = (enum cred_put)rd_u8(&r);
 		if (r.bad)
 			break;
 		if (check(one, e) < 0)
@@ -177,4 +215,20 @@ creds_find(const struct creds *c, const struct ph *p)
 						p->revision <= c->revision))
 		   ? found
 		   : NULL;
+}
+
+int
+cred_usable(const struct cred *c, int64_t now_ms, struct err *e)
+{
+	bool over = c->ends_ms != 0 && now_ms >= c->ends_ms;
+	struct view why = over ? VIEW("it has ended, and the gateway has not "
+				      "sent a newer one")
+			       : c->absent;
+
+	if (c->absent.n == 0 && !over)
+		return 0;
+	return err_set(e, ERR_AGAIN,
+	    "credential %.*s of provider '%.*s' is not available: %.*s",
+	    (int)MIN(c->key.n, 64), c->key.p, (int)MIN(c->provider.n, 64),
+	    c->provider.p, (int)MIN(why.n, 300), why.p);
 }

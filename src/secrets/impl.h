@@ -2,6 +2,7 @@
 #ifndef SECRETS_IMPL_H
 #define SECRETS_IMPL_H
 
+#include "secrets/pct.h"
 #include "secrets/rewrite.h"
 
 /* Forgets, and wipes, what is beyond n bytes. */
@@ -15,11 +16,6 @@ int rw_fail(enum rw_place place, struct buf *out, struct err *e);
 int rw_text(struct rw *rw, enum rw_place place, struct view v,
     bool (*fits)(struct view v, size_t at, struct view value), struct buf *out,
     struct err *e) MUST_USE;
-
-/* Percent-decoding as servers do it: a bad escape stays what it is. */
-void pct_decode(struct view v, bool plus, struct buf *out);
-enum pct_keep { PCT_UNRESERVED, PCT_PCHAR };
-void pct_encode(struct view v, enum pct_keep keep, struct buf *out);
 
 int rw_json(
     struct rw *rw, struct view body, struct buf *out, struct err *e) MUST_USE;

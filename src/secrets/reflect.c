@@ -120,16 +120,47 @@ index_all(struct reflect *r)
 	}
 }
 
+static size_t
+room_of(const struct creds *c)
+{
+	size_t room = 0;
+
+	for (size_t i = 0; c != NULL && i < c->n; i++)
+		room += c->v[i].value.n * 15 + 32;
+	return room;
+}
+
+/* What `over` has too is there already. */
+static void
+put_all(struct reflect *r, const struct creds *c, const struct creds *over,
+    struct buf *text)
+{
+	for (size_t i = 0; c != NULL && i < c->n; i++) {
+		struct view value = c->v[i].value;
+		const struct cred *same =
+		    creds_key(over, (struct view) { 0 }, c->v[i].key);
+
+		if (value.n < REFLECT_MIN ||
+		    (same != NULL && view_eq(same->value, value)))
+			continue;
+		for (unsigned form = 0; form < FORMS; form++) {
+			size_t from = text->n;
+
+			put_form(value, form, text);
+			add(r, view_slice(buf_view(text), from, text->n));
+		}
+	}
+}
+
 int
-reflect_new(const struct creds *c, struct reflect **out, struct err *e)
+reflect_new(const struct creds *c, const struct creds *before,
+    struct reflect **out, struct err *e)
 {
 	struct reflect *r;
 	struct buf text;
-	size_t room = 0;
+	size_t room = room_of(c) + room_of(before), n = 0;
 
 	*out = NULL;
-	for (size_t i = 0; c != NULL && i < c->n; i++)
-		room += c->v[i].value.n * 15 + 32;
 	if (room == 0)
 		return 0;
 	r = NEW(struct reflect);
@@ -137,16 +168,12 @@ reflect_new(const struct creds *c, struct reflect **out, struct err *e)
 		free(r);
 		return -1;
 	}
-	r->v = mem_calloc(c->n * FORMS, sizeof(*r->v));
+	n += c != NULL ? c->n : 0;
+	n += before != NULL ? before->n : 0;
+	r->v = mem_calloc(n * FORMS, sizeof(*r->v));
 	text = (struct buf) { .p = r->mem.p, .cap = room, .max = room };
-	for (size_t i = 0; i < c->n; i++)
-		for (unsigned form = 0;
-		     c->v[i].value.n >= REFLECT_MIN && form < FORMS; form++) {
-			size_t from = text.n;
-
-			put_form(c->v[i].value, form, &text);
-			add(r, view_slice(buf_view(&text), from, text.n));
-		}
+	put_all(r, c, NULL, &text);
+	put_all(r, before, c, &text);
 	if (r->n == 0) {
 		reflect_free(r);
 		return 0;

@@ -19,9 +19,12 @@ enum { REFLECT_MIN = 8 };
 
 struct reflect; /* immutable; holds secrets, in locked memory */
 
-/* NULL in *out when there is nothing to look for. */
-int reflect_new(
-    const struct creds *c, struct reflect **out, struct err *e) MUST_USE;
+/*
+ * NULL in *out when there is nothing to look for.  What `before` (may be NULL)
+ * had is looked for too: answers to requests that were sent with it still come.
+ */
+int reflect_new(const struct creds *c, const struct creds *before,
+    struct reflect **out, struct err *e) MUST_USE;
 void reflect_free(struct reflect *r);
 
 /*

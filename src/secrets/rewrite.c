@@ -72,7 +72,7 @@ rw_resolve(struct rw *rw, enum rw_place place, const struct ph *p,
     struct view *value, struct buf *out, struct err *e)
 {
 	if (rw->resolve(rw->ctx, p, value, e) < 0) {
-		if (e->code != ERR_DENIED)
+		if (e->code != ERR_DENIED && e->code != ERR_AGAIN)
 			return rw_fail(place, out, e);
 		rw_out_wipe(out);
 		return -1;

@@ -34,7 +34,8 @@ enum rw_place { RW_HEADER, RW_QUERY, RW_PATH, RW_BODY, RW_MESSAGE };
 struct rw {
 	/*
 	 * What the placeholder stands for, here.  -1: ERR_NOT_FOUND (nothing),
-	 * ERR_DENIED (not to be sent here), with the reason.
+	 * ERR_DENIED (not to be sent here), ERR_AGAIN (nothing at present),
+	 * with the reason.
 	 */
 	int (*resolve)(
 	    void *ctx, const struct ph *p, struct view *value, struct err *e);

@@ -51,7 +51,10 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 		assert(r == 0);
 		assert(ph_key_ok(c->v[i].key));
-		assert(memchr(c->v[i].value.p, '\n', c->v[i].value.n) == NULL);
+		assert((c->v[i].value.n == 0) == (c->v[i].absent.n > 0));
+		assert(c->v[i].value.n == 0 ||
+		       memchr(c->v[i].value.p, '\n', c->v[i].value.n) == NULL);
+		assert(c->v[i].ends_ms >= 0 && c->v[i].put < CRED_PUTS);
 		assert(i == 0 || view_cmp(c->v[i - 1].key, c->v[i].key) < 0);
 		assert(creds_find(c, &ph) == &c->v[i]);
 	}

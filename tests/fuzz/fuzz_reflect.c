@@ -88,7 +88,7 @@ check(struct creds *c, struct view in, size_t step, struct view gone)
 	struct reflect *r = NULL;
 	struct err e;
 	size_t a, b;
-	int rc = reflect_new(c, &r, &e);
+	int rc = reflect_new(c, NULL, &r, &e);
 
 	assert(rc == 0 && r != NULL);
 	a = mask(r, in, in.n, whole);

@@ -13,6 +13,7 @@ import pytest
 from gateway import READ_GITHUB
 from grpcapi import METHODS, Code, dm, fails, local, sb, secure, sup, token, v1, wire
 from harness import STAGE, network, rest, until
+from minting import minting_parts
 
 SOURCES = STAGE / "src/gateway"
 NOBODY = "11111111-1111-4111-8111-111111111111"
@@ -244,6 +245,25 @@ def kept(w):
     return True
 
 
+def how(socket="/nosuch/agent.sock", url="https://login.example.test/oauth2/token"):
+    return dm.Minting(way="oauth2-client-assertion", key="T", settings={"oauth2-token-url": url, "spiffe-socket": str(socket)})
+
+
+def minted(w):
+    """A provider of that name whose credential the gateway is to get, and cannot."""
+    if "minted" not in {p.name for p in w.api.ListProviders().providers}:
+        w.api.CreateProvider(provider=dm.Provider(name="minted", type="generic", minting=how()))
+    return True
+
+
+def rotated(w):
+    with minting_parts() as (agent, _):
+        w.api.CreateProvider(provider=dm.Provider(name="well", type="generic", minting=how(agent.socket)))
+        (status,) = w.api.RotateProviderCredential(provider="well").statuses
+        assert status.available and status.minted_at_ms
+        w.api.DeleteProvider(name="well")
+
+
 ROWS = {
     "Health": {Code.OK: lambda w: w.api.Health()},
     "CreateSandbox": {
@@ -298,6 +318,28 @@ ROWS = {
         Code.INVALID_ARGUMENT: lambda w: w.api.DeleteProvider(),
         Code.FAILED_PRECONDITION: lambda w: w.api.CreateSandbox(spec=dm.SandboxSpec(providers=["kept"]))
         and w.api.DeleteProvider(name="kept"),
+    },
+    "GetProviderRefreshStatus": {
+        Code.OK: lambda w: minted(w) and w.api.GetProviderRefreshStatus(),
+        Code.NOT_FOUND: lambda w: w.api.GetProviderRefreshStatus(provider="nosuch"),
+        Code.FAILED_PRECONDITION: lambda w: kept(w) and w.api.GetProviderRefreshStatus(provider="kept"),
+    },
+    "ConfigureProviderRefresh": {
+        Code.OK: lambda w: minted(w) and w.api.ConfigureProviderRefresh(provider="minted", minting=how()),
+        Code.INVALID_ARGUMENT: lambda w: w.api.ConfigureProviderRefresh(provider="minted", minting=dm.Minting(way="magic")),
+        Code.NOT_FOUND: lambda w: w.api.ConfigureProviderRefresh(provider="nosuch", minting=how()),
+    },
+    "RotateProviderCredential": {
+        Code.OK: rotated,
+        Code.INVALID_ARGUMENT: lambda w: w.api.RotateProviderCredential(),
+        Code.NOT_FOUND: lambda w: w.api.RotateProviderCredential(provider="nosuch"),
+        Code.FAILED_PRECONDITION: lambda w: minted(w) and w.api.RotateProviderCredential(provider="minted"),
+    },
+    "DeleteProviderRefresh": {
+        Code.OK: lambda w: kept(w) and w.api.DeleteProviderRefresh(provider="kept"),
+        Code.INVALID_ARGUMENT: lambda w: w.api.DeleteProviderRefresh(),
+        Code.NOT_FOUND: lambda w: w.api.DeleteProviderRefresh(provider="nosuch"),
+        Code.FAILED_PRECONDITION: lambda w: minted(w) and w.api.DeleteProviderRefresh(provider="minted"),
     },
     "GetSandboxProviderEnvironment": {
         Code.OK: lambda w: w.me.GetSandboxProviderEnvironment(sandbox_id=w.id),

@@ -31,7 +31,7 @@ def _canonical(req, service, names, payload):
                       ";".join(names), payload])
 
 
-def _fault(req, region, service):
+def fault(req, region, service, access=ACCESS, secret=SECRET):
     """What is wrong with the signature, or None."""
     kind, _, rest = req.get("authorization").partition(" ")
     parts = dict(p.strip().partition("=")[::2] for p in rest.split(","))
@@ -39,7 +39,7 @@ def _fault(req, region, service):
         return "not signed"
     date = req.get("x-amz-date")
     scope = f"{date[:8]}/{region}/{service}/aws4_request"
-    if parts.get("Credential") != f"{ACCESS}/{scope}":
+    if parts.get("Credential") != f"{access}/{scope}":
         return f"credential is {parts.get('Credential')}"
     names = parts.get("SignedHeaders", "").split(";")
     present = {n.lower() for n, _ in req.headers}
@@ -48,12 +48,12 @@ def _fault(req, region, service):
                 and n not in names]
     if missing or any(n not in present for n in names):
         return f"signed fields {names}, missing {missing}"
-    payload = req.get("x-amz-content-sha256")
     body = hashlib.sha256(req.body).hexdigest()
+    payload = req.get("x-amz-content-sha256", body)
     if payload not in ("UNSIGNED-PAYLOAD", body):
         return f"hash {payload} is not that of the body"
     text = _canonical(req, service, names, payload)
-    key = _mac(b"AWS4" + SECRET.encode(), date[:8])
+    key = _mac(b"AWS4" + secret.encode(), date[:8])
     for part in (region, service, "aws4_request"):
         key = _mac(key, part)
     sign = "\n".join(["AWS4-HMAC-SHA256", date, scope,
@@ -67,7 +67,7 @@ def aws(world, conn, req):
     """bucket.s3.REGION... and SERVICE.REGION.amazonaws.com."""
     labels = req.get("host").split(".")
     service = "s3" if "s3" in labels else labels[0]
-    why = _fault(req, labels[labels.index("amazonaws") - 1], service)
+    why = fault(req, labels[labels.index("amazonaws") - 1], service)
     if why:
         return conn.reply_json(req, 403, {"error": why})
     return conn.reply_json(req, 200, {

@@ -17,9 +17,10 @@ load(struct view bytes, uint32_t revision, const struct creds *before,
 	return creds_read(&mem, revision, before, out, &e);
 }
 
-#define C(provider, key, value) \
+#define C(of, name, is) \
 	{ \
-		VIEW(provider), VIEW("generic"), VIEW(key), VIEW(value), 0 \
+		.provider = VIEW(of), .type = VIEW("generic"), \
+		.key = VIEW(name), .value = VIEW(is) \
 	}
 
 static struct creds *
@@ -100,33 +101,68 @@ TEST(creds, a_revision_lives_as_long_as_its_key)
 	creds_free(c4);
 }
 
+/* No reason why it is absent, no end, put where it is named. */
+#define PLAIN "\0\0\0\0\0\0\0\0\0\0\0"
+#define K_IS_V "\0\1p\0\1t\0\1K\0\1v"
+
 TEST(creds, refuses_what_is_malformed)
 {
 	static const struct {
 		struct view bytes;
-	} bad[] = { { VIEW("") }, { VIEW("OSC") }, { VIEW("OSC2") },
-		{ VIEW("OSC1\0") }, { VIEW("OSC1\0\1p\0\1t\0\1K\0\0") },
-		{ VIEW("OSC1\0\1p\0\1t\0\1K\0\2v") },
-		{ VIEW("OSC1\0\1p\0\1t\0\1K\0\1vx") },
-		{ VIEW("OSC1\0\0\0\1t\0\1K\0\1v") },
-		{ VIEW("OSC1\0\1p\0\0\0\1K\0\1v") },
-		{ VIEW("OSC1\0\1p\0\1t\0\0\0\1v") },
-		{ VIEW("OSC1\0\1p\0\1t\0\1"
-		       "9\0\1v") },
-		{ VIEW("OSC1\0\1p\0\1t\0\4v1_A\0\1v") },
-		{ VIEW("OSC1\0\1p\0\1t\0\1K\0\3a\nb") },
-		{ VIEW("OSC1\0\1p\0\1t\0\1K\0\3a\0b") },
-		{ VIEW("OSC1\0\1p\0\1t\0\1K\0\1v\0\1q\0\1t\0\1K\0\1w") } };
+	} bad[] = { { VIEW("") }, { VIEW("OSC") }, { VIEW("OSC1") },
+		{ VIEW("OSC2\0") }, { VIEW("OSC2\0\1p\0\1t\0\1K\0\0" PLAIN) },
+		{ VIEW("OSC2\0\1p\0\1t\0\1K\0\2v") }, { VIEW("OSC2" K_IS_V) },
+		{ VIEW("OSC2" K_IS_V PLAIN "x") },
+		{ VIEW("OSC2\0\0\0\1t\0\1K\0\1v" PLAIN) },
+		{ VIEW("OSC2\0\1p\0\0\0\1K\0\1v" PLAIN) },
+		{ VIEW("OSC2\0\1p\0\1t\0\0\0\1v" PLAIN) },
+		{ VIEW("OSC2\0\1p\0\1t\0\1"
+		       "9\0\1v" PLAIN) },
+		{ VIEW("OSC2\0\1p\0\1t\0\4v1_A\0\1v" PLAIN) },
+		{ VIEW("OSC2\0\1p\0\1t\0\1K\0\3a\nb" PLAIN) },
+		{ VIEW("OSC2\0\1p\0\1t\0\1K\0\3a\0b" PLAIN) },
+		{ VIEW("OSC2" K_IS_V PLAIN "\0\1q\0\1t\0\1K\0\1w" PLAIN) },
+		/* Absent, and there; no end that can be; no such way. */
+		{ VIEW("OSC2" K_IS_V "\0\1r\0\0\0\0\0\0\0\0\0") },
+		{ VIEW("OSC2" K_IS_V "\0\0\x80\0\0\0\0\0\0\0\0") },
+		{ VIEW("OSC2" K_IS_V "\0\0\0\0\0\0\0\0\0\0\2") } };
 	struct creds *c = NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		CHECK_INT(load(bad[i].bytes, 1, NULL, &c), ==, -1);
 		CHECK(e.text[0] != '\0');
 	}
-	CHECK_INT(load(VIEW("OSC1"), 1, NULL, &c), ==, 0);
+	CHECK_INT(load(VIEW("OSC2"), 1, NULL, &c), ==, 0);
 	CHECK_INT(c->n, ==, 0);
 	creds_free(c);
-	CHECK_INT(load(VIEW("OSC1\0\1p\0\1t\0\1K\0\1v"), 1, NULL, &c), ==, 0);
+	CHECK_INT(load(VIEW("OSC2" K_IS_V PLAIN), 1, NULL, &c), ==, 0);
+	creds_free(c);
+}
+
+TEST(creds, one_that_is_absent_or_over_is_not_usable)
+{
+	const struct cred v[] = { C("p", "A", "a"),
+		{ .provider = VIEW("p"),
+		    .type = VIEW("generic"),
+		    .key = VIEW("B"),
+		    .absent = VIEW("the agent is away") },
+		{ .provider = VIEW("p"),
+		    .type = VIEW("generic"),
+		    .key = VIEW("C"),
+		    .value = VIEW("c"),
+		    .ends_ms = 1000,
+		    .put = CRED_BEARER } };
+	struct creds *c = table(v, 3, 1, NULL);
+
+	CHECK_INT(cred_usable(&c->v[0], 1LL << 60, &e), ==, 0);
+	CHECK_INT(cred_usable(&c->v[1], 0, &e), ==, -1);
+	CHECK_INT(e.code, ==, ERR_AGAIN);
+	CHECK_STR(e.text,
+	    "credential B of provider 'p' is not available: the agent is away");
+	CHECK_INT(c->v[2].put, ==, CRED_BEARER);
+	CHECK_INT(cred_usable(&c->v[2], 999, &e), ==, 0);
+	CHECK_INT(cred_usable(&c->v[2], 1000, &e), ==, -1);
+	CHECK_INT(e.code, ==, ERR_AGAIN);
 	creds_free(c);
 }
 

@@ -21,7 +21,7 @@ matcher(const char *a, const char *b)
 	for (size_t i = 0; i < 2; i++)
 		if (values[i] != NULL)
 			one[creds.n++].value = view_of(values[i]);
-	CHECK_INT(reflect_new(&creds, &r, &e), ==, 0);
+	CHECK_INT(reflect_new(&creds, NULL, &r, &e), ==, 0);
 	return r;
 }
 
@@ -139,4 +139,30 @@ TEST(reflect, agrees_with_a_plain_search)
 		    want);
 	}
 	reflect_free(r);
+}
+
+/* A credential that was changed while an answer is under way. */
+TEST(reflect, what_was_there_before_is_looked_for_too)
+{
+	struct cred was[] = { { .key = VIEW("A"),
+				  .value = VIEW("old-value-1") },
+		{ .key = VIEW("B"), .value = VIEW("unchanged") } };
+	struct cred is[] = { { .key = VIEW("A"), .value = VIEW("new-value-2") },
+		{ .key = VIEW("B"), .value = VIEW("unchanged") } };
+	const struct creds before = { .v = was, .n = 2 };
+	const struct creds now = { .v = is, .n = 2 };
+	struct reflect *r = NULL;
+	size_t count;
+
+	CHECK_INT(reflect_new(&now, &before, &r, &e), ==, 0);
+	CHECK_STR(
+	    masked(r, VIEW("old-value-1 new-value-2 unchanged"), 4, &count),
+	    "*********** *********** *********");
+	CHECK_INT(count, ==, 3);
+	reflect_free(r);
+	CHECK_INT(reflect_new(&(struct creds) { 0 }, &before, &r, &e), ==, 0);
+	CHECK(reflect_has(r, VIEW("x old-value-1")));
+	reflect_free(r);
+	CHECK_INT(reflect_new(NULL, NULL, &r, &e), ==, 0);
+	CHECK(r == NULL);
 }

@@ -1,0 +1,117 @@
+/*
+ * minter: the process of one job (minter.h).  Standard input is the pair's end;
+ * the way does the rest, and the end of the process takes what was held along.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "minter/jail.h"
+#include "minter/way.h"
+
+static int (*const runs[WAYS])(
+    const struct minter_job *j, struct minter_answer *out, struct err *e) = {
+#define WAY(id, word, put, summary) [WAY_##id] = minter_##id,
+#include "secrets/ways.def"
+};
+
+/* Whichever it is that the way trusts. */
+static int
+enter_jail(const struct minter_ask *ask, struct err *e)
+{
+	const char *files[WAY_SETTINGS + 1] = { NULL };
+	size_t n = 0;
+
+	for (size_t i = 0; i < WAY_SETTINGS; i++)
+		if (way_settings[i].kind == WAY_PATH)
+			files[n++] = ask->settings[i];
+	return minter_jail(files, e);
+}
+
+static bool
+ends(const char *text, size_t n)
+{
+	return memchr(text, '\0', n) != NULL;
+}
+
+/* From the gateway, which is trusted; a mistake is still no job. */
+static int
+read_ask(struct minter_ask *ask, struct err *e)
+{
+	int fds[FD_MSG_MAX];
+	unsigned nfds = 0;
+	ssize_t n = fd_recv(STDIN_FILENO, ask, sizeof(*ask), fds, &nfds, e);
+
+	if (n < 0)
+		return -1;
+	while (nfds > 0)
+		(void)close(fds[--nfds]);
+	if ((size_t)n != sizeof(*ask) || ask->version != MINTER_VERSION ||
+	    ask->way >= WAYS)
+		return err_set(e, ERR_PROTO, "no job of this version");
+	for (size_t i = 0; i < WAY_SETTINGS; i++)
+		if (!ends(ask->settings[i], WAY_TEXT_MAX))
+			return err_set(e, ERR_PROTO, "a text without end");
+	for (size_t i = 0; i < WAY_SECRETS; i++)
+		if (!ends(ask->secrets[i], WAY_SECRET_MAX))
+			return err_set(e, ERR_PROTO, "a text without end");
+	return 0;
+}
+
+static void
+on_late(uv_timer_t *t)
+{
+	*(bool *)t->data = true;
+}
+
+static void
+work(const struct minter_ask *ask, struct minter_answer *out)
+{
+	uv_loop_t loop;
+	uv_timer_t timer;
+	bool late = false;
+	struct minter_job j = { .ask = ask,
+		.loop = &loop,
+		.late = &late,
+		.ends_ms = clock_mono_ms() + MINTER_JOB_MS };
+	struct err e = { 0 };
+
+	if (uv_loop_init(&loop) < 0) {
+		(void)snprintf(out->reason, sizeof(out->reason), "no loop");
+		return;
+	}
+	(void)uv_timer_init(&loop, &timer);
+	timer.data = &late;
+	(void)uv_timer_start(&timer, on_late, MINTER_JOB_MS, 0);
+	out->minted = runs[ask->way](&j, out, &e) == 0;
+	if (!out->minted) {
+		memset(out->values, 0, sizeof(out->values));
+		out->lifetime_s = 0;
+		(void)snprintf(out->reason, sizeof(out->reason), "%.*s",
+		    MINTER_REASON_MAX - 1, e.text);
+	}
+}
+
+int
+minter_main(void)
+{
+	struct minter_ask *ask = NEW(struct minter_ask);
+	struct minter_answer *out = NEW(struct minter_answer);
+	struct err e;
+
+	out->version = MINTER_VERSION;
+	/* A gateway that is gone needs no answer. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	/* Seen by whoever lists processes. */
+	(void)prctl(PR_SET_NAME, "openshell-mint", 0, 0, 0);
+	if (read_ask(ask, &e) < 0 || enter_jail(ask, &e) < 0)
+		(void)snprintf(out->reason, sizeof(out->reason), "%.*s",
+		    MINTER_REASON_MAX - 1, e.text);
+	else
+		work(ask, out);
+	return fd_send(STDIN_FILENO, out, sizeof(*out), NULL, 0, &e) < 0;
+}
