@@ -125,6 +125,26 @@ put_finding(struct cli *c, const struct extent_finding *f, struct buf *out)
 	buf_putc(out, '\n');
 }
 
+/*
+ * + widens middleware: redact (openshell/regex)
+ *     it is gone
+ */
+static void
+put_middleware(
+    struct cli *c, const struct extent_middleware *m, struct buf *out)
+{
+	const struct kind *k = &kinds[m->kind];
+	AUTO_BUF struct buf head = BUF_INIT(64);
+
+	buf_printf(&head, "%s %s middleware", k->mark, k->word);
+	cli_paint(out, c->color_out, k->color, buf_str(&head));
+	buf_puts(out, ": ");
+	buf_put_escaped(out, m->key);
+	buf_puts(out, " (");
+	buf_put_escaped(out, m->middleware);
+	buf_printf(out, ")\n    %s\n", m->what);
+}
+
 static void
 put_table(struct cli *c, const struct extent_diff *d,
     const struct extent_findings *f, struct buf *out)
@@ -135,6 +155,8 @@ put_table(struct cli *c, const struct extent_diff *d,
 		buf_printf(out, "and %zu more\n", d->dropped);
 	if (d->n == 0)
 		buf_puts(out, "no difference in what may be reached\n");
+	for (size_t i = 0; i < d->n_middlewares; i++)
+		put_middleware(c, &d->middlewares[i], out);
 	for (size_t i = 0; i < f->n; i++)
 		put_finding(c, &f->v[i], out);
 }
@@ -164,6 +186,17 @@ emit_change(struct emit_val *at, const struct extent_change *ch)
 	for (size_t i = 0; i < ch->n_ports; i++)
 		emit_uint(ports, NULL, ch->ports[i]);
 	extent_emit_request(o, "example", &ch->request);
+}
+
+static void
+emit_middleware(struct emit_val *at, const struct extent_middleware *m)
+{
+	struct emit_val *o = emit_object(at, NULL);
+
+	emit_text(o, "kind", kinds[m->kind].word);
+	emit_str(o, "key", m->key);
+	emit_str(o, "middleware", m->middleware);
+	emit_text(o, "what", m->what);
 }
 
 static void
@@ -203,6 +236,9 @@ print(struct cli *c, const struct args *a, const struct extent_diff *d,
 	list = emit_list(root, "changes");
 	for (size_t i = 0; i < d->n; i++)
 		emit_change(list, &d->v[i]);
+	list = emit_list(root, "middlewares");
+	for (size_t i = 0; i < d->n_middlewares; i++)
+		emit_middleware(list, &d->middlewares[i]);
 	list = emit_list(root, "findings");
 	for (size_t i = 0; i < f->n; i++)
 		emit_finding(list, &f->v[i]);
@@ -259,7 +295,8 @@ run(struct cli *c, const void *argp, struct err *e)
 	    extent_find(from, to, places, n, &f, e) < 0 ||
 	    print(c, a, &d, &f, e) < 0)
 		return -1;
-	return d.n == 0 && f.n == 0 ? CLI_OK : CLI_FAILED;
+	return d.n == 0 && d.n_middlewares == 0 && f.n == 0 ? CLI_OK
+							    : CLI_FAILED;
 }
 
 const struct cli_cmd cmd_policy_diff = {
@@ -276,6 +313,9 @@ const struct cli_cmd cmd_policy_diff = {
 		 "\n"
 		 "'~ changes address' says that the addresses a name may have "
 		 "are ruled otherwise (allowed_ips, a host named exactly).\n"
+		 "\n"
+		 "A line about a middleware says that another, or none, looks "
+		 "at requests before they go; one that is gone widens.\n"
 		 "\n"
 		 "'!' lines are findings: what of the change touches "
 		 "credentials (--provider, credential_binding) or addresses of "

@@ -18,6 +18,10 @@ is_absent(const struct p_field *f, const void *m)
 	case K_PORT:
 		return !(f->flags & ALWAYS) &&
 		       ((const struct p_uint *)m)->v == 0;
+	case K_INT:
+		return ((const struct p_int *)m)->v == 0;
+	case K_TREE:
+		return ((const struct p_tree *)m)->text.n == 0;
 	case K_BOOL:
 		if (f->flags & ISTRUE)
 			return p_is_true(m);
@@ -164,6 +168,13 @@ put_value(
 	case K_PORT:
 		buf_printf(out, " %u", ((const struct p_uint *)m)->v);
 		break;
+	case K_INT:
+		buf_printf(out, " %d", ((const struct p_int *)m)->v);
+		break;
+	case K_TREE:
+		buf_putc(out, ' ');
+		buf_put(out, ((const struct p_tree *)m)->text);
+		break;
 	case K_BOOL:
 		buf_puts(
 		    out, ((const struct p_bool *)m)->v ? " true" : " false");
@@ -293,6 +304,12 @@ hash_value(struct buf *out, const struct p_field *f, const void *m)
 	case K_UINT:
 	case K_PORT:
 		le32(out, ((const struct p_uint *)m)->v);
+		break;
+	case K_INT:
+		le32(out, (uint32_t)((const struct p_int *)m)->v);
+		break;
+	case K_TREE:
+		buf_put(out, ((const struct p_tree *)m)->text);
 		break;
 	case K_BOOL:
 		buf_putc(out, ((const struct p_bool *)m)->v);

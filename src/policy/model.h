@@ -10,6 +10,7 @@
 #include "codec/arena.h"
 #include "codec/ydoc.h"
 #include "policy/decide.h"
+#include "policy/middleware.h"
 
 enum {
 	/*
@@ -33,6 +34,10 @@ enum {
 	PL_LABELS_MAX = 32,
 	/* Endpoints and rules, once for each port: what a snapshot holds. */
 	PL_EXPANDED_MAX = 1 << 17,
+	PL_MIDDLEWARES_MAX = POLICY_MIDDLEWARES_MAX,
+	PL_SELECTORS_MAX = 32, /* hosts that one middleware names */
+	PL_CONFIG_MAX = 16384,
+	PL_CONFIG_DEPTH = 8,
 	PL_FS_PATHS_MAX = 256,
 	PL_FS_PATH_MAX = 4096
 };
@@ -56,6 +61,11 @@ struct p_uint {
 	uint32_t v;
 };
 
+struct p_int {
+	struct p_head h;
+	int32_t v;
+};
+
 struct p_bool {
 	struct p_head h;
 	bool v;
@@ -76,6 +86,12 @@ struct p_uints {
 	struct p_head h;
 	struct p_uint *v;
 	size_t n;
+};
+
+/* Any mapping, as its canonical text in one line; empty when it has nothing. */
+struct p_tree {
+	struct p_head h;
+	struct view text;
 };
 
 /* A list of some p_ struct; sorted by key when it has keys. */
@@ -180,6 +196,21 @@ struct p_policy {
 	struct p_list binaries; /* p_binary */
 };
 
+struct p_selection {
+	struct p_map m;
+	struct p_strs include, exclude;
+};
+
+struct p_middleware {
+	struct p_map m;
+	struct p_str name; /* the key when not set */
+	struct p_str middleware;
+	struct p_int order;
+	struct p_tree config;
+	struct p_str on_error;
+	struct p_selection endpoints;
+};
+
 struct p_filesystem {
 	struct p_map m;
 	struct p_bool include_workdir;
@@ -203,6 +234,7 @@ struct p_top {
 	struct p_landlock landlock;
 	struct p_process process;
 	struct p_list network_policies; /* p_policy */
+	struct p_list network_middlewares; /* p_middleware */
 };
 
 struct policy {
@@ -217,6 +249,12 @@ static inline const struct p_policy *
 p_policies(const struct policy *p)
 {
 	return p->top.network_policies.v;
+}
+
+static inline const struct p_middleware *
+p_middlewares(const struct policy *p)
+{
+	return p->top.network_middlewares.v;
 }
 
 static inline const struct p_endpoint *
@@ -262,6 +300,7 @@ struct policy *policy_ref(const struct policy *p) MUST_USE;
 
 enum p_kind {
 	K_UINT,
+	K_INT,
 	K_BOOL,
 	K_STR,
 	K_MAP,
@@ -272,7 +311,8 @@ enum p_kind {
 	K_NAMED,
 	K_QUERY,
 	K_PARAMS,
-	K_TOOL
+	K_TOOL,
+	K_TREE
 };
 
 enum p_owner {
@@ -289,6 +329,8 @@ enum p_owner {
 	P_operation,
 	P_rule,
 	P_allow,
+	P_middleware,
+	P_selection,
 	P_binary
 };
 
@@ -361,6 +403,8 @@ void p_check_safety(const struct policy *p, struct policy_findings *f);
 uint32_t p_id(struct view v) MUST_USE;
 /* Marks the endpoints that are at fault, which p_check_overlap leaves out. */
 void p_check_network(struct policy *p, struct policy_findings *f);
+/* middleware.c; after p_check_network. */
+void p_check_middlewares(const struct policy *p, struct policy_findings *f);
 /* Protocols and keys that the proxy does not do yet. */
 void p_check_enforced(const struct policy *p, struct policy_findings *f);
 void p_check_overlap(const struct policy *p, struct policy_findings *f);
