@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "proxy/creds.h"
 #include "proxy/hx.h"
+#include "proxy/mw.h"
 #include "proxy/ops.h"
 #include "proxy/ws_session.h"
 
@@ -18,13 +19,15 @@ struct px_ws {
 	struct ws_session s;
 	bool begun;
 	struct assembly clock; /* of the text coming in */
-	bool fills; /* placeholders in text; nothing is compressed then */
+	bool fills; /* placeholders in text */
+	bool
+	    rewrites; /* text may be written anew; nothing is compressed then */
 	size_t counted; /* of px->held */
 };
 
 /* ---- the handshake ------------------------------------------------------- */
 
-/* Whether policy has a say in the messages of what is asked for. */
+/* Whether anybody has a say in the messages of what is asked for. */
 static bool
 judges_messages(struct px_conn *c)
 {
@@ -32,7 +35,7 @@ judges_messages(struct px_conn *c)
 
 	return c->hx.want_websocket &&
 	       px_treat_request(c, c->snap, buf_view(&c->hx.path), &t) &&
-	       (t.protocol == POLICY_PROTO_WEBSOCKET ||
+	       (mw_sees(c) || t.protocol == POLICY_PROTO_WEBSOCKET ||
 		   t.protocol == POLICY_PROTO_GRAPHQL || t.rewrite_websocket);
 }
 
@@ -114,9 +117,10 @@ whole(struct px_conn *c, struct h1_head *h, struct buf *body)
 	c->ws = ws = NEW(struct px_ws);
 	ws->offer = BUF_INIT(EXTENSIONS_MAX);
 	ws->fills = creds_terms(c)->rewrite_websocket;
+	ws->rewrites = ws->fills || mw_sees(c);
 	key = h1_find(h, VIEW("sec-websocket-key"));
 	ws_accept(key->value, ws->accept);
-	for (size_t i = 0; i < h->n_fields && !ws->fills; i++)
+	for (size_t i = 0; i < h->n_fields && !ws->rewrites; i++)
 		if (view_eq_nocase(
 			h->fields[i].name, VIEW("sec-websocket-extensions")))
 			ws_extensions_offer(h->fields[i].value, &ws->offer);
@@ -124,7 +128,7 @@ whole(struct px_conn *c, struct h1_head *h, struct buf *body)
 	return PX_MORE;
 }
 
-const struct hx_holder hold_ws = { wants, whole };
+const struct hx_holder hold_ws = { wants, whole, NULL };
 
 /* The answer: RFC 6455 section 4.1, "the client MUST validate". */
 static int
@@ -312,10 +316,46 @@ judge_text(struct px_conn *c, const struct policy_treatment *t,
 	return judge_op(c, &op, VIEW(""), reason);
 }
 
+/* What goes is `anew`, or what was made of it before, or as it came. */
+static enum ws_verdict
+put_seen(const struct buf *seen, struct buf *anew)
+{
+	if (anew->n == 0 && seen->n > 0) {
+		rw_out_init(anew, seen->n);
+		buf_put(anew, buf_view(seen));
+	}
+	return WS_ALLOW;
+}
+
+/*
+ * Those who look at what is allowed; *text is then what they made of it, in
+ * `seen`, which is judged again.
+ */
+static bool
+look(struct px_conn *c, const struct policy_treatment *t, struct view *text,
+    struct buf *seen, struct buf *reason)
+{
+	if (!policy_has_middlewares(c->snap))
+		return true;
+	if (!mw_text(c, *text, seen, reason))
+		return false;
+	if (seen->n == 0)
+		return true;
+	if (!c->ws->rewrites) {
+		/* It may be compressed: what comes later refers to it. */
+		buf_puts(reason, "a middleware looks at messages now: open "
+				 "the WebSocket again");
+		return false;
+	}
+	*text = buf_view(seen);
+	return judge_text(c, t, *text, reason);
+}
+
 static enum ws_verdict
 judge(void *arg, struct view text, struct buf *anew, struct buf *reason)
 {
 	struct px_conn *c = arg;
+	AUTO_BUF struct buf seen = BUF_INIT(0);
 	struct policy_treatment t;
 
 	if (px_waits_events(c))
@@ -325,16 +365,20 @@ judge(void *arg, struct view text, struct buf *anew, struct buf *reason)
 		buf_puts(reason, "no longer permitted by policy");
 		return WS_DENY;
 	}
-	if (!judge_text(c, &t, text, reason))
+	if (!judge_text(c, &t, text, reason) ||
+	    !look(c, &t, &text, &seen, reason))
 		return WS_DENY;
 	/* Whoever upgraded before the policy said so has to do it again. */
-	if (c->ws->fills && t.rewrite_websocket)
-		return fill(c, text, anew, reason) ? WS_ALLOW : WS_DENY;
+	if (c->ws->fills && t.rewrite_websocket) {
+		if (!fill(c, text, anew, reason))
+			return WS_DENY;
+		return put_seen(&seen, anew);
+	}
 	if (creds_guards(c, NULL) && ph_marked(text)) {
 		refuse_placeholder(c, reason);
 		return WS_DENY;
 	}
-	return WS_ALLOW;
+	return put_seen(&seen, anew);
 }
 
 /* ---- the step ------------------------------------------------------------ */
@@ -346,6 +390,7 @@ px_ws_begin(struct px_conn *c)
 
 	ws_session_init(&ws->s, &ws->client, &ws->server, judge,
 	    ws->fills ? mask : NULL, c);
+	ws->s.text_only = c->hx.inspected && mw_sees_closed(c);
 	ws->begun = true;
 	c->last_io = 0;
 	px_go(c, PX_WS);
