@@ -331,6 +331,10 @@ spawn_server(struct launch *l, int ready_child, pid_t *pid, struct err *e)
 		argv[n++] = l->o->log_level;
 	}
 	n += egress_words(&l->o->egress, argv + n);
+	if (l->o->middlewares != NULL) {
+		argv[n++] = "--middleware";
+		argv[n++] = l->o->middlewares;
+	}
 	argv[n] = NULL;
 	/* The user's flag is the confirmation that the server asks for. */
 	if (l->o->plaintext || l->o->no_auth)

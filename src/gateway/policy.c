@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "codec/sha256.h"
 #include "gateway/gw.h"
+#include "policy/middleware.h"
 
 enum { POLICY_PACKED_MAX = 262144 };
 
@@ -107,8 +108,8 @@ check_static(
 }
 
 int
-gw_policy_accept(const policy_wire_msg *in, const policy_wire_msg *baseline,
-    policy_wire_msg **out, struct buf *why)
+gw_policy_accept(const struct gateway *g, const policy_wire_msg *in,
+    const policy_wire_msg *baseline, policy_wire_msg **out, struct buf *why)
 {
 	AUTO_FINDINGS struct policy_findings f = { 0 };
 	AUTO_POLICY struct policy *p = NULL;
@@ -118,7 +119,8 @@ gw_policy_accept(const policy_wire_msg *in, const policy_wire_msg *baseline,
 	if (m == NULL)
 		return -1;
 	fill_identity(m);
-	if (policy_wire_to(m, &p, &f) < 0)
+	if (policy_wire_to(m, &p, &f) < 0 ||
+	    policy_check_services(p, g->services.names, g->services.n, &f) < 0)
 		explain(&f, why);
 	else
 		rc = baseline != NULL ? check_static(baseline, p, why) : 0;

@@ -13,12 +13,15 @@
 
 #include "base/mem.h"
 #include "proxy/mw.h"
+#include "proxy/mw_service.h"
 
 struct mw_run {
 	struct snapshot *snap; /* whose strings v borrows */
 	const struct policy_middleware *v[POLICY_MIDDLEWARES_MAX];
 	size_t n, at;
 	bool unseen; /* the body is too long, and nobody must see it */
+	bool settled; /* what a client may not say is out of the head */
+	struct mw_eval *eval; /* of the one that is asked */
 	struct buf fields; /* bytes that fields of the head point at */
 };
 
@@ -49,6 +52,7 @@ mw_end(struct px_conn *c)
 
 	if (r == NULL)
 		return;
+	mw_eval_cancel(r->eval);
 	snapshot_unref(r->snap);
 	buf_fini(&r->fields);
 	free(r);
@@ -69,7 +73,9 @@ run_of(struct px_conn *c)
 		return NULL;
 	}
 	r->snap = snapshot_ref(c->snap);
+	/* Room from the start, so that nothing moves. */
 	r->fields = BUF_INIT(POLICY_MIDDLEWARES_MAX * MW_FIELD_BYTES);
+	(void)buf_reserve(&r->fields, r->fields.max);
 	c->hx.mw = r;
 	return r;
 }
@@ -94,31 +100,69 @@ ask(struct px_conn *c, struct mw_run *r, const struct h1_head *h,
 {
 	const struct policy_middleware *m = r->v[r->at];
 
-	(void)c;
-	if (m->built_in)
-		return mw_regex(h, body, a);
-	a->why = "it is not registered here";
-	return MW_FAILS;
+	return m->built_in ? mw_regex(h, body, a)
+			   : mw_service_ask(c, m, h, body, &r->eval, a);
+}
+
+#define FIELD_PREFIX VIEW("x-openshell-middleware-")
+
+/* Without the fields that `drops` names. */
+static void
+drop_fields(struct h1_head *h, bool (*drops)(struct view name))
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < h->n_fields; i++)
+		if (!drops(h->fields[i].name))
+			h->fields[kept++] = h->fields[i];
+	h->n_fields = kept;
+}
+
+/* Attack: a client that says what only a middleware may. */
+static bool
+is_ours(struct view name)
+{
+	return view_eq_nocase(
+	    view_slice(name, 0, FIELD_PREFIX.n), FIELD_PREFIX);
 }
 
 /* They speak of the body that came. */
-static void
-drop_digests(struct h1_head *h)
+static bool
+is_digest(struct view name)
 {
 	static const char *const names[] = { "content-md5", "digest",
 		"content-digest", "repr-digest" };
-	size_t kept = 0;
 
-	for (size_t i = 0; i < h->n_fields; i++) {
-		bool drop = false;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (view_eq_nocase(name, view_of(names[i])))
+			return true;
+	return false;
+}
 
-		for (size_t k = 0; k < ARRAY_LEN(names); k++)
-			drop |= view_eq_nocase(
-			    h->fields[i].name, view_of(names[k]));
-		if (!drop)
-			h->fields[kept++] = h->fields[i];
+/* Fields that a middleware sets: the last one's word counts.  false: no room.
+ */
+static bool
+set_fields(struct mw_run *r, struct h1_head *h, const struct mw_answer *a)
+{
+	for (size_t i = 0; i < a->n_fields; i++) {
+		const struct h1_field *f = &a->fields[i];
+		struct h1_field *to = NULL;
+		size_t at = r->fields.n;
+
+		for (size_t k = 0; k < h->n_fields && to == NULL; k++)
+			if (view_eq(h->fields[k].name, f->name))
+				to = &h->fields[k];
+		if (to == NULL && h->n_fields == ARRAY_LEN(h->fields))
+			return false;
+		if (to == NULL)
+			to = &h->fields[h->n_fields++];
+		buf_put(&r->fields, f->name);
+		buf_put(&r->fields, f->value);
+		to->name = view_slice(buf_view(&r->fields), at, at + f->name.n);
+		to->value = view_slice(
+		    buf_view(&r->fields), at + f->name.n, r->fields.n);
 	}
-	h->n_fields = kept;
+	return !r->fields.full;
 }
 
 static void
@@ -133,7 +177,7 @@ replace_body(
 	a->body = BUF_INIT(0);
 	c->px->held += body->n - k->counted;
 	k->counted = body->n;
-	drop_digests(h);
+	drop_fields(h, is_digest);
 	k->again = true;
 }
 
@@ -142,12 +186,18 @@ static enum px_next
 heed(struct px_conn *c, const struct policy_middleware *m, enum mw_said said,
     struct mw_answer *a, struct h1_head *h, struct buf *body)
 {
+	if ((said == MW_PASSES || said == MW_REPLACES) &&
+	    !set_fields(c->hx.mw, h, a)) {
+		a->why = "there is no room for the fields it sets";
+		said = MW_FAILS;
+	}
 	switch (said) {
 	case MW_PASSES:
 		mw_record_found(c, m, a, "found");
 		return PX_MORE;
 	case MW_REPLACES:
-		mw_record_found(c, m, a, "taken out");
+		mw_record_found(
+		    c, m, a, m->built_in ? "taken out" : "replaced");
 		replace_body(c, h, body, a);
 		return PX_MORE;
 	case MW_DENIES:
@@ -174,6 +224,9 @@ whole(struct px_conn *c, struct h1_head *h, struct buf *body)
 	struct mw_run *r = c->hx.mw;
 	enum px_next next = PX_MORE;
 
+	if (!r->settled)
+		drop_fields(h, is_ours);
+	r->settled = true;
 	while (r->at < r->n && next == PX_MORE && !c->hx.held.again) {
 		const struct policy_middleware *m = r->v[r->at];
 		struct mw_answer a;

@@ -194,6 +194,7 @@ struct px_through {
 
 struct px;
 struct mw_run;
+struct mw_services;
 struct creds;
 struct reflect;
 
@@ -363,6 +364,7 @@ struct px {
 	struct synth *synth; /* NULL until the first name is answered */
 	struct told *told; /* refusals recorded lately; by told_of */
 	struct px_flows *flows; /* NULL until the first */
+	struct mw_services *services; /* NULL: none is registered */
 };
 
 /* conn.c */

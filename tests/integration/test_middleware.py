@@ -3,10 +3,14 @@ import gzip
 import hashlib
 import json
 import subprocess
+import threading
+import time
 
+import grpc
 import pytest
 
-from harness import OPENSHELL, network, rest, upstream_requests
+from harness import OPENSHELL, network, rest, until, upstream_requests
+from mwservice import Service, allow, deny, mw, service
 from test_operations import endpoint, inside
 
 HOST = "files.example.test"
@@ -178,3 +182,232 @@ def test_findings_are_those_of_ocsf(sandbox):
     found = [e for e in map(json.loads, text.splitlines()) if e["class_uid"] == 2004]
     assert len(found) == 1 and found[0]["finding_info"]["uid"] == "MIDDLEWARE", found
     assert SECRET not in text.decode()
+
+
+# ---- services, over gRPC ----------------------------------------------------------------------------
+
+
+def guard(order=0, **more):
+    return {"middleware": "acme/guard", "order": order, "endpoints": {"include": [HOST]}, **more}
+
+
+@pytest.fixture
+def at(tmp_path):
+    """Where a service listens, and how it is registered."""
+    path = tmp_path / "guard.sock"
+    return f"unix:{path}", ["--middleware", f"acme/guard=unix:{path},timeout=3000"]
+
+
+def denial(out, error="middleware_denied"):
+    answer = json.loads(out.stdout)
+    assert answer["error"] == error and answer["policy"] == "test" and answer["middleware"] == "guard", out
+    return answer
+
+
+def test_a_service_sees_the_request_and_says_what_goes(sandbox, at):
+    def evaluate(q, context):
+        return allow(replacement=mw.Replacement(body=q.body.upper()),
+                     headers=[mw.Header(name="x-openshell-middleware-seen", value=b"by guard")],
+                     findings=[mw.Finding(type="pii.name", count=2)])
+    with service(at[0], evaluate) as s:
+        box = sandbox(policy(guard=guard(config={"level": 3, "words": ["a", True]})), options=at[1])
+        n = seen()
+        out = box.run("curl", "-sS", "-H", "X-OpenShell-Middleware-Seen: forged", "-H", "X-Mine: 1", "-H", "Transfer-Encoding: chunked",
+                      "-d", "hello", URL + "?q=1")
+        assert out.code == 0 and arrived(n) == [sha("HELLO")], out
+        request, = upstream_requests(HOST)[n:]
+        fields = {k.lower(): v for k, v in request["headers"]}
+        assert fields["x-openshell-middleware-seen"] == "by guard" and fields["content-length"] == "5", fields
+        assert "transfer-encoding" not in fields
+        q, = s.requests
+        assert (q.target.scheme, q.target.host, q.target.port, q.target.method, q.target.path, q.target.query) == \
+            ("https", HOST, 443, "POST", "/echo", "q=1")
+        assert q.body == b"hello" and q.phase == mw.PHASE_PRE_CREDENTIALS and q.context.key == "guard" and q.context.policy == "test"
+        assert q.context.binary.endswith("curl") and dict(q.context.config) == {"level": 3.0, "words": q.context.config["words"]}
+        names = [h.name.lower() for h in q.headers]
+        assert "x-mine" in names and "x-openshell-middleware-seen" not in names, names
+        assert s.configs[0].config["level"] == 3 and s.configs[0].middleware == s.described[0].middleware == "acme/guard"
+        record, = out.event("MIDDLEWARE")
+        assert record["reason"] == "acme/guard (guard): replaced: pii.name, 2 times", record
+
+
+def test_a_service_denies_with_a_code_and_no_word_more(sandbox, at):
+    for code, shown in (("pii.found", "pii.found"), ("no\nsuch: code", None), (SECRET.upper(), None), ("", None)):
+        with service(at[0], lambda q, context: deny(reason_code=code, reason=SECRET)) as s:
+            box = sandbox(policy(guard=guard(on_error="fail_open")), options=at[1])
+            n = seen()
+            out = box.run("curl", "-sS", URL)
+            answer = denial(out)
+            assert answer["detail"] == "Request rejected by configured middleware" and answer.get("reason_code") == shown
+            assert seen() == n and len(s.requests) == 1 and s.requests[0].body == b""
+            record, = out.event("MIDDLEWARE", action="deny", stage="middleware_denied")
+            assert record["event_id"] == answer["event_id"] and not leaks(out) and "such" not in record["reason"], out
+
+
+BAD = {
+    "no decision": mw.Evaluation(),
+    "a field that ends the head": allow(headers=[mw.Header(name="x-openshell-middleware-a", value=b"a\r\nX-Evil: 1")]),
+    "a name that ends the head": allow(headers=[mw.Header(name="x-openshell-middleware-a\r\nx", value=b"a")]),
+    "a field of the request": allow(headers=[mw.Header(name="authorization", value=b"a")]),
+    "capitals": allow(headers=[mw.Header(name="X-OpenShell-Middleware-A", value=b"a")]),
+    "a field twice": allow(headers=[mw.Header(name="x-openshell-middleware-a", value=b"a")] * 2),
+    "many fields": allow(headers=[mw.Header(name=f"x-openshell-middleware-{i}", value=b"a") for i in range(17)]),
+    "many findings": allow(findings=[mw.Finding(type="a", count=1)] * 33),
+    "a finding that shows": allow(findings=[mw.Finding(type=SECRET.upper(), count=1)]),
+    "a long body": allow(replacement=mw.Replacement(body=b"x" * ((4 << 20) + 1))),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_an_answer_that_breaks_the_contract_is_a_failure(sandbox, at, what):
+    with service(at[0], lambda q, context: BAD[what]):
+        n = seen()
+        out = sandbox(policy(guard=guard()), options=at[1]).run("curl", "-sS", "-d", "x", URL)
+        denial(out, "middleware_failed")
+        assert seen() == n and out.event("MIDDLEWARE", action="deny", stage="middleware_failed") and not leaks(out), out
+        out = sandbox(policy(guard=guard(on_error="fail_open")), options=at[1]).run("curl", "-sS", "-d", "x", URL)
+        assert arrived(n) == [sha("x")] and out.event("MIDDLEWARE", action="audit", stage="middleware_failed"), out
+        request, = upstream_requests(HOST)[n:]
+        assert not [k for k, _ in request["headers"] if "evil" in k.lower() or "openshell" in k.lower()]
+
+
+def test_a_body_that_just_fits_goes_to_a_service_and_back(sandbox, at):
+    body = bytes(range(256)) * 16384
+    with service(at[0], lambda q, context: allow(replacement=mw.Replacement(body=q.body[::-1]))):
+        n = seen()
+        out = sandbox(policy(guard=guard()), options=at[1]).run("curl", "-sS", "-o", "/dev/null", "--data-binary", "@-", URL, input=body)
+        assert arrived(n) == [sha(body[::-1])], out
+
+
+def test_they_run_in_order_each_on_what_the_last_one_left(sandbox, at):
+    with service(at[0], lambda q, context: allow(replacement=mw.Replacement(body=q.body + f" {q.context.key}".encode()))) as s:
+        box = sandbox(policy(guard=guard(order=5), first=guard(order=-5), redact=redact(order=0),
+                             last=guard(order=9)), options=at[1])
+        n = seen()
+        out = box.run("curl", "-sS", "-d", SECRET, URL)
+        assert arrived(n) == [sha(f"{OUT} first guard last")], out
+        assert [q.body.decode() for q in s.requests] == [SECRET, f"{OUT} first", f"{OUT} first guard"], s.requests
+
+
+def test_a_service_that_stalls_dies_or_is_not_there(sandbox, tmp_path):
+    path = tmp_path / "guard.sock"
+    option = ["--middleware", f"acme/guard=unix:{path},timeout=300"]
+    hold = threading.Event()
+    box, loose = sandbox(policy(guard=guard()), options=option), sandbox(policy(guard=guard(on_error="fail_open")), options=option)
+
+    def both(why):
+        n = seen()
+        out = box.run("curl", "-sS", "-d", "x", URL)
+        assert why in denial(out, "middleware_failed")["detail"] and seen() == n, out
+        out = loose.run("curl", "-sS", "-d", "x", URL)
+        assert arrived(n) == [sha("x")] and why in out.event("MIDDLEWARE", action="audit")[0]["reason"], out
+    both("it cannot be reached")
+    with service(f"unix:{path}", lambda q, context: hold.wait(20)) as s:
+        both("it did not answer in time")
+        assert s.cancelled.wait(10)
+        hold.set()
+    with service(f"unix:{path}", lambda q, context: context.abort(grpc.StatusCode.INTERNAL, SECRET)):
+        both("its answer is an error (INTERNAL)")
+    with service(f"unix:{path}", allow, validate=lambda q: mw.ValidateConfigResponse(valid=False, reason=SECRET)) as s:
+        both("it does not take its config")
+        assert not s.requests
+    with service(f"unix:{path}", allow, describe=lambda q: mw.DescribeResponse(name="x")):
+        both("its Describe failed (no PRE_CREDENTIALS)")
+
+
+def test_a_service_that_comes_back_is_used_again(sandbox, at):
+    box = sandbox(policy(guard=guard()), options=at[1])
+    script = f"for i in 1 2 3; do read x; curl -sS -o /dev/null -w '%{{http_code}}\\n' {URL}; done"
+    process = box.start("sh", "-c", script)
+
+    def next_():
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        return process.stdout.readline().strip()
+    with service(at[0], lambda q, context: allow()):
+        assert next_() == b"200"
+    assert next_() == b"403"
+    time.sleep(0.3)  # the pause before it is tried again
+    with service(at[0], lambda q, context: allow()):
+        assert next_() == b"200"
+    process.stdin.close()
+    assert process.wait(20) == 0
+
+
+def test_over_mutual_tls_and_in_the_clear_on_this_machine(sandbox, tmp_path):
+    def cert(name, *more):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", f"/CN={name}", "-keyout", tmp_path / f"{name}.key", "-out", tmp_path / f"{name}.pem", *more],
+                       check=True, capture_output=True)
+        return (tmp_path / f"{name}.key").read_bytes(), (tmp_path / f"{name}.pem").read_bytes()
+    key, chain = cert("server", "-addext", "subjectAltName=IP:127.0.0.1")
+    _, client = cert("client")
+    cert("other")
+    s = Service(lambda q, context: allow())
+    credentials = grpc.ssl_server_credentials([(key, chain)], client, True)
+    s.start("127.0.0.1:0", credentials=credentials)
+    port, = s.ports
+    base = f"acme/guard=https://127.0.0.1:{port},timeout=5000,ca={tmp_path}/server.pem"
+    try:
+        for more, code in ((f",cert={tmp_path}/client.pem,key={tmp_path}/client.key", "200"),
+                           (f",cert={tmp_path}/other.pem,key={tmp_path}/other.key", "403"), ("", "403")):
+            box = sandbox(policy(guard=guard()), options=["--middleware", base + more])
+            out = box.run("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", URL)
+            assert out.stdout == code, (more, out)
+        base = base.replace("server.pem", "other.pem")
+        out = sandbox(policy(guard=guard()), options=["--middleware", base]).run("curl", "-sS", URL)
+        assert "it cannot be reached" in denial(out, "middleware_failed")["detail"], out
+    finally:
+        s.stop()
+    s = Service(lambda q, context: allow()).start("127.0.0.1:0")
+    try:
+        box = sandbox(policy(guard=guard()), options=["--middleware", f"acme/guard=http://127.0.0.1:{s.ports[0]}"])
+        assert box.run("curl", "-sSf", URL).code == 0
+    finally:
+        s.stop()
+
+
+def test_more_than_32_and_64_are_refused(sandbox, at):
+    hold = threading.Event()
+    with service(at[0], lambda q, context: hold.wait(30) and allow()) as s:
+        box = sandbox(policy(guard=guard(on_error="fail_open")), options=[at[1][0], at[1][1].replace("3000", "30000")])
+        script = f"seq 120 | xargs -P 120 -I@ curl -sS -o /dev/null -w '%{{http_code}}\\n' -d @ {URL}"
+        process = box.start("sh", "-c", script)
+        until(lambda: len(s.requests) == 32)
+        lines = [process.stdout.readline() for _ in range(120 - 96)]
+        assert lines == [b"503\n"] * 24 and len(s.requests) == 32
+        hold.set()
+        rest_ = process.stdout.read().split()
+        assert rest_ == [b"200"] * 96, rest_
+        assert process.wait(20) == 0
+
+
+def test_a_stream_that_is_reset_ends_its_evaluation(sandbox, at):
+    hold = threading.Event()
+    with service(at[0], lambda q, context: hold.wait(20) and allow()) as s:
+        n = seen()
+        box = sandbox(policy(guard=guard()), options=at[1])
+        out = box.run("curl", "-sS", "--http2", "-m", "1", "-d", "x", URL)
+        assert out.code == 28 and len(s.requests) == 1 and seen() == n, out
+        assert s.cancelled.wait(10)
+        hold.set()
+
+
+def test_what_is_not_registered_is_refused(sandbox, at, tmp_path):
+    out = sandbox(policy(guard=guard())).run("true")
+    assert out.code == 125 and "no middleware 'acme/guard' is registered here (known: openshell/regex)" in out.stderr, out
+    for bad, why in (("x", "the address is"), ("openshell/x=unix:/a", "NAME=ADDRESS"), ("a=http://10.0.0.1:1", "the address is"),
+                     ("a=https://a.example:1", "https needs ca=FILE"), ("a=unix:/x,timeout=9", "10 to 30000"),
+                     ("a=unix:/x;a=unix:/y", "registered twice"), ("a=https://a:1,ca=/x,key=/y", "key needs cert")):
+        out = sandbox(policy()).run("true", options=["--middleware", bad])
+        assert out.code == 125 and why in out.stderr, (bad, out)
+    # A file that a running sandbox is to take names one that is not there: the last good policy stays.
+    box = sandbox(policy(redact=redact()), options=at[1])
+    process = box.start("sh", "-c", f"read x; curl -sS -d {SECRET} {URL}")
+    until(lambda: any(e["kind"] == "PROCESS_STARTED" for e in box.read_events()))
+    box.write_policy(policy(other=guard() | {"middleware": "acme/other"}))
+    until(lambda: any(e["kind"] == "POLICY" and e["action"] == "deny" for e in box.read_events()))
+    n = seen()
+    process.stdin.write(b"\n")
+    process.stdin.close()
+    assert process.wait(20) == 0 and arrived(n) == [sha(OUT)]
