@@ -64,12 +64,18 @@ enum mw_said mw_regex(
 
 /* ---- mw_text.c ---------------------------------------------------------- */
 
+struct mw_talk; /* of one WebSocket; NULL until its first message */
+void mw_talk_end(struct mw_talk *t);
+/* A message waits, or has to be shown to the rest of them. */
+bool mw_talk_under_way(const struct mw_talk *t);
 /*
- * A text message that policy allows: false when it must not go, with what the
- * client is told.  `anew` gets what goes in its place, if anything does.
+ * A text message that policy allows.  PASSES: it may go.  REPLACES: `anew` is
+ * what it is now, which is to be judged and shown to the rest by calling again.
+ * WAITS: the same, with the same text, when the connection runs again.  DENIES,
+ * FAILS: it must not go; that is recorded.
  */
-bool mw_text(
-    struct px_conn *c, struct view text, struct buf *anew, struct buf *reason);
+enum mw_said mw_text(
+    struct px_conn *c, struct mw_talk **at, struct view text, struct buf *anew);
 
 /* ---- mw_say.c ----------------------------------------------------------- */
 

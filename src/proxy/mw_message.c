@@ -55,41 +55,99 @@ put_fields(struct arena *a, const struct h1_head *h, header ***out)
 	return n;
 }
 
+/* Who asks, under what, and where to. */
+struct about {
+	struct arena arena;
+	Openshell__Middleware__V1__RequestContext ctx;
+	Openshell__Middleware__V1__Target target;
+};
+
+static void
+about_init(
+    struct about *to, struct px_conn *c, const struct policy_middleware *m)
+{
+	Openshell__Middleware__V1__RequestContext *ctx = &to->ctx;
+	Openshell__Middleware__V1__Target *t = &to->target;
+	struct arena *a = &to->arena;
+
+	*to = (struct about) { .arena = { 0 } };
+	openshell__middleware__v1__request_context__init(ctx);
+	openshell__middleware__v1__target__init(t);
+	ctx->key = text(a, m->key);
+	ctx->config = struct_wire_parse(m->config);
+	ctx->policy = text(a, view_of(c->policy));
+	ctx->binary = text(a, px_binary(c));
+	ctx->connection = c->serial;
+	t->scheme =
+	    text(a, c->tls && c->mode != PX_MODE_FORWARD ? VIEW("https")
+							 : VIEW("http"));
+	t->host = text(a, view_of(c->dst.host));
+	t->port = c->dst.port;
+	t->method = text(a, view_of(c->hx.method));
+	t->path = text(a, buf_view(&c->hx.path));
+	t->query = text(a, buf_view(&c->hx.query));
+}
+
+static void
+about_fini(struct about *a)
+{
+	protobuf_c_message_free_unpacked(&a->ctx.config->base, NULL);
+	arena_fini(&a->arena);
+}
+
 void
 mw_send_request(struct rpc_out *o, struct px_conn *c,
     const struct policy_middleware *m, const struct h1_head *h,
     struct view body)
 {
-	struct arena a = { 0 };
-	Openshell__Middleware__V1__RequestContext ctx =
-	    OPENSHELL__MIDDLEWARE__V1__REQUEST_CONTEXT__INIT;
-	Openshell__Middleware__V1__Target target =
-	    OPENSHELL__MIDDLEWARE__V1__TARGET__INIT;
+	struct about about;
 	request q =
 	    OPENSHELL__MIDDLEWARE__V1__EVALUATE_HTTP_REQUEST_REQUEST__INIT;
 
-	ctx.key = text(&a, m->key);
-	ctx.config = struct_wire_parse(m->config);
-	ctx.policy = text(&a, view_of(c->policy));
-	ctx.binary = text(&a, px_binary(c));
-	ctx.connection = c->serial;
-	target.scheme =
-	    text(&a, c->tls && c->mode != PX_MODE_FORWARD ? VIEW("https")
-							  : VIEW("http"));
-	target.host = text(&a, view_of(c->dst.host));
-	target.port = c->dst.port;
-	target.method = text(&a, view_of(c->hx.method));
-	target.path = text(&a, buf_view(&c->hx.path));
-	target.query = text(&a, buf_view(&c->hx.query));
+	about_init(&about, c, m);
 	q.phase = OPENSHELL__MIDDLEWARE__V1__PHASE__PHASE_PRE_CREDENTIALS;
-	q.context = &ctx;
-	q.target = &target;
-	q.n_headers = put_fields(&a, h, &q.headers);
+	q.context = &about.ctx;
+	q.target = &about.target;
+	q.n_headers = put_fields(&about.arena, h, &q.headers);
 	q.body.data = (uint8_t *)(uintptr_t)body.p;
 	q.body.len = body.n;
 	rpc_out_send(o, &q.base);
-	protobuf_c_message_free_unpacked(&ctx.config->base, NULL);
-	arena_fini(&a);
+	about_fini(&about);
+}
+
+void
+mw_send_open(
+    struct rpc_out *o, struct px_conn *c, const struct policy_middleware *m)
+{
+	struct about about;
+	Openshell__Middleware__V1__WebSocketOpen open =
+	    OPENSHELL__MIDDLEWARE__V1__WEB_SOCKET_OPEN__INIT;
+	Openshell__Middleware__V1__WebSocketEvent ev =
+	    OPENSHELL__MIDDLEWARE__V1__WEB_SOCKET_EVENT__INIT;
+
+	about_init(&about, c, m);
+	open.phase = OPENSHELL__MIDDLEWARE__V1__PHASE__PHASE_PRE_CREDENTIALS;
+	open.context = &about.ctx;
+	open.target = &about.target;
+	ev.event_case = OPENSHELL__MIDDLEWARE__V1__WEB_SOCKET_EVENT__EVENT_OPEN;
+	ev.open = &open;
+	rpc_out_send(o, &ev.base);
+	about_fini(&about);
+}
+
+void
+mw_send_text(struct rpc_out *o, struct view v)
+{
+	Openshell__Middleware__V1__WebSocketText t =
+	    OPENSHELL__MIDDLEWARE__V1__WEB_SOCKET_TEXT__INIT;
+	Openshell__Middleware__V1__WebSocketEvent ev =
+	    OPENSHELL__MIDDLEWARE__V1__WEB_SOCKET_EVENT__INIT;
+
+	t.text.data = (uint8_t *)(uintptr_t)v.p;
+	t.text.len = v.n;
+	ev.event_case = OPENSHELL__MIDDLEWARE__V1__WEB_SOCKET_EVENT__EVENT_TEXT;
+	ev.text = &t;
+	rpc_out_send(o, &ev.base);
 }
 
 /* ---- from it ---------------------------------------------------------------
@@ -192,8 +250,9 @@ read_replacement(const evaluation *m, bool of_text, struct mw_answer *a)
 		m->replacement->body.len };
 	if (v.n > MW_PAYLOAD_MAX)
 		return "what it puts in the body's place is longer than 4 MiB";
-	if (of_text && !utf8_valid(v))
-		return "what it puts in the message's place is not UTF-8";
+	if (of_text && (v.n == 0 || !utf8_valid(v)))
+		return "what it puts in the message's place is empty, or not "
+		       "UTF-8";
 	buf_put(&a->body, v);
 	return NULL;
 }

@@ -39,8 +39,9 @@ struct service_link {
 	bool dialling;
 	uint32_t ask; /* its id, then */
 	struct rpc_client *client; /* NULL: not connected */
-	bool described;
+	bool described, websocket;
 	struct rpc_out *describe;
+	struct mw_session *sessions; /* of its open streams, and others */
 	unsigned timeout_ms;
 	uint64_t not_before; /* loop time: no dial until then */
 	struct config configs[CONFIGS_MAX];
@@ -58,16 +59,27 @@ struct mw_eval {
 	const struct h1_head *h;
 	struct view body;
 	struct deadline deadline;
-	struct rpc_out *out; /* the evaluation itself is under way */
+	bool asked; /* the evaluation itself is under way: */
+	struct rpc_out *out; /* of a request */
+	struct mw_session *session; /* of a message; NULL: a request */
 	enum mw_said said;
 	struct mw_answer answer;
 	char why[160];
+};
+
+/* A WebSocket, as one service hears of it: one message at a time. */
+struct mw_session {
+	struct service_link *link;
+	struct mw_session *next;
+	struct rpc_out *out; /* NULL: not open, or not any more */
+	struct mw_eval *eval; /* of the message that it has */
 };
 
 struct mw_services {
 	struct px *px;
 	int fd; /* the carrier; -1: gone */
 	uv_poll_t poll;
+	uv_idle_t again; /* the loop goes round once more */
 	bool polling;
 	struct deadlines *deadlines;
 	struct service_link *links;
@@ -78,6 +90,23 @@ struct mw_services {
 };
 
 static void go(struct mw_eval *ev);
+
+static void
+on_again(uv_idle_t *h)
+{
+	(void)uv_idle_stop(h);
+}
+
+/*
+ * Tasks run just before the loop sleeps, when calls that were made earlier have
+ * been written already: what is asked there must not wait for the next event.
+ */
+static void
+end_call(struct mw_services *s, struct rpc_out *o)
+{
+	rpc_out_end(o);
+	(void)uv_idle_start(&s->again, on_again);
+}
 
 /* ---- evaluations -----------------------------------------------------------
  */
@@ -98,6 +127,28 @@ take_out(struct mw_services *s, struct mw_eval *ev)
 	s->n_waiting--;
 	if (*at == NULL)
 		s->waiting_end = at;
+}
+
+/* Its answers would be about something else from now on. */
+static void
+session_reset(struct mw_session *s)
+{
+	if (s->out != NULL)
+		rpc_out_cancel(take_ptr(s->out));
+	if (s->eval != NULL)
+		s->eval->session = NULL;
+	s->eval = NULL;
+}
+
+/* Nothing that comes is for it. */
+static void
+unask(struct mw_eval *ev)
+{
+	deadline_clear(ev->all->deadlines, &ev->deadline);
+	if (ev->out != NULL)
+		rpc_out_cancel(take_ptr(ev->out));
+	if (ev->session != NULL && ev->session->eval == ev)
+		session_reset(ev->session);
 }
 
 static void
@@ -136,9 +187,7 @@ done(struct mw_eval *ev, enum mw_said said)
 
 	if (ev->state != EVAL_RUNS)
 		return;
-	deadline_clear(s->deadlines, &ev->deadline);
-	if (ev->out != NULL)
-		rpc_out_cancel(take_ptr(ev->out));
+	unask(ev);
 	take_out(s, ev);
 	ev->state = EVAL_DONE;
 	ev->said = said;
@@ -155,13 +204,14 @@ fail(struct mw_eval *ev, const char *why)
 	done(ev, MW_FAILS);
 }
 
+static const char late_text[] = "it did not answer in time";
+
 static void
 on_late(void *arg)
 {
 	struct mw_eval *ev = arg;
 
-	fail(ev, ev->out != NULL ? "it did not answer in time"
-				 : "it was not ready in time");
+	fail(ev, ev->asked ? late_text : "it was not ready in time");
 }
 
 void
@@ -173,9 +223,7 @@ mw_eval_cancel(struct mw_eval *ev)
 		return;
 	s = ev->all;
 	if (ev->state != EVAL_DONE) {
-		deadline_clear(s->deadlines, &ev->deadline);
-		if (ev->out != NULL)
-			rpc_out_cancel(take_ptr(ev->out));
+		unask(ev);
 		take_out(s, ev);
 		start_next(s);
 	}
@@ -190,7 +238,7 @@ unasked(struct service_link *l)
 {
 	struct mw_eval *ev = l->all->running;
 
-	while (ev != NULL && (ev->link != l || ev->out != NULL))
+	while (ev != NULL && (ev->link != l || ev->asked))
 		ev = ev->next;
 	return ev;
 }
@@ -209,7 +257,7 @@ go_all(struct service_link *l)
 
 	for (struct mw_eval *ev = l->all->running; ev != NULL; ev = next) {
 		next = ev->next;
-		if (ev->link == l && ev->out == NULL)
+		if (ev->link == l && !ev->asked)
 			go(ev);
 	}
 }
@@ -235,6 +283,9 @@ hang_up(struct service_link *l)
 {
 	if (l->describe != NULL)
 		rpc_out_cancel(take_ptr(l->describe));
+	for (struct mw_session *s = l->sessions; s != NULL; s = s->next)
+		if (s->out != NULL)
+			rpc_out_cancel(take_ptr(s->out));
 	forget_configs(l);
 	rpc_client_free(take_ptr(l->client));
 	l->described = false;
@@ -263,6 +314,7 @@ on_described(void *ctx, const ProtobufCMessage *m)
 	const Openshell__Middleware__V1__DescribeResponse *d = (const void *)m;
 	struct service_link *l = ctx;
 
+	l->websocket = d->websocket;
 	for (size_t i = 0; i < d->n_phases; i++)
 		l->described |=
 		    d->phases[i] ==
@@ -303,7 +355,7 @@ describe(struct service_link *l)
 	    &openshell__middleware__v1__describe_response__descriptor, &hooks,
 	    CALL_MS);
 	rpc_out_send(l->describe, &q.base);
-	rpc_out_end(l->describe);
+	end_call(l->all, l->describe);
 }
 
 static void
@@ -451,7 +503,7 @@ validate(struct service_link *l, struct config *k)
 	    &openshell__middleware__v1__validate_config_response__descriptor,
 	    &hooks, CALL_MS);
 	rpc_out_send(k->out, &q.base);
-	rpc_out_end(k->out);
+	end_call(l->all, k->out);
 	protobuf_c_message_free_unpacked(&q.config->base, NULL);
 }
 
@@ -490,13 +542,18 @@ on_evaluation_over(void *ctx, enum rpc_code code, const char *text UNUSED)
 		done(ev, ev->said);
 		return;
 	}
+	/* Its clock may be a little ahead of ours. */
+	if (code == RPC_DEADLINE_EXCEEDED) {
+		fail(ev, late_text);
+		return;
+	}
 	(void)snprintf(why, sizeof(why), "its answer is an error (%s)",
 	    rpc_code_name(code));
 	fail(ev, why);
 }
 
 static void
-evaluate(struct mw_eval *ev)
+ask_request(struct mw_eval *ev)
 {
 	struct rpc_out_hooks hooks = {
 		.message = on_evaluated, .closed = on_evaluation_over, .ctx = ev
@@ -506,9 +563,73 @@ evaluate(struct mw_eval *ev)
 	ev->out = rpc_out_new(l->client, RPC_PATH("EvaluateHttpRequest"),
 	    &openshell__middleware__v1__evaluation__descriptor, &hooks,
 	    l->timeout_ms);
-	deadline_set(l->all->deadlines, &ev->deadline, l->timeout_ms);
 	mw_send_request(ev->out, ev->c, ev->m, ev->h, ev->body);
-	rpc_out_end(ev->out);
+	end_call(l->all, ev->out);
+}
+
+/* A word that nobody asked for ends the stream. */
+static void
+on_text_evaluated(void *ctx, const ProtobufCMessage *m)
+{
+	struct mw_session *s = ctx;
+	struct mw_eval *ev = take_ptr(s->eval);
+
+	if (ev == NULL) {
+		session_reset(s);
+		return;
+	}
+	done(ev, mw_read_answer(m, true, &ev->answer));
+}
+
+static void
+on_session_over(void *ctx, enum rpc_code code, const char *text UNUSED)
+{
+	struct mw_session *s = ctx;
+	struct mw_eval *ev = take_ptr(s->eval);
+	char why[120];
+
+	s->out = NULL;
+	if (ev == NULL)
+		return;
+	(void)snprintf(why, sizeof(why), "it ended the WebSocket's stream (%s)",
+	    rpc_code_name(code));
+	fail(ev, why);
+}
+
+static void
+ask_text(struct mw_eval *ev)
+{
+	struct mw_session *s = ev->session;
+	struct rpc_out_hooks hooks = { .message = on_text_evaluated,
+		.closed = on_session_over,
+		.ctx = s };
+	struct service_link *l = ev->link;
+
+	s->eval = ev;
+	if (s->out == NULL) {
+		s->out =
+		    rpc_out_new(l->client, RPC_PATH("EvaluateWebSocketSession"),
+			&openshell__middleware__v1__evaluation__descriptor,
+			&hooks, 0);
+		mw_send_open(s->out, ev->c, ev->m);
+	}
+	mw_send_text(s->out, ev->body);
+	(void)uv_idle_start(&l->all->again, on_again);
+}
+
+static void
+evaluate(struct mw_eval *ev)
+{
+	if (ev->session != NULL && !ev->link->websocket) {
+		fail(ev, "it does not look at messages of WebSockets");
+		return;
+	}
+	ev->asked = true;
+	deadline_set(ev->all->deadlines, &ev->deadline, ev->link->timeout_ms);
+	if (ev->session != NULL)
+		ask_text(ev);
+	else
+		ask_request(ev);
 }
 
 /* The next step on the way to an answer; may end it. */
@@ -566,8 +687,7 @@ link_of(struct mw_services *s, struct view name)
 }
 
 static struct mw_eval *
-eval_new(struct px_conn *c, const struct policy_middleware *m,
-    const struct h1_head *h, struct view body)
+eval_new(struct px_conn *c, const struct policy_middleware *m, struct view body)
 {
 	struct mw_eval *ev = NEW(struct mw_eval);
 
@@ -575,7 +695,6 @@ eval_new(struct px_conn *c, const struct policy_middleware *m,
 	ev->link = link_of(ev->all, m->middleware);
 	ev->c = c;
 	ev->m = m;
-	ev->h = h;
 	ev->body = body;
 	ev->said = MW_WAITS;
 	deadline_init(&ev->deadline, on_late, ev);
@@ -583,44 +702,45 @@ eval_new(struct px_conn *c, const struct policy_middleware *m,
 	return ev;
 }
 
+/* Why it cannot be asked about so much, or at all; WAITS: it can. */
 static enum mw_said
-begin(struct px_conn *c, const struct policy_middleware *m,
-    const struct h1_head *h, struct view body, struct mw_eval **at,
-    struct mw_answer *a)
+room(struct px_conn *c, struct view body, struct mw_answer *a)
 {
-	struct mw_services *s = c->px->services;
-	struct mw_eval *ev;
+	const struct mw_services *s = c->px->services;
 
 	if (s == NULL || body.n > MW_PAYLOAD_MAX) {
 		a->why = s == NULL ? "it is not registered here"
-				   : "the body is longer than 4 MiB";
+				   : "it is longer than 4 MiB";
 		return MW_FAILS;
 	}
-	if (s->n_running >= MW_RUNNING && s->n_waiting >= MW_WAITING)
-		return MW_BUSY;
-	*at = ev = eval_new(c, m, h, body);
+	return s->n_running >= MW_RUNNING && s->n_waiting >= MW_WAITING
+		   ? MW_BUSY
+		   : MW_WAITS;
+}
+
+static enum mw_said
+begin(struct mw_eval *ev)
+{
+	struct mw_services *s = ev->all;
+
 	if (s->n_running < MW_RUNNING) {
 		start(s, ev);
 		return MW_WAITS;
 	}
 	ev->state = EVAL_WAITS;
-	ev->next = NULL;
 	*s->waiting_end = ev;
 	s->waiting_end = &ev->next;
 	s->n_waiting++;
 	return MW_WAITS;
 }
 
-enum mw_said
-mw_service_ask(struct px_conn *c, const struct policy_middleware *m,
-    const struct h1_head *h, struct view body, struct mw_eval **at,
-    struct mw_answer *a)
+/* What became of *at. */
+static enum mw_said
+look_after(struct mw_eval **at, struct mw_answer *a)
 {
 	struct mw_eval *ev = *at;
 	enum mw_said said;
 
-	if (ev == NULL)
-		return begin(c, m, h, body, at, a);
 	if (ev->state != EVAL_DONE)
 		return MW_WAITS;
 	said = ev->said;
@@ -637,6 +757,69 @@ mw_service_ask(struct px_conn *c, const struct policy_middleware *m,
 	return said;
 }
 
+enum mw_said
+mw_service_ask(struct px_conn *c, const struct policy_middleware *m,
+    const struct h1_head *h, struct view body, struct mw_eval **at,
+    struct mw_answer *a)
+{
+	enum mw_said said;
+
+	if (*at != NULL)
+		return look_after(at, a);
+	said = room(c, body, a);
+	if (said != MW_WAITS)
+		return said;
+	*at = eval_new(c, m, body);
+	(*at)->h = h;
+	return begin(*at);
+}
+
+static struct mw_session *
+session_new(struct px_conn *c, const struct policy_middleware *m)
+{
+	struct mw_session *s = NEW(struct mw_session);
+
+	s->link = link_of(c->px->services, m->middleware);
+	s->next = s->link->sessions;
+	s->link->sessions = s;
+	return s;
+}
+
+enum mw_said
+mw_service_text(struct px_conn *c, const struct policy_middleware *m,
+    struct view text, struct mw_session **session, struct mw_eval **at,
+    struct mw_answer *a)
+{
+	enum mw_said said;
+
+	if (*at != NULL)
+		return look_after(at, a);
+	said = room(c, text, a);
+	if (said != MW_WAITS)
+		return said;
+	if (*session == NULL)
+		*session = session_new(c, m);
+	*at = eval_new(c, m, text);
+	(*at)->session = *session;
+	return begin(*at);
+}
+
+void
+mw_session_end(struct mw_session *s)
+{
+	struct mw_session **at;
+
+	if (s == NULL)
+		return;
+	session_reset(s);
+	if (s->link != NULL) {
+		for (at = &s->link->sessions; *at != s; at = &(*at)->next)
+			;
+		*at = s->next;
+	}
+	free(s);
+}
+
 /* ---- start and end
  * ----------------------------------------------------------- */
 
@@ -650,6 +833,7 @@ mw_services_new(struct px *px, int fd)
 	s->fd = fd;
 	s->waiting_end = &s->waiting;
 	s->deadlines = deadlines_new(&px->loop);
+	(void)uv_idle_init(&px->loop, &s->again);
 	if (fd_set_nonblock(fd, true, &e) == 0 &&
 	    uv_poll_init(&px->loop, &s->poll, fd) == 0) {
 		s->poll.data = s;
@@ -666,9 +850,7 @@ static void
 abandon(struct mw_services *s, struct mw_eval *list)
 {
 	for (struct mw_eval *ev = list; ev != NULL; ev = ev->next) {
-		deadline_clear(s->deadlines, &ev->deadline);
-		if (ev->out != NULL)
-			rpc_out_cancel(take_ptr(ev->out));
+		unask(ev);
 		ev->state = EVAL_DONE;
 	}
 }
@@ -686,10 +868,13 @@ mw_services_close(struct mw_services *s)
 
 		s->links = l->next;
 		hang_up(l);
+		for (struct mw_session *w = l->sessions; w != NULL; w = w->next)
+			w->link = NULL;
 		free(l);
 	}
 	deadlines_free(s->deadlines);
 	if (s->polling)
 		(void)uv_poll_stop(&s->poll);
+	(void)uv_idle_stop(&s->again);
 	fd_close(&s->fd);
 }

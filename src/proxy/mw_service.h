@@ -15,6 +15,7 @@ enum { MW_RUNNING = 32, MW_WAITING = 64 };
 
 struct mw_services;
 struct mw_eval; /* one that is under way, or has its answer */
+struct mw_session; /* a WebSocket, as one service hears of it */
 
 /* What the proxy was started with: the carrier's socket, taken over. */
 struct mw_services *mw_services_new(struct px *px, int fd);
@@ -28,6 +29,14 @@ void mw_services_close(struct mw_services *s);
 enum mw_said mw_service_ask(struct px_conn *c,
     const struct policy_middleware *m, const struct h1_head *h,
     struct view body, struct mw_eval **at, struct mw_answer *a);
+/*
+ * The same for a text message of a WebSocket.  *session is made with the first
+ * and takes the messages in turn; it is the caller's (mw_session_end).
+ */
+enum mw_said mw_service_text(struct px_conn *c,
+    const struct policy_middleware *m, struct view text,
+    struct mw_session **session, struct mw_eval **at, struct mw_answer *a);
+void mw_session_end(struct mw_session *s);
 /* Nobody waits for it any more. */
 void mw_eval_cancel(struct mw_eval *ev);
 
@@ -38,6 +47,10 @@ void mw_eval_cancel(struct mw_eval *ev);
 void mw_send_request(struct rpc_out *o, struct px_conn *c,
     const struct policy_middleware *m, const struct h1_head *h,
     struct view body);
+/* A WebSocket opens, and a message of it. */
+void mw_send_open(
+    struct rpc_out *o, struct px_conn *c, const struct policy_middleware *m);
+void mw_send_text(struct rpc_out *o, struct view text);
 /* An Evaluation, checked; a denial stays one whatever else is in it. */
 enum mw_said mw_read_answer(
     const ProtobufCMessage *m, bool of_text, struct mw_answer *a);

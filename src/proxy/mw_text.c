@@ -1,59 +1,122 @@
-/* mw_text: middlewares and the text messages of a WebSocket's client. */
-#include "proxy/mw.h"
+/*
+ * mw_text: middlewares and the text messages of a WebSocket's client, which go
+ * through them one by one, as requests do.  A policy that says otherwise is
+ * about the next message, and each service hears of a new WebSocket then.
+ */
+#include <stdlib.h>
 
-static enum mw_said
-ask(const struct policy_middleware *m, struct view text, struct mw_answer *a)
+#include "base/mem.h"
+#include "proxy/mw.h"
+#include "proxy/mw_service.h"
+
+struct mw_talk {
+	struct snapshot *snap; /* whose strings v borrows */
+	const struct policy_middleware *v[POLICY_MIDDLEWARES_MAX];
+	struct mw_session *sessions[POLICY_MIDDLEWARES_MAX];
+	size_t n, at;
+	struct mw_eval *eval; /* of the one that is asked */
+	bool under_way; /* a message is somewhere among them */
+};
+
+static void
+forget(struct mw_talk *t)
 {
-	if (m->built_in)
-		return mw_regex(NULL, text, a);
-	a->why = "messages of WebSockets are not given to it";
-	return MW_FAILS;
+	mw_eval_cancel(take_ptr(t->eval));
+	for (size_t i = 0; i < t->n; i++)
+		mw_session_end(take_ptr(t->sessions[i]));
+	if (t->snap != NULL)
+		snapshot_unref(take_ptr(t->snap));
+	t->n = 0;
 }
 
-/* One of them.  false: the message must not go. */
-static bool
-pass(struct px_conn *c, const struct policy_middleware *m, struct view text,
-    struct buf *anew, struct buf *reason)
+void
+mw_talk_end(struct mw_talk *t)
 {
-	struct mw_answer a;
-	enum mw_said said;
-
-	mw_answer_init(&a);
-	said = ask(m, text, &a);
-	if (said == MW_REPLACES) {
-		mw_record_found(c, m, &a, "taken out");
-		buf_reset(anew);
-		anew->max = a.body.max;
-		buf_put(anew, buf_view(&a.body));
-	} else if (said == MW_FAILS) {
-		mw_record_failed(c, m, a.why);
-		if (!m->fail_open)
-			buf_puts(reason,
-			    "the message could not be inspected by configured "
-			    "middleware");
-	}
-	mw_answer_fini(&a);
-	return said != MW_FAILS || m->fail_open;
+	if (t == NULL)
+		return;
+	forget(t);
+	free(t);
 }
 
 bool
-mw_text(
-    struct px_conn *c, struct view text, struct buf *anew, struct buf *reason)
+mw_talk_under_way(const struct mw_talk *t)
 {
-	const struct policy_middleware *v[POLICY_MIDDLEWARES_MAX];
-	size_t n = policy_middlewares(c->snap, view_of(c->dst.host), v);
+	return t != NULL && t->under_way;
+}
 
-	for (size_t i = 0; i < n; i++) {
-		struct view now = anew->n > 0 ? buf_view(anew) : text;
-		AUTO_BUF struct buf next = BUF_INIT(0);
+/* A message begins: by whom it is to be seen. */
+static struct mw_talk *
+settle(struct px_conn *c, struct mw_talk **at)
+{
+	struct mw_talk *t = *at;
 
-		if (!pass(c, v[i], now, &next, reason))
-			return false;
-		if (next.n == 0)
-			continue;
-		buf_fini(anew);
-		*anew = next;
-		next = BUF_INIT(0);
+	if (t == NULL)
+		*at = t = NEW(struct mw_talk);
+	if (t->under_way)
+		return t;
+	if (t->snap == NULL ||
+	    snapshot_generation(t->snap) != snapshot_generation(c->snap)) {
+		forget(t);
+		t->snap = snapshot_ref(c->snap);
+		t->n = policy_middlewares(t->snap, view_of(c->dst.host), t->v);
 	}
-	return true;
+	t->at = 0;
+	t->under_way = true;
+	return t;
+}
+
+/* What one of them said.  PASSES: the next one. */
+static enum mw_said
+heed(struct px_conn *c, const struct policy_middleware *m, enum mw_said said,
+    struct mw_answer *a, struct buf *anew)
+{
+	switch (said) {
+	case MW_PASSES:
+		mw_record_found(c, m, a, "found");
+		return said;
+	case MW_REPLACES:
+		mw_record_found(
+		    c, m, a, m->built_in ? "taken out" : "replaced");
+		buf_fini(anew);
+		*anew = a->body;
+		a->body = BUF_INIT(0);
+		return said;
+	case MW_DENIES:
+		mw_record_found(c, m, a, "found");
+		mw_record_denied(c, m, a);
+		return said;
+	case MW_BUSY:
+		mw_record_failed(c, m, "too much is being looked at");
+		return m->fail_open ? MW_PASSES : MW_FAILS;
+	case MW_FAILS:
+		mw_record_failed(c, m, a->why);
+		return m->fail_open ? MW_PASSES : MW_FAILS;
+	case MW_WAITS:
+		return said;
+	}
+	return MW_FAILS;
+}
+
+enum mw_said
+mw_text(
+    struct px_conn *c, struct mw_talk **at, struct view text, struct buf *anew)
+{
+	struct mw_talk *t = settle(c, at);
+	enum mw_said said = MW_PASSES;
+
+	while (t->at < t->n && said == MW_PASSES) {
+		const struct policy_middleware *m = t->v[t->at];
+		struct mw_answer a;
+
+		mw_answer_init(&a);
+		said = m->built_in ? mw_regex(NULL, text, &a)
+				   : mw_service_text(c, m, text,
+					 &t->sessions[t->at], &t->eval, &a);
+		if (said != MW_WAITS)
+			t->at++;
+		said = heed(c, m, said, &a, anew);
+		mw_answer_fini(&a);
+	}
+	t->under_way = said == MW_WAITS || said == MW_REPLACES;
+	return said;
 }

@@ -22,6 +22,8 @@ struct px_ws {
 	bool fills; /* placeholders in text */
 	bool
 	    rewrites; /* text may be written anew; nothing is compressed then */
+	struct mw_talk *talk; /* with those who look at text; mw.h */
+	struct buf seen; /* what they made of the message; empty: nothing */
 	size_t counted; /* of px->held */
 };
 
@@ -316,47 +318,81 @@ judge_text(struct px_conn *c, const struct policy_treatment *t,
 	return judge_op(c, &op, VIEW(""), reason);
 }
 
-/* What goes is `anew`, or what was made of it before, or as it came. */
-static enum ws_verdict
-put_seen(const struct buf *seen, struct buf *anew)
+/* The client hears which of the two it was, and no more. */
+static const char *
+refused_by(enum mw_said said)
 {
-	if (anew->n == 0 && seen->n > 0) {
-		rw_out_init(anew, seen->n);
-		buf_put(anew, buf_view(seen));
-	}
-	return WS_ALLOW;
+	return said == MW_DENIES
+		   ? "rejected by configured middleware"
+		   : "could not be inspected by configured middleware";
 }
 
 /*
- * Those who look at what is allowed; *text is then what they made of it, in
- * `seen`, which is judged again.
+ * Those who look at what is allowed.  What they make of it is in `ws->seen`,
+ * and is judged again each time that it becomes another.
  */
-static bool
-look(struct px_conn *c, const struct policy_treatment *t, struct view *text,
-    struct buf *seen, struct buf *reason)
+static enum ws_verdict
+look(struct px_conn *c, const struct policy_treatment *t, struct view text,
+    struct buf *reason)
 {
-	if (!policy_has_middlewares(c->snap))
-		return true;
-	if (!mw_text(c, *text, seen, reason))
-		return false;
-	if (seen->n == 0)
-		return true;
-	if (!c->ws->rewrites) {
-		/* It may be compressed: what comes later refers to it. */
-		buf_puts(reason, "a middleware looks at messages now: open "
-				 "the WebSocket again");
-		return false;
+	struct px_ws *ws = c->ws;
+	enum mw_said said;
+
+	do {
+		struct view now = ws->seen.n > 0 ? buf_view(&ws->seen) : text;
+		AUTO_BUF struct buf next = BUF_INIT(0);
+
+		said = mw_text(c, &ws->talk, now, &next);
+		if (said != MW_REPLACES)
+			continue;
+		buf_fini(&ws->seen);
+		ws->seen = next;
+		next = BUF_INIT(0);
+		if (!ws->rewrites) {
+			/* It may be compressed: later ones refer to it. */
+			buf_puts(reason,
+			    "a middleware looks at messages now: open the "
+			    "WebSocket again");
+			return WS_DENY;
+		}
+		if (!judge_text(c, t, buf_view(&ws->seen), reason))
+			return WS_DENY;
+	} while (said == MW_REPLACES);
+	if (said == MW_WAITS)
+		return WS_LATER;
+	if (said == MW_PASSES)
+		return WS_ALLOW;
+	buf_puts(reason, refused_by(said));
+	return WS_DENY;
+}
+
+/* The last look: nothing of a credential is in it before. */
+static enum ws_verdict
+release(struct px_conn *c, const struct policy_treatment *t, struct view text,
+    struct buf *anew, struct buf *reason)
+{
+	/* Whoever upgraded before the policy said so has to do it again. */
+	if (c->ws->fills && t->rewrite_websocket) {
+		if (!fill(c, text, anew, reason))
+			return WS_DENY;
+	} else if (creds_guards(c, NULL) && ph_marked(text)) {
+		refuse_placeholder(c, reason);
+		return WS_DENY;
 	}
-	*text = buf_view(seen);
-	return judge_text(c, t, *text, reason);
+	if (anew->n == 0 && c->ws->seen.n > 0) {
+		rw_out_init(anew, text.n);
+		buf_put(anew, text);
+	}
+	return WS_ALLOW;
 }
 
 static enum ws_verdict
 judge(void *arg, struct view text, struct buf *anew, struct buf *reason)
 {
 	struct px_conn *c = arg;
-	AUTO_BUF struct buf seen = BUF_INIT(0);
+	struct px_ws *ws = c->ws;
 	struct policy_treatment t;
+	enum ws_verdict v = WS_ALLOW;
 
 	if (px_waits_events(c))
 		return WS_LATER;
@@ -365,20 +401,18 @@ judge(void *arg, struct view text, struct buf *anew, struct buf *reason)
 		buf_puts(reason, "no longer permitted by policy");
 		return WS_DENY;
 	}
-	if (!judge_text(c, &t, text, reason) ||
-	    !look(c, &t, &text, &seen, reason))
-		return WS_DENY;
-	/* Whoever upgraded before the policy said so has to do it again. */
-	if (c->ws->fills && t.rewrite_websocket) {
-		if (!fill(c, text, anew, reason))
+	if (!mw_talk_under_way(ws->talk)) {
+		buf_fini(&ws->seen);
+		if (!judge_text(c, &t, text, reason))
 			return WS_DENY;
-		return put_seen(&seen, anew);
 	}
-	if (creds_guards(c, NULL) && ph_marked(text)) {
-		refuse_placeholder(c, reason);
-		return WS_DENY;
-	}
-	return put_seen(&seen, anew);
+	if (ws->talk != NULL || policy_has_middlewares(c->snap))
+		v = look(c, &t, text, reason);
+	if (v != WS_ALLOW)
+		return v;
+	if (ws->seen.n > 0)
+		text = buf_view(&ws->seen);
+	return release(c, &t, text, anew, reason);
 }
 
 /* ---- the step ------------------------------------------------------------ */
@@ -407,6 +441,8 @@ px_ws_end(struct px_conn *c)
 	if (ws->begun)
 		ws_session_fini(&ws->s);
 	buf_fini(&ws->offer);
+	mw_talk_end(ws->talk);
+	buf_fini(&ws->seen);
 	free(ws);
 	c->ws = NULL;
 }
@@ -456,7 +492,8 @@ count_held(struct px_conn *c)
 {
 	struct px_ws *ws = c->ws;
 	size_t now = ws_rx_held(ws->s.from_client) +
-		     ws_rx_held(ws->s.from_server) + ws->s.message.n;
+		     ws_rx_held(ws->s.from_server) + ws->s.message.n +
+		     ws->seen.n;
 
 	c->px->held = c->px->held - ws->counted + now;
 	ws->counted = now;

@@ -11,7 +11,7 @@ import pytest
 
 from harness import OPENSHELL, network, rest, until, upstream_requests
 from mwservice import Service, allow, deny, mw, service
-from test_operations import endpoint, inside
+from test_operations import CLIENT, endpoint, inside
 
 HOST = "files.example.test"
 URL = f"https://{HOST}/echo"
@@ -411,3 +411,98 @@ def test_what_is_not_registered_is_refused(sandbox, at, tmp_path):
     process.stdin.write(b"\n")
     process.stdin.close()
     assert process.wait(20) == 0 and arrived(n) == [sha(OUT)]
+
+
+# ---- WebSockets and services ------------------------------------------------------------------------
+
+
+def socket_guard(**more):
+    return {"middleware": "acme/guard", "endpoints": {"include": ["socket.example.test"]}, **more}
+
+
+SOCKET = endpoint("socket.example.test", "websocket", access="read-write")
+
+
+def test_a_service_sees_each_message_of_a_websocket_in_its_stream(sandbox, at):
+    def message(text, opened):
+        if b"deny" in text:
+            return deny(reason_code="not.this", reason=SECRET)
+        return allow(replacement=mw.Replacement(body=text[::-1])) if b"turn" in text else allow(findings=[mw.Finding(type="seen", count=1)])
+    with service(at[0], lambda q, context: allow(), message=message) as s:
+        box = sandbox(policy(SOCKET, guard=socket_guard(order=1, config={"a": 1}), redact=redact(order=2)), options=at[1])
+        out, done = inside(box, f'''
+out["text"] = asyncio.run(ws("wss://socket.example.test/echo", "plain", "turn", "x {SECRET} turn", "deny"))
+''')
+        assert out["text"] == [["open", False, None], "plain", "nrut", f"nrut {SECRET[::-1]} x", [1008, "rejected by configured middleware"]], (out, done)
+        session, = s.sessions
+        assert session[0].target.path == "/echo" and session[0].context.key == "guard" and session[0].context.config["a"] == 1
+        assert session[1:5] == [b"plain", b"turn", f"x {SECRET} turn".encode(), b"deny"], session
+        assert len(s.requests) == 1 and s.requests[0].target.method == "GET"
+        record, = done.event("MIDDLEWARE", action="deny", method="WEBSOCKET_TEXT")
+        assert record["reason"] == "acme/guard (guard): denied, reason_code not.this" and not leaks(done), record
+
+
+def test_what_becomes_of_a_message_is_judged_again(sandbox, at):
+    """Attack: a replacement that is an operation the policy denies."""
+    graph = endpoint("socket.example.test", "websocket", rules=[
+        {"allow": {"method": "GET", "path": "/**"}}, {"allow": {"operation_type": "query"}}])
+    evil = json.dumps({"id": "1", "type": "subscribe", "payload": {"query": "mutation {deleteRepo}"}}).encode()
+    with service(at[0], lambda q, context: allow(), message=lambda text, opened: allow(replacement=mw.Replacement(body=evil)) if b"subscribe" in text else allow()):
+        box = sandbox(policy(graph, guard=socket_guard()), options=at[1])
+        out, done = inside(box, '''
+out["text"] = asyncio.run(ws("wss://socket.example.test/echo", json.dumps({"type": "connection_init"}),
+    json.dumps({"id": "1", "type": "subscribe", "payload": {"query": "{viewer {id}}"}}), subprotocols=["graphql-transport-ws"]))
+''')
+        assert out["text"][-1][0] == 1008 and "not permitted" in out["text"][-1][1], (out, done)
+        assert done.event("L7_REQUEST", action="allow", operation="query") and done.event("L7_REQUEST", action="deny"), done
+
+
+@pytest.mark.parametrize("on_error", ["fail_closed", "fail_open"])
+def test_messages_that_no_service_looks_at(sandbox, at, on_error):
+    options = [at[1][0], at[1][1].replace("3000", "300")]
+    box = sandbox(policy(SOCKET, guard=socket_guard(on_error=on_error)), options=options)
+    script = 'out["text"] = asyncio.run(ws("wss://socket.example.test/echo", "hello", "again"))'
+    hold = threading.Event()
+
+    def stall(text, opened):
+        hold.wait(20)
+        return allow()
+    for message, why in ((None, "it does not look at messages of WebSockets"), (stall, "it did not answer in time"),
+                         (lambda text, opened: allow(replacement=mw.Replacement()), "its place is empty"),
+                         (lambda text, opened: 1 / 0, "it ended the WebSocket's stream (UNKNOWN)")):
+        hold.clear()
+        with service(at[0], lambda q, context: allow(), message=message):
+            out, done = inside(box, script)
+            failed = done.event("MIDDLEWARE", stage="middleware_failed", method="WEBSOCKET_TEXT")
+            assert failed and all(why in r["reason"] for r in failed), (why, done)
+            if on_error == "fail_open":
+                assert out["text"][1:] == ["hello", "again"] and len(failed) == 2, (out, done)
+            else:
+                assert out["text"][1:] == [[1008, "could not be inspected by configured middleware"]], (out, done)
+            hold.set()
+
+
+def test_a_policy_that_lets_somebody_look_is_about_the_next_message(sandbox, at):
+    box = sandbox(policy(SOCKET, guard=socket_guard()), options=at[1])
+    with service(at[0], lambda q, context: allow(), message=lambda text, opened: allow(replacement=mw.Replacement(body=opened.context.key.encode()))) as s:
+        process = box.start("/usr/bin/python3", "-c", CLIENT + '''
+async def main():
+    import websockets
+    async with websockets.connect("wss://socket.example.test/echo", sock=connect("socket.example.test"), server_hostname="socket.example.test") as w:
+        for line in sys.stdin:
+            await w.send(line)
+            print(await w.recv(), flush=True)
+asyncio.run(main())
+''')
+
+        def say():
+            process.stdin.write(b"x\n")
+            process.stdin.flush()
+            return process.stdout.readline()
+        assert say() == b"guard\n" and say() == b"guard\n"
+        box.write_policy(policy(SOCKET, other=socket_guard()))
+        until(lambda: len([e for e in box.read_events() if e["kind"] == "POLICY"]) == 2)
+        assert say() == b"other\n"
+        assert [len(x) for x in s.sessions][0] in (3, 4) and len(s.sessions) == 2
+        process.stdin.close()
+        assert process.wait(20) == 0
