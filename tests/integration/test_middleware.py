@@ -468,7 +468,7 @@ def test_messages_that_no_service_looks_at(sandbox, at, on_error):
         hold.wait(20)
         return allow()
     for message, why in ((None, "it does not look at messages of WebSockets"), (stall, "it did not answer in time"),
-                         (lambda text, opened: allow(replacement=mw.Replacement()), "its place is empty"),
+                         (lambda text, opened: allow(replacement=mw.Replacement()), "place is empty"),
                          (lambda text, opened: 1 / 0, "it ended the WebSocket's stream (UNKNOWN)")):
         hold.clear()
         with service(at[0], lambda q, context: allow(), message=message):
@@ -506,3 +506,37 @@ asyncio.run(main())
         assert [len(x) for x in s.sessions][0] in (3, 4) and len(s.sessions) == 2
         process.stdin.close()
         assert process.wait(20) == 0
+
+
+# ---- a gateway ----------------------------------------------------------------------------------------
+
+
+def test_a_gateway_registers_services_for_its_sandboxes(no_gateway, at):
+    g = no_gateway
+    option = at[1]
+    with service(at[0], lambda q, context: allow(headers=[mw.Header(name="x-openshell-middleware-by", value=b"guard")])) as s:
+        assert "the address is" in g.cli("gateway", "start", "--name", g.name, "--port", g.port, "--middleware", "a=ftp://x").stderr
+        g.start(*option)
+        n = seen()
+        g.create("a", "curl", "-sS", "-d", SECRET, URL, policy=policy(guard=guard(), redact=redact(order=1)))
+        assert arrived(n) == [sha(OUT)] and [q.body.decode() for q in s.requests] == [SECRET]
+        assert ["x-openshell-middleware-by", "guard"] in [[k.lower(), v] for k, v in upstream_requests(HOST)[n]["headers"]]
+        shown = g.ok("policy", "get", "a", "--full", "-o", "yaml").stdout
+        assert "network_middlewares" in shown and "acme/guard" in shown
+        # What is not registered is refused, with what is.
+        for args in (("policy", "set", "a", "--policy", g.policy(policy(guard=guard() | {"middleware": "acme/none"}))),
+                     ("sandbox", "create", "--name", "b", "--policy", g.policy(policy(guard=guard() | {"middleware": "acme/none"})), "--", "true")):
+            out = g.cli(*args)
+            assert out.code != 0 and "known: openshell/regex, acme/guard" in out.stderr, out
+        # Without the guard, live; then a gateway that was started again knows it still.
+        g.ok("policy", "set", "a", "--policy", g.policy(policy(redact=redact())), "--wait")
+        n = seen()
+        assert g.exec("a", "curl", "-sSf", "-o", "/dev/null", "-d", "x", URL).code == 0 and len(s.requests) == 1
+        g.ok("gateway", "restart", "--name", g.name)
+        g.ok("policy", "set", "a", "--policy", g.policy(policy(guard=guard())), "--wait")
+        assert g.exec("a", "curl", "-sSf", "-o", "/dev/null", "-d", "x", URL).code == 0 and len(s.requests) == 2
+        assert arrived(n) == [sha("x"), sha("x")]
+        out = g.cli("gateway", "start", "--name", g.name, "--middleware", "other=unix:/nowhere")
+        assert out.code != 0 and "not with those middlewares" in out.stderr, out
+        text = g.cli("policy", "diff", "a", g.policy(policy())).stdout
+        assert "widens middleware: guard (acme/guard)" in text and "it is gone" in text, text
