@@ -2,6 +2,7 @@
 import gzip
 import hashlib
 import json
+import os
 import subprocess
 import threading
 import time
@@ -9,7 +10,7 @@ import time
 import grpc
 import pytest
 
-from harness import OPENSHELL, network, rest, until, upstream_requests
+from harness import OPENSHELL, STAGE, network, rest, until, upstream_requests
 from mwservice import Service, allow, deny, mw, service
 from test_operations import CLIENT, endpoint, inside
 
@@ -540,3 +541,21 @@ def test_a_gateway_registers_services_for_its_sandboxes(no_gateway, at):
         assert out.code != 0 and "not with those middlewares" in out.stderr, out
         text = g.cli("policy", "diff", "a", g.policy(policy())).stdout
         assert "widens middleware: guard (acme/guard)" in text and "it is gone" in text, text
+
+
+def test_the_example_does_what_it_says(sandbox, tmp_path):
+    path = tmp_path / "guard.sock"
+    where = STAGE / "examples/middleware"
+    guard_ = subprocess.Popen(["/usr/bin/python3", where / "guard.py", f"unix:{path}"],
+                              env={**os.environ, "PYTHONPATH": os.path.dirname(mw.__file__)})
+    try:
+        until(path.exists)
+        box = sandbox((where / "policy.yaml").read_text(), options=["--middleware", f"acme/guard=unix:{path},timeout=5000"])
+        api = "https://api.github.com/repos/o/r/issues"
+        n = seen("api.github.com")
+        out = box.run("curl", "-sS", "-d", f"a {SECRET}", api, "--next", "-sS", "-d", "internal-only", api)
+        assert out.stdout.endswith("}\n") and '"reason_code":"word.forbidden"' in out.stdout, out
+        assert arrived(n, "api.github.com") == [sha(f"a {OUT}")], out
+    finally:
+        guard_.kill()
+        guard_.wait()
