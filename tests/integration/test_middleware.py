@@ -414,6 +414,45 @@ def test_what_is_not_registered_is_refused(sandbox, at, tmp_path):
     assert process.wait(20) == 0 and arrived(n) == [sha(OUT)]
 
 
+
+def test_http2_bodies_without_a_length_and_their_trailers(sandbox, at):
+    """What is held goes on with its length, what is too long in pieces, on a leg of HTTP/2 as well."""
+    host = "h2.example.test"
+    url = f"https://{host}/echo"
+    body = b"w" * (5 << 20) + SECRET.encode()
+    post = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--http2", "-H", "Transfer-Encoding: chunked", "--data-binary", "@-", url]
+    loose = sandbox(policy(rest(host, access="full"), keys=redact(on_error="fail_open")))
+    n = seen(host)
+    assert loose.run(*post, input=body).stdout == "200" and arrived(n, host) == [sha(body)]
+    assert loose.run(*post, input=SECRET.encode()).stdout == "200" and arrived(n, host)[1:] == [sha(OUT)]
+    closed = sandbox(policy(rest(host, access="full"), keys=redact()))
+    out = closed.run(*post, input=body)
+    assert out.stdout != "200" and seen(host) == n + 2 and out.event("MIDDLEWARE", action="deny", stage="middleware_failed"), out
+    with service(at[0], lambda q, context: allow(replacement=mw.Replacement(body=q.body + b"!"))):
+        box = sandbox(policy(rest(host, access="full"), guard=guard() | {"endpoints": {"include": ["**"]}}), options=at[1])
+        assert box.run(*post, input=b"abc").stdout == "200" and arrived(n, host)[2:] == [sha("abc!")]
+
+
+def test_the_upstream_may_go_while_a_service_thinks(sandbox, at):
+    """A kept upstream connection that ends meanwhile is made anew, and the request goes once."""
+    def evaluate(q, context):
+        if q.body == b"slow":
+            time.sleep(2.5)
+        return allow()
+    with service(at[0], evaluate):
+        box = sandbox(policy(guard=guard()), options=at[1])
+        n = seen()
+        out = box.run("sh", "-c", f"curl -sSf {URL} -o /dev/null; sleep 1; curl -sS -o /dev/null -w '%{{http_code}}' -d slow {URL}")
+        assert out.stdout == "200" and len(arrived(n)) == 2 and arrived(n)[1] == sha("slow"), out
+
+
+def test_a_denied_call_of_grpc_hears_it_in_its_words(sandbox, at):
+    with service(at[0], lambda q, context: deny(reason_code="no")):
+        box = sandbox(policy(guard=guard()), options=at[1])
+        out = box.run("curl", "-sS", "-D", "-", "--http2", "-H", "Content-Type: application/grpc", "-H", "TE: trailers", "--data-binary", "x", URL)
+        assert "grpc-status: 7" in out.stdout.lower() and "rejected by configured middleware" in out.stdout, out
+
+
 # ---- WebSockets and services ------------------------------------------------------------------------
 
 
