@@ -98,6 +98,18 @@ answered(enum px_next next)
 	return next == PX_WAIT ? PX_MORE : PX_CLOSE;
 }
 
+static enum px_next
+refuse_length(struct px_conn *c)
+{
+	struct err e;
+
+	(void)err_set(&e, ERR_LIMIT,
+	    "the request body is longer than the %zu bytes that are inspected "
+	    "here",
+	    c->hx.held.limit);
+	return hx_refuse(c, 413, &e);
+}
+
 /*
  * The body is longer than somebody takes.  WAIT: who wants it all takes more,
  * or nobody does (k->unseen); else as `answered` has it.
@@ -111,13 +123,8 @@ too_long(struct px_conn *c)
 	unsigned status;
 	struct err e;
 
-	if (by->over == NULL) {
-		(void)err_set(&e, ERR_LIMIT,
-		    "the request body is longer than the %zu bytes that are "
-		    "inspected here",
-		    k->limit);
-		return hx_refuse(c, 413, &e);
-	}
+	if (by->over == NULL)
+		return refuse_length(c);
 	status = parse(k, &e);
 	if (status != 0)
 		return hx_refuse(c, status, &e);
@@ -210,7 +217,7 @@ release(struct px_conn *c, bool *progress)
 	if (next != PX_MORE)
 		return answered(next);
 	if (k->body.full)
-		return too_long(c);
+		return refuse_length(c);
 	if (c->hx.req.guarded && ph_marked(buf_view(&k->body)))
 		return creds_refuse_body(c);
 	h = k->parsed;

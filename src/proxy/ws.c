@@ -424,7 +424,6 @@ px_ws_begin(struct px_conn *c)
 
 	ws_session_init(&ws->s, &ws->client, &ws->server, judge,
 	    ws->fills ? mask : NULL, c);
-	ws->s.text_only = c->hx.inspected && mw_sees_closed(c);
 	ws->begun = true;
 	c->last_io = 0;
 	px_go(c, PX_WS);
@@ -543,6 +542,8 @@ turn(struct px_conn *c, bool *progress)
 	if (px_flush(&c->up, &e) == PX_IO_FAIL ||
 	    px_flush(&c->client, &e) == PX_IO_FAIL)
 		return -1;
+	s->text_only = policy_has_middlewares(c->snap) && c->hx.inspected &&
+		       mw_sees_closed(c);
 	ws_session_go_on(s);
 	if (pump(c, &c->client, ws_session_client, progress, &e) < 0)
 		return -1;

@@ -1,6 +1,7 @@
 #include "rpc/carry.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -116,6 +117,7 @@ become_carrier(int sock, const struct services *s)
 {
 	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGPIPE,
 		SIGTSTP };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 
 	(void)prctl(PR_SET_NAME, "openshell-carry", 0, 0, 0);
@@ -128,6 +130,9 @@ become_carrier(int sock, const struct services *s)
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)setsid(); /* the terminal's signals are for the command */
+	/* Whoever reads what its parent writes does not wait for us. */
+	for (int fd = 0; null >= 0 && fd < 3; fd++)
+		(void)dup2(null, fd);
 	if (sock > 3)
 		(void)close_range(3, (unsigned)sock - 1, 0);
 	(void)close_range((unsigned)sock + 1, ~0U, 0);

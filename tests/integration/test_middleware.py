@@ -180,8 +180,8 @@ def test_findings_are_those_of_ocsf(sandbox):
     box = sandbox(policy(keys=redact()))
     box.run("curl", "-sS", "-d", SECRET, URL)
     text = subprocess.run([OPENSHELL, "logs", "--file", str(box.events), "--format", "ocsf"], capture_output=True, check=True).stdout
-    found = [e for e in map(json.loads, text.splitlines()) if e["class_uid"] == 2004]
-    assert len(found) == 1 and found[0]["finding_info"]["uid"] == "MIDDLEWARE", found
+    found = [e for e in map(json.loads, text.splitlines()) if e.get("finding_info", {}).get("uid") == "MIDDLEWARE"]
+    assert [e["class_uid"] for e in found] == [2004], found
     assert SECRET not in text.decode()
 
 
