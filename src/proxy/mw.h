@@ -5,7 +5,7 @@
  *	hold_middleware.c	those of a request, in their order
  *	mw_say.c		what is recorded and answered
  *	mw_regex.c		the built-in one
- *	mw_service.c		services, and mw_message.c what is said to them
+ *	mw_service.h		services: mw_link.c, mw_eval.c, mw_message.c
  *	mw_text.c		text messages of a WebSocket's client
  */
 #ifndef PROXY_MW_H
