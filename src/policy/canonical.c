@@ -20,13 +20,12 @@ is_absent(const struct p_field *f, const void *m)
 		       ((const struct p_uint *)m)->v == 0;
 	case K_INT:
 		return ((const struct p_int *)m)->v == 0;
-	case K_TREE:
-		return ((const struct p_tree *)m)->text.n == 0;
 	case K_BOOL:
 		if (f->flags & ISTRUE)
 			return p_is_true(m);
 		return !(f->flags & ALWAYS) && !((const struct p_bool *)m)->v;
 	case K_STR:
+	case K_TREE:
 		return !(f->flags & ALWAYS) &&
 		       ((const struct p_str *)m)->v.n == 0;
 	case K_MAP:
@@ -173,7 +172,7 @@ put_value(
 		break;
 	case K_TREE:
 		buf_putc(out, ' ');
-		buf_put(out, ((const struct p_tree *)m)->text);
+		buf_put(out, ((const struct p_str *)m)->v);
 		break;
 	case K_BOOL:
 		buf_puts(
@@ -308,13 +307,11 @@ hash_value(struct buf *out, const struct p_field *f, const void *m)
 	case K_INT:
 		le32(out, (uint32_t)((const struct p_int *)m)->v);
 		break;
-	case K_TREE:
-		buf_put(out, ((const struct p_tree *)m)->text);
-		break;
 	case K_BOOL:
 		buf_putc(out, ((const struct p_bool *)m)->v);
 		break;
 	case K_STR:
+	case K_TREE:
 		buf_put(out, ((const struct p_str *)m)->v);
 		break;
 	case K_MAP:

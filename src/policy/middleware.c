@@ -187,8 +187,8 @@ check_built_in(struct p_place *pl, const struct p_middleware *w)
 
 		if (!view_eq(w->middleware.v, view_of(b->name)))
 			continue;
-		if (w->config.text.n > 0 &&
-		    !p_is_word(w->config.text, b->configs, false))
+		if (w->config.v.n > 0 &&
+		    !p_is_word(w->config.v, b->configs, false))
 			P_ERROR(pl, w->config.h.at,
 			    "config of %s: nothing but '%s' is known", b->name,
 			    b->known);
@@ -299,7 +299,7 @@ public_of(const struct p_middleware *w)
 		.built_in = view_starts(w->middleware.v, VIEW(POLICY_BUILT_IN)),
 		.fail_open = view_eq(w->on_error.v, VIEW("fail_open")),
 		.order = w->order.v,
-		.config = w->config.text };
+		.config = w->config.v };
 }
 
 bool

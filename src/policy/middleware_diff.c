@@ -22,7 +22,7 @@ static bool
 same_work(const struct p_middleware *a, const struct p_middleware *b)
 {
 	return view_eq(a->middleware.v, b->middleware.v) &&
-	       view_eq(a->config.text, b->config.text);
+	       view_eq(a->config.v, b->config.v);
 }
 
 static bool

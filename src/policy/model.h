@@ -88,12 +88,6 @@ struct p_uints {
 	size_t n;
 };
 
-/* Any mapping, as its canonical text in one line; empty when it has nothing. */
-struct p_tree {
-	struct p_head h;
-	struct view text;
-};
-
 /* A list of some p_ struct; sorted by key when it has keys. */
 struct p_list {
 	struct p_head h;
@@ -206,7 +200,7 @@ struct p_middleware {
 	struct p_str name; /* the key when not set */
 	struct p_str middleware;
 	struct p_int order;
-	struct p_tree config;
+	struct p_str config; /* TREE: the canonical text of it */
 	struct p_str on_error;
 	struct p_selection endpoints;
 };

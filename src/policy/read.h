@@ -48,7 +48,7 @@ bool p_read_key(
 bool p_whole_number(struct view v, uint64_t max, uint64_t *out) MUST_USE;
 /* read_tree.c */
 void p_read_tree(struct p_reader *r, const struct ydoc_node *n, uint64_t max,
-    struct p_tree *out);
+    struct p_str *out);
 /* read_match.c: K_QUERY, K_PARAMS, K_TOOL */
 void p_read_query(struct p_reader *r, const struct ydoc_node *n,
     const struct p_field *f, struct p_query *out);

@@ -137,7 +137,7 @@ put_node(struct p_reader *r, const struct ydoc_node *n, unsigned depth,
 
 void
 p_read_tree(struct p_reader *r, const struct ydoc_node *n, uint64_t max,
-    struct p_tree *out)
+    struct p_str *out)
 {
 	AUTO_BUF struct buf text = BUF_INIT((size_t)max);
 	size_t errors = r->f->errors;
@@ -154,5 +154,5 @@ p_read_tree(struct p_reader *r, const struct ydoc_node *n, uint64_t max,
 		FAULT(r, n, "longer than %llu bytes", (unsigned long long)max);
 	out->h.bad = r->f->errors > errors;
 	if (!out->h.bad && n->n > 0)
-		out->text = arena_view(&r->p->arena, buf_view(&text));
+		out->v = arena_view(&r->p->arena, buf_view(&text));
 }
