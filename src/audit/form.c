@@ -59,6 +59,8 @@ static const struct kind_row {
 	    0 },
 	[AUDIT_CREDENTIALS] = { OCSF_CONFIG, V(1, "Log"), V(1, "Log"), NULL,
 	    NULL, 0 },
+	[AUDIT_MIDDLEWARE] = { OCSF_FINDING, V(1, "Create"), V(1, "Create"),
+	    NULL, "middleware", 0 },
 	[AUDIT_SANDBOX_STARTED] = { OCSF_LIFECYCLE, V(3, "Start"),
 	    V(3, "Start"), NULL, NULL, 0 },
 	[AUDIT_SANDBOX_STOPPED] = { OCSF_LIFECYCLE, V(4, "Stop"), V(4, "Stop"),

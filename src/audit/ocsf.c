@@ -271,7 +271,7 @@ put_evidence(struct json *j, const struct audit_event *ev)
 	put_uint(j, "pid", ev->pid);
 	json_close(j, '}');
 	put_endpoint(j, "dst_endpoint", ev->host, ev->port);
-	if (ev->kind == AUDIT_CREDENTIAL)
+	if (ev->kind == AUDIT_CREDENTIAL || ev->kind == AUDIT_MIDDLEWARE)
 		put_request(j, ev);
 	json_close(j, '}');
 	json_close(j, ']');

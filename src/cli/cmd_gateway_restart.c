@@ -47,7 +47,7 @@ const struct cli_cmd cmd_gateway_restart = {
 	.about =
 	    "Ends the gateway and starts it again with all it has, and as it "
 	    "was started: port, --plaintext, --disable-gateway-auth, "
-	    "--log-level and the upstream proxy. Its "
+	    "--log-level, the upstream proxy and middlewares. Its "
 	    "sandboxes do not notice but for commands that ran through it: "
 	    "these end.",
 	.examples = "openshell gateway restart",

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "cli/deploy.h"
 #include "cli/egress_opts.h"
+#include "cli/middleware_opts.h"
 #include "cli/later.h"
 #include "cli/state.h"
 
@@ -13,6 +14,7 @@ struct args {
 	bool recreate, plaintext, no_auth;
 	const char *level, *host, *user, *token;
 	struct egress_options egress;
+	struct cli_list middlewares;
 	bool gpu;
 };
 
@@ -69,7 +71,7 @@ static const struct cli_opt opts[] = {
 	    OPT(level),
 	    .value = "LEVEL",
 	    .help = "error, warn, info, debug or trace" },
-	EGRESS_OPTS(egress), OPT_END
+	EGRESS_OPTS(egress), MIDDLEWARE_OPT(middlewares), OPT_END
 };
 
 /* Passed over, each would promise what is not done. */
@@ -109,6 +111,20 @@ check_egress(struct egress_options *g, char **file, struct err *e)
 	return egress_write(g, &ignored, e);
 }
 
+/* As one text, as the gateway takes them. */
+static int
+join_middlewares(const struct cli_list *l, struct buf *out, struct err *e)
+{
+	AUTO_SERVICES struct services s = { .n = 0 };
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (services_add(&s, view_of(l->v[i]), e) < 0)
+			return err_wrap(e, "--middleware");
+		buf_printf(out, "%s%s", i > 0 ? ";" : "", l->v[i]);
+	}
+	return 0;
+}
+
 static int
 run(struct cli *c, const void *argp, struct err *e)
 {
@@ -124,9 +140,13 @@ run(struct cli *c, const void *argp, struct err *e)
 		.egress = a->egress };
 	AUTO_GATEWAY g = { 0 };
 	AUTO_FREE char *file = NULL;
+	AUTO_BUF struct buf middlewares = BUF_INIT(SERVICES_TEXT_MAX);
 
-	if (refuse_later(a, e) < 0 || check_egress(&o.egress, &file, e) < 0)
+	if (refuse_later(a, e) < 0 || check_egress(&o.egress, &file, e) < 0 ||
+	    join_middlewares(&a->middlewares, &middlewares, e) < 0)
 		return -1;
+	if (middlewares.n > 0)
+		o.middlewares = buf_str(&middlewares);
 	if (a->port != NULL &&
 	    cli_value_uint(a->port, 0, 65535, &o.port, e) < 0) {
 		(void)err_wrap(e, "--port %.40s", a->port);

@@ -75,6 +75,9 @@ put_table(struct cli *c, const struct extent_diff *d,
 		buf_printf(out, "and %zu more\n", d->dropped);
 	if (d->n == 0)
 		buf_puts(out, "no difference in what may be reached\n");
+	for (size_t i = 0; i < d->n_middlewares; i++)
+		extent_show_middleware(
+		    out, c->color_out, &d->middlewares[i]);
 	for (size_t i = 0; i < f->n; i++)
 		put_finding(c, &f->v[i], out);
 }
@@ -104,6 +107,17 @@ emit_change(struct emit_val *at, const struct extent_change *ch)
 	for (size_t i = 0; i < ch->n_ports; i++)
 		emit_uint(ports, NULL, ch->ports[i]);
 	extent_emit_request(o, "example", &ch->request);
+}
+
+static void
+emit_middleware(struct emit_val *at, const struct extent_middleware *m)
+{
+	struct emit_val *o = emit_object(at, NULL);
+
+	emit_text(o, "kind", extent_kind_word(m->kind));
+	emit_str(o, "key", m->key);
+	emit_str(o, "middleware", m->middleware);
+	emit_text(o, "what", m->what);
 }
 
 static void
@@ -143,6 +157,9 @@ print(struct cli *c, const struct args *a, const struct extent_diff *d,
 	list = emit_list(root, "changes");
 	for (size_t i = 0; i < d->n; i++)
 		emit_change(list, &d->v[i]);
+	list = emit_list(root, "middlewares");
+	for (size_t i = 0; i < d->n_middlewares; i++)
+		emit_middleware(list, &d->middlewares[i]);
 	list = emit_list(root, "findings");
 	for (size_t i = 0; i < f->n; i++)
 		emit_finding(list, &f->v[i]);
@@ -199,7 +216,8 @@ run(struct cli *c, const void *argp, struct err *e)
 	    extent_find(from, to, places, n, &f, e) < 0 ||
 	    print(c, a, &d, &f, e) < 0)
 		return -1;
-	return d.n == 0 && f.n == 0 ? CLI_OK : CLI_FAILED;
+	return d.n == 0 && d.n_middlewares == 0 && f.n == 0 ? CLI_OK
+							    : CLI_FAILED;
 }
 
 const struct cli_cmd cmd_policy_diff = {
@@ -216,6 +234,9 @@ const struct cli_cmd cmd_policy_diff = {
 		 "\n"
 		 "'~ changes address' says that the addresses a name may have "
 		 "are ruled otherwise (allowed_ips, a host named exactly).\n"
+		 "\n"
+		 "A line about a middleware says that another, or none, looks "
+		 "at requests before they go; one that is gone widens.\n"
 		 "\n"
 		 "'!' lines are findings: what of the change touches "
 		 "credentials (--provider, credential_binding) or addresses of "

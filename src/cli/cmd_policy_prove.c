@@ -42,9 +42,28 @@ static const struct cli_opt opts[] = {
 
 static const struct cli_pos pos[] = { POLICY_FILE_POS(file), { 0 } };
 
+/* The rules let it pass; these may still refuse it, or change it. */
 static void
-put_proof(struct cli *c, const char *never, const struct extent_proof *p,
-    struct buf *out)
+put_middlewares(struct cli *c, const struct policy *policy,
+    const struct extent_proof *p, struct buf *out)
+{
+	struct view keys[POLICY_MIDDLEWARES_MAX];
+	size_t n = policy_middleware_keys(policy, p->request.host, keys);
+
+	if (n == 0)
+		return;
+	buf_puts(out, "    ");
+	cli_paint(out, c->color_out, COLOR_LABEL, "seen by: ");
+	for (size_t i = 0; i < n; i++) {
+		buf_puts(out, i > 0 ? ", " : "");
+		buf_put_escaped(out, keys[i]);
+	}
+	buf_puts(out, " (middleware)\n");
+}
+
+static void
+put_proof(struct cli *c, const struct policy *policy, const char *never,
+    const struct extent_proof *p, struct buf *out)
 {
 	const char *how = extent_how_text(p->cause.how);
 
@@ -65,12 +84,16 @@ put_proof(struct cli *c, const char *never, const struct extent_proof *p,
 	if (how != NULL)
 		buf_printf(out, " (%s)", how);
 	buf_putc(out, '\n');
+	put_middlewares(c, policy, p, out);
 }
 
 static void
-emit_proof(struct emit_val *at, const char *never, const struct extent_proof *p)
+emit_proof(struct emit_val *at, const struct policy *policy, const char *never,
+    const struct extent_proof *p)
 {
-	struct emit_val *o = emit_object(at, NULL);
+	struct emit_val *o = emit_object(at, NULL), *seen;
+	struct view keys[POLICY_MIDDLEWARES_MAX];
+	size_t n;
 
 	emit_text(o, "never", never);
 	emit_bool(o, "holds", p->holds);
@@ -80,6 +103,10 @@ emit_proof(struct emit_val *at, const char *never, const struct extent_proof *p)
 	}
 	extent_emit_request(o, "counterexample", &p->request);
 	extent_emit_cause(o, &p->cause);
+	n = policy_middleware_keys(policy, p->request.host, keys);
+	seen = emit_list(o, "middlewares");
+	for (size_t i = 0; i < n; i++)
+		emit_str(seen, NULL, keys[i]);
 }
 
 struct proofs {
@@ -118,8 +145,8 @@ prove(struct cli *c, const struct args *a, const struct policy *p,
 			&proof, e) < 0)
 			return err_wrap(e, "--never %.200s", a->never.v[i]);
 		q->hold &= proof.holds;
-		put_proof(c, a->never.v[i], &proof, q->text);
-		emit_proof(q->list, a->never.v[i], &proof);
+		put_proof(c, p, a->never.v[i], &proof, q->text);
+		emit_proof(q->list, p, a->never.v[i], &proof);
 	}
 	return 0;
 }
@@ -181,7 +208,8 @@ const struct cli_cmd cmd_policy_prove = {
 		 "Where nothing looks at requests (an endpoint without "
 		 "protocol, tls: skip) or what is refused is only recorded "
 		 "(enforcement: audit), every method and path passes. Which "
-		 "addresses names have is not part of the question.",
+		 "addresses names have is not part of the question, nor what "
+		 "a middleware that sees the request would make of it.",
 	.status = "0 when none of the requests can pass, 1 when some can, 2 "
 		  "when the question or the policy is wrong, or the answer "
 		  "would take too long.",

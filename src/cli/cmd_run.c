@@ -3,6 +3,7 @@
 
 #include "cli/box_opts.h"
 #include "cli/egress_opts.h"
+#include "cli/middleware_opts.h"
 #include "cli/run.h"
 
 /* OPT names fields of `struct args`. */
@@ -86,7 +87,7 @@ static const struct cli_opt opts[] = {
 	    .hint = HINT_FILE,
 	    .help = "Trust more roots (PEM) when connecting to servers",
 	    .more = "Default: $SSL_CERT_FILE, besides the system's roots." },
-	EGRESS_OPTS(egress),
+	EGRESS_OPTS(egress), MIDDLEWARE_OPT(middlewares),
 	{ .name = "events",
 	    .kind = OPT_STR,
 	    OPT(events),

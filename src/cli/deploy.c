@@ -331,6 +331,10 @@ spawn_server(struct launch *l, int ready_child, pid_t *pid, struct err *e)
 		argv[n++] = l->o->log_level;
 	}
 	n += egress_words(&l->o->egress, argv + n);
+	if (l->o->middlewares != NULL) {
+		argv[n++] = "--middleware";
+		argv[n++] = l->o->middlewares;
+	}
 	argv[n] = NULL;
 	/* The user's flag is the confirmation that the server asks for. */
 	if (l->o->plaintext || l->o->no_auth)
@@ -523,6 +527,7 @@ adopt_running(struct cli *c, struct launch *l, const struct deploy_state *s,
 	AUTO_FREE char *text = NULL;
 	struct deploy_options had = { .name = l->o->name };
 	struct err ignored;
+	bool known;
 
 	if (!listens(l))
 		return err_set(e, ERR_EXISTS,
@@ -536,13 +541,20 @@ adopt_running(struct cli *c, struct launch *l, const struct deploy_state *s,
 		    "Gateway '%.100s' is running on port %u already\nstop it "
 		    "first: openshell gateway stop",
 		    l->o->name, s->port);
+	known = deploy_had(l->o->name, &had, &text, &ignored) == 0;
 	if ((l->o->egress.proxy != NULL || l->o->egress.any_binary) &&
-	    (deploy_had(l->o->name, &had, &text, &ignored) < 0 ||
-		!deploy_same_egress(&had.egress, &l->o->egress)))
+	    (!known || !deploy_same_egress(&had.egress, &l->o->egress)))
 		return err_set(e, ERR_EXISTS,
 		    "Gateway '%.100s' is running already, and not with that "
 		    "upstream proxy or --ignore-binaries\n"
 		    "stop it first: openshell gateway stop",
+		    l->o->name);
+	if (l->o->middlewares != NULL &&
+	    (had.middlewares == NULL ||
+		strcmp(had.middlewares, l->o->middlewares) != 0))
+		return err_set(e, ERR_EXISTS,
+		    "Gateway '%.100s' is running already, and not with those "
+		    "middlewares\nstop it first: openshell gateway stop",
 		    l->o->name);
 	deploy_say(c, COLOR_OK, "✓", "*",
 	    "Gateway '%s' is running already (pid %d).", l->o->name,

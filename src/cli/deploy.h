@@ -31,6 +31,7 @@ struct deploy_options {
 	bool plaintext, no_auth;
 	const char *log_level; /* or NULL */
 	struct egress_options egress; /* paths absolute */
+	const char *middlewares; /* rpc/services.h; NULL: none */
 };
 /*
  * Starts it, or finds it running; registers it and makes it active.  Progress

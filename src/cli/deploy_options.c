@@ -28,6 +28,7 @@ static const struct row {
 	{ VIEW("upstream-proxy-connect-by-hostname"), true,
 	    AT(egress.by_hostname) },
 	{ VIEW("ignore-binaries"), true, AT(egress.any_binary) },
+	{ VIEW("middleware"), false, AT(middlewares) },
 #undef AT
 };
 

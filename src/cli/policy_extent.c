@@ -195,6 +195,22 @@ put_ports(struct buf *out, const struct extent_change *ch)
 }
 
 void
+extent_show_middleware(
+    struct buf *out, bool color, const struct extent_middleware *m)
+{
+	const struct kind *k = &kinds[m->kind];
+	AUTO_BUF struct buf head = BUF_INIT(64);
+
+	buf_printf(&head, "%s %s middleware", k->mark, k->word);
+	cli_paint(out, color, k->color, buf_str(&head));
+	buf_puts(out, ": ");
+	buf_put_escaped(out, m->key);
+	buf_puts(out, " (");
+	buf_put_escaped(out, m->middleware);
+	buf_printf(out, ")\n    %s\n", m->what);
+}
+
+void
 extent_show_change(struct buf *out, bool color, const struct extent_change *ch)
 {
 	const struct kind *k = &kinds[ch->kind];

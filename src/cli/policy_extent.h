@@ -19,6 +19,12 @@ void extent_show_place(struct buf *out, const struct extent_cause *c);
 void extent_show_change(
     struct buf *out, bool color, const struct extent_change *ch);
 const char *extent_kind_word(enum extent_kind k);
+/*
+ * + widens middleware: redact (openshell/regex)
+ *     it is gone
+ */
+void extent_show_middleware(
+    struct buf *out, bool color, const struct extent_middleware *m);
 /* The same for programs: an object under `key`, fields beside it. */
 void extent_emit_request(
     struct emit_val *at, const char *key, const struct extent_request *q);

@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "cli/run_impl.h"
+#include "rpc/carry.h"
 #include "cli/watch.h"
 
 enum { END_MS = 15000, IDLE_MS = 2000 };
@@ -484,22 +485,25 @@ send_spec(struct run *r, struct view policy, struct err *e)
 				    .pids_max = r->o->pids,
 				    .memory_max = r->o->memory,
 				    .disk_max = r->o->disk } };
-	AUTO_CLOSE int spec = -1, text = -1, egress = -1;
-	int fds[3];
+	AUTO_CLOSE int spec = -1, text = -1, egress = -1, carrier = -1;
+	int fds[4];
 
 	if (r->o->egress.any_binary && !r->o->quiet)
 		run_say_lines(r, COLOR_WARN, "!",
 		    VIEW("not in force: binaries (--ignore-binaries): what "
 			 "the policy allows one program it allows all"));
-	if (run_spec_blob(r->o, &r->paths, &spec, e) < 0 ||
+	if (run_spec_blob(r->o, &r->paths, &r->services, &spec, e) < 0 ||
 	    memfd_seal(policy, &text, e) < 0 ||
-	    run_egress_seal(r->o, &egress, e) < 0)
+	    run_egress_seal(r->o, &egress, e) < 0 ||
+	    carry_start(&r->services, &carrier, e) < 0)
 		return -1;
 	fds[0] = spec;
 	fds[1] = text;
 	fds[2] = egress;
+	fds[3] = carrier;
 	r->revision = 1;
-	if (session_send(r->sock, &m, SESSION_SPEC, fds, 3, e) < 0)
+	if (session_send(
+		r->sock, &m, SESSION_SPEC, fds, carrier >= 0 ? 4 : 3, e) < 0)
 		return -1;
 	if (r->o->advisor && send_settings(r, e) < 0)
 		return -1;
@@ -516,6 +520,10 @@ start(struct run *r, struct err *e)
 	AUTO_FREE char *text = NULL;
 	size_t n;
 
+	for (size_t i = 0; i < r->o->middlewares.n; i++)
+		if (services_add(
+			&r->services, view_of(r->o->middlewares.v[i]), e) < 0)
+			return err_wrap(e, "--middleware");
 	if (session_spawn(&r->sock, &r->pid, e) < 0)
 		return -1;
 	if (run_policy_read(r, &text, &n, e) < 0 ||
@@ -548,6 +556,7 @@ release(struct run *r)
 	run_advice_fini(r);
 	run_policy_fini(r);
 	run_paths_fini(&r->paths);
+	services_fini(&r->services);
 	run_record_fini(&r->rec);
 	free(r);
 }

@@ -18,6 +18,7 @@
 #include "cli/relay.h"
 #include "cli/term.h"
 #include "http/egress.h"
+#include "rpc/services.h"
 #include "sandbox/session.h"
 
 enum run_tty { RUN_TTY_AUTO, RUN_TTY_YES, RUN_TTY_NO };
@@ -30,6 +31,7 @@ struct run_options {
 	int tty; /* enum run_tty */
 	bool quiet, advisor;
 	struct egress_options egress;
+	struct cli_list middlewares;
 };
 
 /* The exit status, or -1 when no sandbox could be made. */
@@ -51,7 +53,7 @@ int run_paths_find(
 bool run_paths_writable(const struct run_options *o, const struct run_paths *p,
     const struct policy *policy, const char *path);
 int run_spec_blob(const struct run_options *o, const struct run_paths *p,
-    int *fd, struct err *e) MUST_USE;
+    const struct services *services, int *fd, struct err *e) MUST_USE;
 /* What is said of the way out, for the proxy of the sandbox alone. */
 int run_egress_seal(
     const struct run_options *o, int *fd, struct err *e) MUST_USE;

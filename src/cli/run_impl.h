@@ -53,6 +53,7 @@ struct run {
 	struct run_paths paths;
 	struct run_record rec;
 	struct run_result result;
+	struct services services; /* that may look at requests */
 	union session_msg got; /* large: not on a stack that waits */
 };
 

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cli/run_impl.h"
 #include "cli/watch.h"
+#include "policy/middleware.h"
 
 static void
 report_findings(struct run *r, const struct policy_findings *f)
@@ -17,6 +18,21 @@ report_findings(struct run *r, const struct policy_findings *f)
 
 	policy_findings_print(f, r->o->policy, &b);
 	run_say(r, &b);
+}
+
+/* Of what it names, all is there. */
+static int
+parse(struct run *r, struct view text, struct policy **out,
+    struct policy_findings *found)
+{
+	AUTO_POLICY struct policy *p = NULL;
+
+	if (policy_parse(text, &p, found) < 0 ||
+	    policy_check_services(p, r->services.names, r->services.n, found) <
+		0)
+		return -1;
+	*out = take_ptr(p);
+	return 0;
 }
 
 /* --- the first one --- */
@@ -58,7 +74,7 @@ run_policy_check(struct run *r, struct view text, struct err *e)
 
 	if (r->policy != NULL)
 		return 0; /* the default */
-	if (policy_parse(text, &r->policy, &found) < 0) {
+	if (parse(r, text, &r->policy, &found) < 0) {
 		report_findings(r, &found);
 		return policy_refuse(r->o->policy, e);
 	}
@@ -164,7 +180,7 @@ run_policy_reload(struct run *r)
 		    NULL);
 		return;
 	}
-	if (policy_parse((struct view) { text, n }, &next, &found) < 0) {
+	if (parse(r, (struct view) { text, n }, &next, &found) < 0) {
 		report_findings(r, &found);
 		keep_policy(r, "it has errors", &found);
 		return;

@@ -206,8 +206,8 @@ shell(void)
 }
 
 int
-run_spec_blob(const struct run_options *o, const struct run_paths *p, int *fd,
-    struct err *e)
+run_spec_blob(const struct run_options *o, const struct run_paths *p,
+    const struct services *services, int *fd, struct err *e)
 {
 	struct blob *b = blob_new();
 	const char *path = getenv("PATH");
@@ -224,6 +224,9 @@ run_spec_blob(const struct run_options *o, const struct run_paths *p, int *fd,
 	    add_binds(b, "rw", "--rw", &o->rw, e) == 0 &&
 	    add_trust(b, o, e) == 0 && add_login_file(b, o, e) == 0) {
 		add_own_files(b, p);
+		for (size_t i = 0; i < services->n; i++)
+			if (services->v[i].key != NULL)
+				blob_add(b, "secret", services->v[i].key);
 		rc = blob_seal(b, fd, e);
 	}
 	blob_free(b);

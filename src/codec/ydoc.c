@@ -463,11 +463,34 @@ plain_safe(struct view v)
 }
 
 void
+ydoc_put_quoted(struct buf *out, struct view v)
+{
+	size_t n;
+	uint32_t c;
+
+	buf_putc(out, '"');
+	for (size_t at = 0; at < v.n; at += n) {
+		n = utf8_decode(view_slice(v, at, v.n), &c);
+		if (n == 0) { /* callers give UTF-8; never write worse */
+			n = 1;
+			c = 0xfffd;
+		}
+		if (c == '"' || c == '\\')
+			buf_putc(out, '\\');
+		if (c > 0xffff)
+			buf_printf(out, "\\U%08" PRIX32, c);
+		else if (needs_escape(c))
+			buf_printf(out, "\\u%04" PRIX32, c);
+		else
+			buf_put(out, view_slice(v, at, at + n));
+	}
+	buf_putc(out, '"');
+}
+
+void
 ydoc_put_str(struct buf *out, struct view v)
 {
 	bool escape = false;
-	size_t n;
-	uint32_t c;
 
 	if (plain_safe(v)) {
 		buf_put(out, v);
@@ -488,21 +511,5 @@ ydoc_put_str(struct buf *out, struct view v)
 		buf_putc(out, '\'');
 		return;
 	}
-	buf_putc(out, '"');
-	for (size_t at = 0; at < v.n; at += n) {
-		n = utf8_decode(view_slice(v, at, v.n), &c);
-		if (n == 0) { /* callers give UTF-8; never write worse */
-			n = 1;
-			c = 0xfffd;
-		}
-		if (c == '"' || c == '\\')
-			buf_putc(out, '\\');
-		if (c > 0xffff)
-			buf_printf(out, "\\U%08" PRIX32, c);
-		else if (needs_escape(c))
-			buf_printf(out, "\\u%04" PRIX32, c);
-		else
-			buf_put(out, view_slice(v, at, at + n));
-	}
-	buf_putc(out, '"');
+	ydoc_put_quoted(out, v);
 }

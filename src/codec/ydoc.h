@@ -58,5 +58,7 @@ enum ydoc_type ydoc_resolve(struct view plain) MUST_USE;
  * same string: plain where that is safe in any YAML version, else quoted.
  */
 void ydoc_put_str(struct buf *out, struct view v);
+/* The same in double quotes, for any place, flow collections too. */
+void ydoc_put_quoted(struct buf *out, struct view v);
 
 #endif

@@ -42,6 +42,7 @@ struct driver_config {
 	const char *gateway; /* its name */
 	const char *endpoint; /* where supervisors dial: "unix:PATH" */
 	const char *egress; /* lines about the way out (http/egress.h) */
+	const char *services; /* registered middlewares (rpc/services.h) */
 	uint16_t port; /* of the gateway, on loopback */
 };
 

@@ -47,7 +47,7 @@ struct driver {
 	uv_loop_t *loop;
 	struct driver_hooks hooks;
 	char *root; /* STATE/sandboxes */
-	char *endpoint, *egress;
+	char *endpoint, *egress, *services;
 	char program[PATH_MAX];
 	struct inst *all;
 };
@@ -91,6 +91,7 @@ write_files(const struct driver *d, const char *dir, const driver_sandbox *s,
 	if (file_keep(fd, "spec.pb", (struct view) { (char *)p, n }, e) < 0 ||
 	    file_keep(fd, "endpoint", view_of(d->endpoint), e) < 0 ||
 	    file_keep(fd, "egress", view_of(d->egress), e) < 0 ||
+	    file_keep(fd, "services", view_of(d->services), e) < 0 ||
 	    file_keep(fd, "token", view_of(token), e) < 0)
 		return err_wrap(e, "sandbox directory %s", dir);
 	return 0;
@@ -346,6 +347,7 @@ native_open(const struct driver_config *c, const struct driver_hooks *h,
 						"closed ::1 %u\n%s",
 	    (unsigned)c->port, (unsigned)c->port,
 	    c->egress != NULL ? c->egress : "");
+	d->services = mem_strdup(c->services != NULL ? c->services : "");
 	*out = d;
 	if (mkdir(d->root, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "make %s", d->root);
@@ -365,6 +367,7 @@ native_close(struct driver *d)
 	free(d->root);
 	free(d->endpoint);
 	free(d->egress);
+	free(d->services);
 	free(d);
 }
 

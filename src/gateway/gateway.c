@@ -249,6 +249,7 @@ open_driver(struct gateway *g, struct err *e)
 		.gateway = g->name,
 		.endpoint = g->endpoint,
 		.egress = g->config.egress,
+		.services = g->config.services,
 		.port = g->config.port };
 	struct driver_hooks hooks = {
 		.event = sbx_driver_event, .gone = sbx_driver_gone, .ctx = g
@@ -278,7 +279,10 @@ gateway_new(uv_loop_t *loop, const struct gateway_config *config,
 	g->health.store = store;
 	(void)uv_timer_init(loop, &g->sweep);
 	g->sweep.data = g;
-	if (global_load(g, e) < 0 || minting_open(g, e) < 0 ||
+	if (services_add(&g->services,
+		view_of(config->services != NULL ? config->services : ""),
+		e) < 0 ||
+	    global_load(g, e) < 0 || minting_open(g, e) < 0 ||
 	    open_driver(g, e) < 0 || sbx_reconcile(g, e) < 0) {
 		gateway_free(g);
 		return -1;
@@ -306,6 +310,7 @@ on_sweep_closed(uv_handle_t *h)
 {
 	struct gateway *g = h->data;
 
+	services_fini(&g->services);
 	free(g->name);
 	free(g->state_dir);
 	free(g->endpoint);

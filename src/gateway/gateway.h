@@ -21,6 +21,7 @@ struct gateway_config {
 	const char *endpoint; /* where supervisors dial: "unix:..." */
 	const char *default_image;
 	const char *egress; /* lines about the way out (http/egress.h) */
+	const char *services; /* registered middlewares (rpc/services.h) */
 	uint16_t port; /* of its TCP listener, on loopback */
 	uid_t owner; /* Unix-socket peers of this uid are the user */
 	bool open_access; /* TLS without client certificates, or no TLS: whoever

@@ -144,7 +144,7 @@ global_set(struct rpc_call *c, const policy_wire_msg *policy)
 	struct global next = { 0 };
 	struct err e;
 
-	if (gw_policy_accept(policy, NULL, &next.policy, &why) < 0) {
+	if (gw_policy_accept(g, policy, NULL, &next.policy, &why) < 0) {
 		rpc_finish(c, RPC_INVALID_ARGUMENT, "%s", buf_str(&why));
 		return;
 	}

@@ -19,6 +19,7 @@
 #include "openshell.pb-c.h"
 #include "policy/policy.h"
 #include "rpc/policy_wire.h"
+#include "rpc/services.h"
 #include "supervisor.pb-c.h"
 
 typedef Openshell__Datamodel__V1__Sandbox sandbox_msg;
@@ -95,6 +96,7 @@ struct gateway {
 	uv_loop_t *loop;
 	struct gateway_config config;
 	char *name, *state_dir, *endpoint, *image;
+	struct services services; /* middlewares that policies may name */
 	struct store *store;
 	struct seal *seal; /* NULL until the first credential */
 	const struct driver_ops *driver;
@@ -197,8 +199,8 @@ void exec_end_all(struct sbx *s, const char *why);
  * A copy with identity filled in, checked; all reasons in *e.  `baseline` (may
  * be NULL) is what a live sandbox cannot lose.
  */
-int gw_policy_accept(const policy_wire_msg *in, const policy_wire_msg *baseline,
-    policy_wire_msg **out, struct buf *why);
+int gw_policy_accept(const struct gateway *g, const policy_wire_msg *in,
+    const policy_wire_msg *baseline, policy_wire_msg **out, struct buf *why);
 policy_wire_msg *gw_policy_default(void) MUST_USE;
 policy_wire_msg *gw_policy_unpack(const char *p, size_t n) MUST_USE;
 struct gw_revision {

@@ -6,8 +6,17 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "rpc/services.h"
 
-enum kind { OPT_TEXT, OPT_PORT, OPT_LEVEL, OPT_FLAG, OPT_LIST, OPT_FD };
+enum kind {
+	OPT_TEXT,
+	OPT_PORT,
+	OPT_LEVEL,
+	OPT_FLAG,
+	OPT_LIST,
+	OPT_FD,
+	OPT_SERVICE
+};
 
 struct row {
 	const char *name, *env, *value;
@@ -59,6 +68,11 @@ static const struct row rows[] = {
 	    "ask it for names, where addresses are refused" },
 	{ "ignore-binaries", NULL, NULL, OPT_FLAG, AT(ignore_binaries), NULL,
 	    "judge sandboxes by destination alone, whatever the program" },
+	{ "middleware", NULL, "NAME=ADDRESS", OPT_SERVICE, AT(middlewares),
+	    NULL,
+	    "a service that policies may let look at requests: unix:/path, "
+	    "http://127.0.0.1:PORT or https://HOST:PORT,ca=FILE[,cert=FILE,"
+	    "key=FILE], and maybe ,timeout=MS; may be repeated" },
 	{ "ready-fd", NULL, "N", OPT_FD, AT(ready_fd), NULL,
 	    "descriptor that gets \"R\", the port and a newline once it "
 	    "answers" },
@@ -78,6 +92,7 @@ options_fini(struct options *o)
 	free(o->upstream_proxy);
 	free(o->upstream_no_proxy);
 	free(o->upstream_auth_file);
+	free(o->middlewares);
 	for (size_t i = 0; i < o->nsans; i++)
 		free(o->sans[i]);
 	*o = (struct options) { .ready_fd = -1 };
@@ -125,6 +140,22 @@ set_number(struct options *o, const struct row *r, const char *text)
 	return 0;
 }
 
+/* Each is checked here, all of them together where they are used. */
+static int
+add_service(struct options *o, const char *text)
+{
+	AUTO_SERVICES struct services one = { .n = 0 };
+	char *before = o->middlewares;
+	struct err e;
+
+	if (services_add(&one, view_of(text), &e) < 0)
+		return -1;
+	o->middlewares = mem_printf("%s%s%s", before != NULL ? before : "",
+	    before != NULL ? ";" : "", text);
+	free(before);
+	return 0;
+}
+
 static int
 set_one(struct options *o, const struct row *r, const char *text)
 {
@@ -139,6 +170,8 @@ set_one(struct options *o, const struct row *r, const char *text)
 	case OPT_PORT:
 	case OPT_FD:
 		return set_number(o, r, text);
+	case OPT_SERVICE:
+		return add_service(o, text);
 	case OPT_LIST:
 		if (o->nsans == PKI_SANS_MAX)
 			return -1;

@@ -25,6 +25,7 @@ struct options {
 	/* As struct egress_options has them. */
 	char *upstream_proxy, *upstream_no_proxy, *upstream_auth_file;
 	bool upstream_auth_insecure, upstream_by_hostname, ignore_binaries;
+	char *middlewares; /* rpc/services.h; NULL: none */
 	int ready_fd; /* -1: none */
 	bool help, version;
 };

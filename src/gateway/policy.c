@@ -8,6 +8,7 @@
 #include "codec/sha256.h"
 #include "codec/utf8.h"
 #include "gateway/gw.h"
+#include "policy/middleware.h"
 
 enum { POLICY_PACKED_MAX = 262144 };
 
@@ -125,8 +126,8 @@ check_keys(const policy_wire_msg *m, struct buf *why)
 }
 
 int
-gw_policy_accept(const policy_wire_msg *in, const policy_wire_msg *baseline,
-    policy_wire_msg **out, struct buf *why)
+gw_policy_accept(const struct gateway *g, const policy_wire_msg *in,
+    const policy_wire_msg *baseline, policy_wire_msg **out, struct buf *why)
 {
 	AUTO_FINDINGS struct policy_findings f = { 0 };
 	AUTO_POLICY struct policy *p = NULL;
@@ -136,7 +137,8 @@ gw_policy_accept(const policy_wire_msg *in, const policy_wire_msg *baseline,
 	if (m == NULL)
 		return -1;
 	fill_identity(m);
-	if (policy_wire_to(m, &p, &f) < 0)
+	if (policy_wire_to(m, &p, &f) < 0 ||
+	    policy_check_services(p, g->services.names, g->services.n, &f) < 0)
 		explain(&f, why);
 	else if (check_keys(m, why) == 0)
 		rc = baseline != NULL ? check_static(baseline, p, why) : 0;
@@ -290,7 +292,7 @@ gw_policy_revise(struct sbx *s, const struct policy *next,
 	if (next == NULL)
 		return unchanged(s, out, e);
 	m = policy_wire_from(next);
-	rc = gw_policy_accept(m, baseline, &accepted, &why);
+	rc = gw_policy_accept(s->g, m, baseline, &accepted, &why);
 	policy_wire_free(m);
 	if (rc < 0) {
 		struct view v = utf8_clip(buf_view(&why), 400);

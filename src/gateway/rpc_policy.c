@@ -183,7 +183,8 @@ set_policy(const struct update *u)
 
 	if (is_under_global(u))
 		return;
-	if (gw_policy_accept(u->m->policy, baseline, &next, &why) < 0) {
+	if (gw_policy_accept(gw_of(u->c), u->m->policy, baseline, &next, &why) <
+	    0) {
 		rpc_finish(u->c, RPC_INVALID_ARGUMENT, "%s", buf_str(&why));
 		return;
 	}

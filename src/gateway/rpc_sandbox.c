@@ -234,15 +234,16 @@ answer_sandbox(struct rpc_call *c, sandbox_msg *m)
 }
 
 static int
-accept_policy(const create_msg *m, policy_wire_msg **out, struct buf *why)
+accept_policy(const struct gateway *g, const create_msg *m,
+    policy_wire_msg **out, struct buf *why)
 {
 	policy_wire_msg *normal;
 	int rc;
 
 	if (m->spec->policy != NULL)
-		return gw_policy_accept(m->spec->policy, NULL, out, why);
+		return gw_policy_accept(g, m->spec->policy, NULL, out, why);
 	normal = gw_policy_default();
-	rc = gw_policy_accept(normal, NULL, out, why);
+	rc = gw_policy_accept(g, normal, NULL, out, why);
 	policy_wire_free(normal);
 	return rc;
 }
@@ -299,7 +300,7 @@ rpc_CreateSandbox(struct rpc_call *c, const ProtobufCMessage *msg)
 		return;
 	}
 	/* Every reason, which is more than an error holds. */
-	if (accept_policy(m, &policy, &why) < 0) {
+	if (accept_policy(gw_of(c), m, &policy, &why) < 0) {
 		rpc_finish(c, RPC_INVALID_ARGUMENT, "%s", buf_str(&why));
 		return;
 	}

@@ -204,6 +204,7 @@ open_gateway(struct serve *s, struct err *e)
 		.endpoint = s->endpoint,
 		.default_image = s->o->image,
 		.egress = buf_str(&s->egress),
+		.services = s->o->middlewares,
 		.owner = geteuid(),
 		.open_access = s->o->disable_tls || s->o->disable_auth };
 	AUTO_CLOSE int tcp = -1, local = -1;

@@ -10,6 +10,7 @@
 #include "keeper/journal.h"
 #include "keeper/ring.h"
 #include "rpc/policy_wire.h"
+#include "rpc/services.h"
 #include "rpc/rpc.h"
 #include "sandbox/session.h"
 #include "supervisor.pb-c.h"
@@ -57,6 +58,7 @@ struct keeper {
 	keeper_sandbox *msg;
 	char *token, *endpoint;
 	char *egress; /* lines of http/egress.h; NULL: none */
+	struct services services; /* that may look at requests */
 	int status;
 
 	/* ctl */

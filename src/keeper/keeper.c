@@ -48,6 +48,18 @@ read_text(const struct keeper *k, const char *name, size_t max, char **text,
 	return file_read_path(path, true, max, text, n, e);
 }
 
+/* A sandbox that was made before there were any has no such file. */
+static int
+read_services(struct keeper *k, struct err *e)
+{
+	AUTO_FREE char *text = NULL;
+	size_t n;
+
+	if (read_text(k, "services", SERVICES_TEXT_MAX, &text, &n, e) < 0)
+		return e->sys == ENOENT ? 0 : -1;
+	return services_add(&k->services, (struct view) { text, n }, e);
+}
+
 static int
 read_dir(struct keeper *k, struct err *e)
 {
@@ -61,6 +73,7 @@ read_dir(struct keeper *k, struct err *e)
 	if (read_text(k, "token", TOKEN_MAX, &k->token, &n, e) < 0 ||
 	    read_text(k, "endpoint", 4096, &k->endpoint, &n, e) < 0 ||
 	    read_text(k, "egress", EGRESS_TEXT_MAX, &k->egress, &n, e) < 0 ||
+	    read_services(k, e) < 0 ||
 	    read_text(k, "spec.pb", SPEC_MAX, &spec, &n, e) < 0)
 		return -1;
 	k->msg = openshell__datamodel__v1__sandbox__unpack(

@@ -9,7 +9,7 @@
  * life, is how a gateway tells what really runs.
  *
  * DIR (0700) holds spec.pb (datamodel.v1.Sandbox), token (0600), endpoint,
- * egress;
+ * egress, services;
  * made by drivers/drv_native.c.
  */
 #ifndef KEEPER_KEEPER_H

@@ -6,6 +6,27 @@
 
 #include "base/fd.h"
 #include "keeper/impl.h"
+#include "policy/middleware.h"
+
+/* The gateway may know more of them than this sandbox was made with. */
+static int
+check_services(const struct keeper *k, const policy_wire_msg *m, struct err *e)
+{
+	for (size_t i = 0; i < m->n_network_middlewares; i++) {
+		const Openshell__Sandbox__V1__NetworkMiddleware *w =
+		    m->network_middlewares[i]->value;
+		struct view name =
+		    w != NULL ? view_of(w->middleware) : VIEW("");
+
+		if (!view_starts(name, VIEW(POLICY_BUILT_IN)) &&
+		    services_find(&k->services, name) == NULL)
+			return err_set(e, ERR_INVALID,
+			    "middleware '%.64s' was registered after this "
+			    "sandbox was made: make it anew",
+			    name.p);
+	}
+	return 0;
+}
 
 static int
 send_policy(
@@ -17,6 +38,8 @@ send_policy(
 	if (k->n_sent == KEEPER_POLICIES_MAX)
 		return err_set(e, ERR_LIMIT,
 		    "too many policy changes at once; send it again");
+	if (check_services(k, p->policy, e) < 0)
+		return -1;
 	policy_wire_yaml(p->policy, &yaml);
 	if (yaml.full)
 		return err_set(e, ERR_LIMIT, "the policy is too large");

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "http/egress.h"
 #include "keeper/impl.h"
+#include "rpc/carry.h"
 
 enum { YAML_MAX = POLICY_TEXT_MAX };
 
@@ -68,6 +69,9 @@ seal_wish(const struct keeper *k, int *fd, struct err *e)
 		at = view_dup(login);
 		blob_add(b, "secret", at);
 	}
+	for (size_t i = 0; i < k->services.n; i++)
+		if (k->services.v[i].key != NULL)
+			blob_add(b, "secret", k->services.v[i].key);
 	if (n != NULL) {
 		if (n->workdir[0] != '\0') {
 			blob_add(b, "workdir", n->workdir);
@@ -105,15 +109,16 @@ keeper_spec(struct keeper *k, struct err *e)
 {
 	const Openshell__Datamodel__V1__NativeSpec *n = k->msg->spec->native;
 	AUTO_BUF struct buf yaml = BUF_INIT(YAML_MAX);
-	AUTO_CLOSE int wish = -1, text = -1, egress = -1;
-	int fds[3];
+	AUTO_CLOSE int wish = -1, text = -1, egress = -1, carrier = -1;
+	int fds[4];
 
 	policy_wire_yaml(k->msg->spec->policy, &yaml);
 	if (yaml.full)
 		return err_set(e, ERR_LIMIT, "the policy is too large");
 	if (seal_wish(k, &wish, e) < 0 ||
 	    memfd_seal(buf_view(&yaml), &text, e) < 0 ||
-	    seal_egress(k, &egress, e) < 0)
+	    seal_egress(k, &egress, e) < 0 ||
+	    carry_start(&k->services, &carrier, e) < 0)
 		return -1;
 	memset(&k->m.spec, 0, sizeof(k->m.spec));
 	k->m.spec.event_level = SESSION_EVENTS_ALL;
@@ -125,10 +130,12 @@ keeper_spec(struct keeper *k, struct err *e)
 	fds[0] = wish;
 	fds[1] = text;
 	fds[2] = egress;
+	fds[3] = carrier;
 	k->revision = 1;
 	policy_wire_hash(k->msg->spec->policy, k->now.hash);
 	(void)snprintf(
 	    k->m.spec.hash, sizeof(k->m.spec.hash), "%s", k->now.hash);
 	k->now.revision = 1;
-	return session_send(k->sock, &k->m, SESSION_SPEC, fds, 3, e);
+	return session_send(
+	    k->sock, &k->m, SESSION_SPEC, fds, carrier >= 0 ? 4 : 3, e);
 }

@@ -18,11 +18,14 @@ is_absent(const struct p_field *f, const void *m)
 	case K_PORT:
 		return !(f->flags & ALWAYS) &&
 		       ((const struct p_uint *)m)->v == 0;
+	case K_INT:
+		return ((const struct p_int *)m)->v == 0;
 	case K_BOOL:
 		if (f->flags & ISTRUE)
 			return p_is_true(m);
 		return !(f->flags & ALWAYS) && !((const struct p_bool *)m)->v;
 	case K_STR:
+	case K_TREE:
 		return !(f->flags & ALWAYS) &&
 		       ((const struct p_str *)m)->v.n == 0;
 	case K_MAP:
@@ -164,6 +167,13 @@ put_value(
 	case K_PORT:
 		buf_printf(out, " %u", ((const struct p_uint *)m)->v);
 		break;
+	case K_INT:
+		buf_printf(out, " %d", ((const struct p_int *)m)->v);
+		break;
+	case K_TREE:
+		buf_putc(out, ' ');
+		buf_put(out, ((const struct p_str *)m)->v);
+		break;
 	case K_BOOL:
 		buf_puts(
 		    out, ((const struct p_bool *)m)->v ? " true" : " false");
@@ -294,10 +304,14 @@ hash_value(struct buf *out, const struct p_field *f, const void *m)
 	case K_PORT:
 		le32(out, ((const struct p_uint *)m)->v);
 		break;
+	case K_INT:
+		le32(out, (uint32_t)((const struct p_int *)m)->v);
+		break;
 	case K_BOOL:
 		buf_putc(out, ((const struct p_bool *)m)->v);
 		break;
 	case K_STR:
+	case K_TREE:
 		buf_put(out, ((const struct p_str *)m)->v);
 		break;
 	case K_MAP:

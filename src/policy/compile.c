@@ -471,6 +471,8 @@ snapshot_new_with(const struct policy *p, uint64_t generation,
 		ignore_binaries(s);
 	rc = collect(&c);
 	if (rc == 0)
+		rc = c_compile_middlewares(&c);
+	if (rc == 0)
 		rc = compile_binaries(&c);
 	if (rc == 0)
 		rc = compile_keys(&c);

@@ -60,6 +60,9 @@ int c_compile_ops(struct compiler *c, struct c_key *k, const struct pending *v,
 /* Once all keys are there. */
 void c_index_ops(struct compiler *c);
 
+/* middleware.c */
+int c_compile_middlewares(struct compiler *c) MUST_USE;
+
 /* ports.c */
 void c_index_ports(struct compiler *c);
 

@@ -169,6 +169,8 @@ struct c_port {
 	bool inspected; /* by one of them */
 };
 
+struct c_middleware; /* middleware.c */
+
 struct snapshot {
 	atomic_uint refs;
 	uint64_t generation;
@@ -193,6 +195,8 @@ struct snapshot {
 	struct strmap binmap; /* exact path to place in binaries */
 	struct c_binary *binaries;
 	size_t nbinaries;
+	struct c_middleware *middlewares; /* in their order */
+	size_t n_middlewares;
 	struct glob **globs; /* owned */
 	size_t nglobs;
 };

@@ -461,6 +461,8 @@ compare(const struct policy *from, const struct policy *to,
 
 	*out =
 	    (struct extent_diff) { .static_differs = !same_static(from, to) };
+	if (both)
+		extent_compare_middlewares(from, to, out);
 	c.seen = STRMAP_INIT(&c.tmp);
 	rc = snapshot_new(from, 1, &a.s, e);
 	if (rc == 0)

@@ -22,6 +22,7 @@
 
 #include "codec/arena.h"
 #include "policy/decide.h"
+#include "policy/middleware.h"
 
 #define EXTENT_NONE UINT32_MAX
 
@@ -146,12 +147,24 @@ struct extent_change {
 
 enum { EXTENT_CHANGES_MAX = 4096 };
 
+/* A middleware that is another, or not there, in the other policy. */
+struct extent_middleware {
+	enum extent_kind kind;
+	struct view key, middleware;
+	const char *what; /* for people: "it is gone" */
+};
+/* One of each policy, with all that can differ in it. */
+enum { EXTENT_MIDDLEWARES_MAX = 4 * 2 * POLICY_MIDDLEWARES_MAX };
+
 struct extent_diff {
 	struct extent_change *v; /* widening first, then in policy order */
 	size_t n;
 	size_t dropped; /* beyond the bound */
 	/* Static sections (filesystem, landlock), which are not about reach. */
 	bool static_differs;
+	/* Who looks at requests: the changes above are about rules alone. */
+	struct extent_middleware middlewares[EXTENT_MIDDLEWARES_MAX];
+	size_t n_middlewares;
 	struct arena arena;
 };
 void extent_diff_fini(struct extent_diff *d);

@@ -277,4 +277,8 @@ int x_operations(
 int extent_cause_order(
     const struct extent_cause *a, const struct extent_cause *b) MUST_USE;
 
+/* middleware_diff.c */
+void extent_compare_middlewares(
+    const struct policy *from, const struct policy *to, struct extent_diff *d);
+
 #endif

@@ -10,6 +10,7 @@
 #include "codec/arena.h"
 #include "codec/ydoc.h"
 #include "policy/decide.h"
+#include "policy/middleware.h"
 
 enum {
 	/*
@@ -33,6 +34,10 @@ enum {
 	PL_LABELS_MAX = 32,
 	/* Endpoints and rules, once for each port: what a snapshot holds. */
 	PL_EXPANDED_MAX = 1 << 17,
+	PL_MIDDLEWARES_MAX = POLICY_MIDDLEWARES_MAX,
+	PL_SELECTORS_MAX = 32, /* hosts that one middleware names */
+	PL_CONFIG_MAX = 16384,
+	PL_CONFIG_DEPTH = 8,
 	PL_FS_PATHS_MAX = 256,
 	PL_FS_PATH_MAX = 4096
 };
@@ -54,6 +59,11 @@ struct p_head {
 struct p_uint {
 	struct p_head h;
 	uint32_t v;
+};
+
+struct p_int {
+	struct p_head h;
+	int32_t v;
 };
 
 struct p_bool {
@@ -180,6 +190,21 @@ struct p_policy {
 	struct p_list binaries; /* p_binary */
 };
 
+struct p_selection {
+	struct p_map m;
+	struct p_strs include, exclude;
+};
+
+struct p_middleware {
+	struct p_map m;
+	struct p_str name; /* the key when not set */
+	struct p_str middleware;
+	struct p_int order;
+	struct p_str config; /* TREE: the canonical text of it */
+	struct p_str on_error;
+	struct p_selection endpoints;
+};
+
 struct p_filesystem {
 	struct p_map m;
 	struct p_bool include_workdir;
@@ -203,6 +228,7 @@ struct p_top {
 	struct p_landlock landlock;
 	struct p_process process;
 	struct p_list network_policies; /* p_policy */
+	struct p_list network_middlewares; /* p_middleware */
 };
 
 struct policy {
@@ -217,6 +243,12 @@ static inline const struct p_policy *
 p_policies(const struct policy *p)
 {
 	return p->top.network_policies.v;
+}
+
+static inline const struct p_middleware *
+p_middlewares(const struct policy *p)
+{
+	return p->top.network_middlewares.v;
 }
 
 static inline const struct p_endpoint *
@@ -260,6 +292,7 @@ p_is_true(const struct p_bool *b)
 
 enum p_kind {
 	K_UINT,
+	K_INT,
 	K_BOOL,
 	K_STR,
 	K_MAP,
@@ -270,7 +303,8 @@ enum p_kind {
 	K_NAMED,
 	K_QUERY,
 	K_PARAMS,
-	K_TOOL
+	K_TOOL,
+	K_TREE
 };
 
 enum p_owner {
@@ -287,6 +321,8 @@ enum p_owner {
 	P_operation,
 	P_rule,
 	P_allow,
+	P_middleware,
+	P_selection,
 	P_binary
 };
 
@@ -359,6 +395,8 @@ void p_check_safety(const struct policy *p, struct policy_findings *f);
 uint32_t p_id(struct view v) MUST_USE;
 /* Marks the endpoints that are at fault, which p_check_overlap leaves out. */
 void p_check_network(struct policy *p, struct policy_findings *f);
+/* middleware.c; after p_check_network. */
+void p_check_middlewares(const struct policy *p, struct policy_findings *f);
 /* Protocols and keys that the proxy does not do yet. */
 void p_check_enforced(const struct policy *p, struct policy_findings *f);
 void p_check_overlap(const struct policy *p, struct policy_findings *f);

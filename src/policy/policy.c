@@ -123,6 +123,7 @@ read_text(struct policy *p, struct view yaml, unsigned lenient,
 	if (whole && root != NULL) {
 		p_check_safety(p, f);
 		p_check_network(p, f);
+		p_check_middlewares(p, f);
 		if (!(lenient & P_UNENFORCED))
 			p_check_enforced(p, f);
 		if (!(lenient & P_OVERLAPPING))

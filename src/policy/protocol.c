@@ -60,10 +60,13 @@ p_said(const void *map, const struct p_field *f)
 	case K_BOOL:
 		return ((const struct p_bool *)m)->v ? h : NULL;
 	case K_STR:
+	case K_TREE:
 		return ((const struct p_str *)m)->v.n > 0 ? h : NULL;
 	case K_UINT:
 	case K_PORT:
 		return ((const struct p_uint *)m)->v > 0 ? h : NULL;
+	case K_INT:
+		return ((const struct p_int *)m)->v != 0 ? h : NULL;
 	case K_MAP:
 	case K_STRS:
 	case K_PORTS:

@@ -77,8 +77,8 @@ is_kind(struct p_reader *r, const struct ydoc_node *n, enum ydoc_kind kind,
 }
 
 /* What YDOC_INT is made of: decimal, 0o17 or 0x1F; no bound above max. */
-static bool
-whole_number(struct view v, uint64_t max, uint64_t *out)
+bool
+p_whole_number(struct view v, uint64_t max, uint64_t *out)
 {
 	static const char digits[] = "0123456789abcdef";
 	unsigned base = 10;
@@ -124,7 +124,7 @@ read_uint(struct p_reader *r, const struct ydoc_node *n, uint64_t min,
 		    p_show(n->text).text);
 		return false;
 	}
-	if (!whole_number(n->text, max, &v) || v < min) {
+	if (!p_whole_number(n->text, max, &v) || v < min) {
 		FAULT(r, n, "must be a number from %llu to %llu, got %s",
 		    (unsigned long long)min, (unsigned long long)max,
 		    p_show(n->text).text);
@@ -133,6 +133,29 @@ read_uint(struct p_reader *r, const struct ydoc_node *n, uint64_t min,
 	out->v = (uint32_t)v;
 	out->h.bad = false;
 	return true;
+}
+
+static void
+read_int(struct p_reader *r, const struct ydoc_node *n, struct p_int *out)
+{
+	bool minus = n->text.n > 0 && n->text.p[0] == '-';
+	struct view v = minus ? view_slice(n->text, 1, n->text.n) : n->text;
+	uint64_t value;
+
+	out->h = p_head_of(n);
+	out->h.bad = true;
+	if (n->kind != YDOC_SCALAR || n->type != YDOC_INT) {
+		(void)mismatch(r, n, "a whole number");
+		return;
+	}
+	if ((v.n > 1 && v.p[0] == '0') ||
+	    !p_whole_number(v, (uint64_t)INT32_MAX + minus, &value)) {
+		FAULT(r, n, "must be a number from %d to %d, got %s", INT32_MIN,
+		    INT32_MAX, p_show(n->text).text);
+		return;
+	}
+	out->v = (int32_t)(minus ? -(int64_t)value : (int64_t)value);
+	out->h.bad = false;
 }
 
 static bool
@@ -294,7 +317,7 @@ read_named(struct p_reader *r, const struct ydoc_node *n,
 		size_t before = r->where.n, errors = r->f->errors;
 
 		/* Messages name a policy by its own name alone. */
-		if (f->owner == P_top)
+		if (f->sub == P_policy)
 			r->where.n = 0;
 		if (p_read_key(r, k, &m->key)) {
 			(void)p_enter(r, k->text);
@@ -318,6 +341,12 @@ read_value(struct p_reader *r, const struct ydoc_node *n,
 	case K_UINT:
 	case K_PORT:
 		(void)read_uint(r, n, f->min, f->max, member);
+		break;
+	case K_INT:
+		read_int(r, n, member);
+		break;
+	case K_TREE:
+		p_read_tree(r, n, f->max, member);
 		break;
 	case K_BOOL:
 		(void)read_bool(r, n, member);
@@ -415,6 +444,11 @@ settle(struct p_reader *r, enum p_owner owner, void *map)
 
 		if (p->name.v.n == 0)
 			p->name.v = p->m.key.v;
+	} else if (owner == P_middleware) {
+		struct p_middleware *w = map;
+
+		if (w->name.v.n == 0)
+			w->name.v = w->m.key.v;
 	}
 }
 

@@ -44,6 +44,11 @@ bool p_read_str(struct p_reader *r, const struct ydoc_node *n, uint64_t max,
 bool p_read_key(
     struct p_reader *r, const struct ydoc_node *k, struct p_str *out) MUST_USE;
 
+/* Decimal, 0o17 or 0x1F without a sign; false beyond max. */
+bool p_whole_number(struct view v, uint64_t max, uint64_t *out) MUST_USE;
+/* read_tree.c */
+void p_read_tree(struct p_reader *r, const struct ydoc_node *n, uint64_t max,
+    struct p_str *out);
 /* read_match.c: K_QUERY, K_PARAMS, K_TOOL */
 void p_read_query(struct p_reader *r, const struct ydoc_node *n,
     const struct p_field *f, struct p_query *out);

@@ -29,6 +29,8 @@ static const size_t sizes[] = {
 	[P_operation] = sizeof(struct p_operation),
 	[P_rule] = sizeof(struct p_rule),
 	[P_allow] = sizeof(struct p_allow),
+	[P_middleware] = sizeof(struct p_middleware),
+	[P_selection] = sizeof(struct p_selection),
 	[P_binary] = sizeof(struct p_binary),
 };
 

@@ -100,4 +100,4 @@ whole(struct px_conn *c, struct h1_head *h, struct buf *body)
 	return PX_MORE;
 }
 
-const struct hx_holder hold_creds = { wants, whole };
+const struct hx_holder hold_creds = { wants, whole, NULL };

@@ -89,6 +89,18 @@ static const struct guidance {
 	    "gateway goes on trying: the same request may succeed in a minute. "
 	    "No other program, name or header helps. If it goes on, tell the "
 	    "person who runs this sandbox, with event_id of this answer." },
+	{ "middleware_denied", false,
+	    "A middleware that looks at the requests of this sandbox does not "
+	    "let this one pass; reason_code, where there is one, says why. Do "
+	    "not try to send the same in another form. Go on without it, or "
+	    "stop and tell the person who runs this sandbox, with event_id of "
+	    "this answer." },
+	{ "middleware_failed", false,
+	    "Requests to this host must be looked at by a middleware before "
+	    "they go, and it could not look at this one, so nothing was sent. "
+	    "If the body is compressed or very large, send it plain and "
+	    "smaller; else try again once, a little later. Then stop and tell "
+	    "the person who runs this sandbox, with event_id of this answer." },
 	{ "ssrf_denied", false,
 	    "The address behind this name is one that this sandbox may not "
 	    "reach. Other names, spellings or redirects to the same address "
@@ -220,6 +232,11 @@ object_of(const struct deny *d)
 		(void)json_object_set_new(o, "port", json_integer(d->port));
 	put_if(o, "binary", d->binary);
 	put_event_id(o, d);
+	if (d->middleware.n > 0) {
+		put_if(o, "policy", d->policy);
+		put(o, "middleware", d->middleware);
+		put_if(o, "reason_code", d->reason_code);
+	}
 	put_if(o, "operation", d->operation);
 	put_if(o, "tool", d->tool);
 	put_advice(o, d);

@@ -27,6 +27,7 @@ struct deny {
 	const struct view *rpc_ids;
 	size_t n_rpc_ids;
 	bool rpc_batch;
+	struct view middleware, reason_code; /* that denied; empty: none */
 	struct view suggestion; /* YAML to paste; empty: none */
 	struct view nearest, miss; /* what came closest, and why it did not */
 	uint64_t event_id; /* of the record about it; 0: none */

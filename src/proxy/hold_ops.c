@@ -360,4 +360,4 @@ hx_ops_still_allowed(struct px_conn *c)
 	return allow;
 }
 
-const struct hx_holder hold_ops = { wants, whole };
+const struct hx_holder hold_ops = { wants, whole, NULL };

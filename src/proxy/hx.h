@@ -119,9 +119,19 @@ struct hx_holder {
 	 * All of it is there, decoded; it may change the body, within its max,
 	 * and point fields of *h elsewhere.  PX_MORE: it may go; PX_WAIT: it
 	 * was refused and the answer is on its way; PX_CLOSE.
+	 *
+	 * With held.later set, PX_WAIT means that it is not decided: the holder
+	 * is asked again when the connection runs.  With held.again set,
+	 * PX_MORE means that all are asked again, from the first: the body is
+	 * another.
 	 */
 	enum px_next (*whole)(
 	    struct px_conn *c, struct h1_head *h, struct buf *body);
+	/*
+	 * The body is longer than it takes; NULL: 413.  PX_MORE: it wants it
+	 * no more; the others as above.
+	 */
+	enum px_next (*over)(struct px_conn *c, const struct h1_head *h);
 };
 
 enum {

@@ -22,6 +22,7 @@
 #include "proxy/creds.h"
 #include "proxy/flow.h"
 #include "proxy/load.h"
+#include "proxy/mw_service.h"
 #include "proxy/px.h"
 #include "proxy/selfbox.h"
 #include "proxy/synth.h"
@@ -383,6 +384,8 @@ start(struct px *px, const struct net_start *m, int *fds, struct err *e)
 	if (selfbox_enter(m->drop_uid, m->drop_gid, &files, e) < 0)
 		return err_wrap(e, "confine the proxy");
 	px->conns_max = px_conns_max(files);
+	if (fds[3] >= 0)
+		px->services = mw_services_new(px, fd_take(&fds[3]));
 	if (through_open(px, e) < 0 ||
 	    load_policy(px, fds[0], m->generation, &px->snap, e) < 0)
 		return -1;
@@ -466,6 +469,7 @@ release(struct px *px)
 	for (unsigned i = 0; i < PX_SLOTS; i++)
 		if (px->slot[i] != NULL)
 			px_close(px->slot[i], true);
+	mw_services_close(px->services);
 	px_flows_free(px);
 	px_pool_free(px->pool);
 	if (px->resolver != NULL)
@@ -473,6 +477,7 @@ release(struct px *px)
 	uv_walk(&px->loop, close_handle, NULL);
 	(void)uv_run(&px->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&px->loop);
+	free(px->services);
 	if (px->listening) {
 		fd_close(&px->listener);
 		fd_close(&px->capture);

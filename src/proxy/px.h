@@ -125,6 +125,12 @@ struct hx_held {
 	struct assembly clock; /* of its coming in */
 	size_t at; /* of body, gone upstream */
 	struct buf head, body;
+	struct h1_head *parsed; /* of head, as the holders leave it */
+	size_t next; /* of the holders: to be asked */
+	size_t by; /* of them: the one whose limit it is */
+	/* Said by a holder that lets it wait, or changed the body: hx.h. */
+	bool later, again;
+	bool unseen; /* goes on as it comes, whatever is left of it */
 };
 /* An answer that is looked at on its way (hx_tap.c). */
 enum { HX_TAPS_MAX = 4 };
@@ -177,6 +183,7 @@ struct hx {
 	const char *override; /* a field that names another method or path */
 	bool operations; /* it carries some, which are judged one by one */
 	struct buf ops_body; /* the body they are in, while the answer lasts */
+	struct mw_run *mw; /* who looks at it (mw.h); NULL: nobody yet */
 };
 
 /* The operator's proxy: where it is, and until when that is believed. */
@@ -187,6 +194,8 @@ struct px_through {
 };
 
 struct px;
+struct mw_run;
+struct mw_services;
 struct creds;
 struct reflect;
 
@@ -358,6 +367,7 @@ struct px {
 	struct told *told; /* refusals recorded lately; by told_of */
 	struct px_flows *flows; /* NULL until the first */
 	struct advisor *advisor; /* NULL: never on, nor asked */
+	struct mw_services *services; /* NULL: none is registered */
 };
 
 /* conn.c */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "proxy/creds.h"
 #include "proxy/hx.h"
+#include "proxy/mw.h"
 #include "proxy/ops.h"
 #include "proxy/ws_session.h"
 
@@ -18,13 +19,17 @@ struct px_ws {
 	struct ws_session s;
 	bool begun;
 	struct assembly clock; /* of the text coming in */
-	bool fills; /* placeholders in text; nothing is compressed then */
+	bool fills; /* placeholders in text */
+	bool
+	    rewrites; /* text may be written anew; nothing is compressed then */
+	struct mw_talk *talk; /* with those who look at text; mw.h */
+	struct buf seen; /* what they made of the message; empty: nothing */
 	size_t counted; /* of px->held */
 };
 
 /* ---- the handshake ------------------------------------------------------- */
 
-/* Whether policy has a say in the messages of what is asked for. */
+/* Whether anybody has a say in the messages of what is asked for. */
 static bool
 judges_messages(struct px_conn *c)
 {
@@ -32,7 +37,7 @@ judges_messages(struct px_conn *c)
 
 	return c->hx.want_websocket &&
 	       px_treat_request(c, c->snap, buf_view(&c->hx.path), &t) &&
-	       (t.protocol == POLICY_PROTO_WEBSOCKET ||
+	       (mw_sees(c) || t.protocol == POLICY_PROTO_WEBSOCKET ||
 		   t.protocol == POLICY_PROTO_GRAPHQL || t.rewrite_websocket);
 }
 
@@ -114,9 +119,10 @@ whole(struct px_conn *c, struct h1_head *h, struct buf *body)
 	c->ws = ws = NEW(struct px_ws);
 	ws->offer = BUF_INIT(EXTENSIONS_MAX);
 	ws->fills = creds_terms(c)->rewrite_websocket;
+	ws->rewrites = ws->fills || mw_sees(c);
 	key = h1_find(h, VIEW("sec-websocket-key"));
 	ws_accept(key->value, ws->accept);
-	for (size_t i = 0; i < h->n_fields && !ws->fills; i++)
+	for (size_t i = 0; i < h->n_fields && !ws->rewrites; i++)
 		if (view_eq_nocase(
 			h->fields[i].name, VIEW("sec-websocket-extensions")))
 			ws_extensions_offer(h->fields[i].value, &ws->offer);
@@ -124,7 +130,7 @@ whole(struct px_conn *c, struct h1_head *h, struct buf *body)
 	return PX_MORE;
 }
 
-const struct hx_holder hold_ws = { wants, whole };
+const struct hx_holder hold_ws = { wants, whole, NULL };
 
 /* The answer: RFC 6455 section 4.1, "the client MUST validate". */
 static int
@@ -312,11 +318,81 @@ judge_text(struct px_conn *c, const struct policy_treatment *t,
 	return judge_op(c, &op, VIEW(""), reason);
 }
 
+/* The client hears which of the two it was, and no more. */
+static const char *
+refused_by(enum mw_said said)
+{
+	return said == MW_DENIES
+		   ? "rejected by configured middleware"
+		   : "could not be inspected by configured middleware";
+}
+
+/*
+ * Those who look at what is allowed.  What they make of it is in `ws->seen`,
+ * and is judged again each time that it becomes another.
+ */
+static enum ws_verdict
+look(struct px_conn *c, const struct policy_treatment *t, struct view text,
+    struct buf *reason)
+{
+	struct px_ws *ws = c->ws;
+	enum mw_said said;
+
+	do {
+		struct view now = ws->seen.n > 0 ? buf_view(&ws->seen) : text;
+		AUTO_BUF struct buf next = BUF_INIT(0);
+
+		said = mw_text(c, &ws->talk, now, &next);
+		if (said != MW_REPLACES)
+			continue;
+		buf_fini(&ws->seen);
+		ws->seen = next;
+		next = BUF_INIT(0);
+		if (!ws->rewrites) {
+			/* It may be compressed: later ones refer to it. */
+			buf_puts(reason,
+			    "a middleware looks at messages now: open the "
+			    "WebSocket again");
+			return WS_DENY;
+		}
+		if (!judge_text(c, t, buf_view(&ws->seen), reason))
+			return WS_DENY;
+	} while (said == MW_REPLACES);
+	if (said == MW_WAITS)
+		return WS_LATER;
+	if (said == MW_PASSES)
+		return WS_ALLOW;
+	buf_puts(reason, refused_by(said));
+	return WS_DENY;
+}
+
+/* The last look: nothing of a credential is in it before. */
+static enum ws_verdict
+release(struct px_conn *c, const struct policy_treatment *t, struct view text,
+    struct buf *anew, struct buf *reason)
+{
+	/* Whoever upgraded before the policy said so has to do it again. */
+	if (c->ws->fills && t->rewrite_websocket) {
+		if (!fill(c, text, anew, reason))
+			return WS_DENY;
+	} else if (creds_guards(c, NULL) && ph_marked(text)) {
+		refuse_placeholder(c, reason);
+		return WS_DENY;
+	}
+	if (anew->n == 0 && c->ws->seen.n > 0) {
+		rw_out_init(anew, text.n);
+		buf_put(anew, text);
+	}
+	return WS_ALLOW;
+}
+
 static enum ws_verdict
 judge(void *arg, struct view text, struct buf *anew, struct buf *reason)
 {
 	struct px_conn *c = arg;
+	struct px_ws *ws = c->ws;
 	struct policy_treatment t;
+	enum ws_verdict v = WS_ALLOW;
 
 	if (px_waits_events(c))
 		return WS_LATER;
@@ -325,16 +401,18 @@ judge(void *arg, struct view text, struct buf *anew, struct buf *reason)
 		buf_puts(reason, "no longer permitted by policy");
 		return WS_DENY;
 	}
-	if (!judge_text(c, &t, text, reason))
-		return WS_DENY;
-	/* Whoever upgraded before the policy said so has to do it again. */
-	if (c->ws->fills && t.rewrite_websocket)
-		return fill(c, text, anew, reason) ? WS_ALLOW : WS_DENY;
-	if (creds_guards(c, NULL) && ph_marked(text)) {
-		refuse_placeholder(c, reason);
-		return WS_DENY;
+	if (!mw_talk_under_way(ws->talk)) {
+		buf_fini(&ws->seen);
+		if (!judge_text(c, &t, text, reason))
+			return WS_DENY;
 	}
-	return WS_ALLOW;
+	if (ws->talk != NULL || policy_has_middlewares(c->snap))
+		v = look(c, &t, text, reason);
+	if (v != WS_ALLOW)
+		return v;
+	if (ws->seen.n > 0)
+		text = buf_view(&ws->seen);
+	return release(c, &t, text, anew, reason);
 }
 
 /* ---- the step ------------------------------------------------------------ */
@@ -362,6 +440,8 @@ px_ws_end(struct px_conn *c)
 	if (ws->begun)
 		ws_session_fini(&ws->s);
 	buf_fini(&ws->offer);
+	mw_talk_end(ws->talk);
+	buf_fini(&ws->seen);
 	free(ws);
 	c->ws = NULL;
 }
@@ -411,7 +491,8 @@ count_held(struct px_conn *c)
 {
 	struct px_ws *ws = c->ws;
 	size_t now = ws_rx_held(ws->s.from_client) +
-		     ws_rx_held(ws->s.from_server) + ws->s.message.n;
+		     ws_rx_held(ws->s.from_server) + ws->s.message.n +
+		     ws->seen.n;
 
 	c->px->held = c->px->held - ws->counted + now;
 	ws->counted = now;
@@ -461,6 +542,8 @@ turn(struct px_conn *c, bool *progress)
 	if (px_flush(&c->up, &e) == PX_IO_FAIL ||
 	    px_flush(&c->client, &e) == PX_IO_FAIL)
 		return -1;
+	s->text_only = policy_has_middlewares(c->snap) && c->hx.inspected &&
+		       mw_sees_closed(c);
 	ws_session_go_on(s);
 	if (pump(c, &c->client, ws_session_client, progress, &e) < 0)
 		return -1;

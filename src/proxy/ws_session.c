@@ -125,6 +125,10 @@ ws_session_client(struct ws_session *s, struct view in)
 		if (ev.kind == WS_EV_TEXT) {
 			s->text = ev.payload;
 			settle(s);
+		} else if (ev.kind == WS_EV_PIECE && s->text_only) {
+			buf_reset(&s->message);
+			ws_session_end(s, WS_CLOSE_DENIED,
+			    VIEW("a binary message cannot be inspected"));
 		} else {
 			buf_put(&s->to_server, buf_view(&s->message));
 		}

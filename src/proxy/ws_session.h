@@ -36,6 +36,7 @@ struct ws_session {
 	struct buf message; /* judged LATER: its frame */
 	struct view text; /* of it */
 	bool waiting;
+	bool text_only; /* who must look at messages cannot read others */
 	bool over; /* a close went both ways, or must: nothing is read */
 	unsigned code; /* why it is over, when we ended it */
 	char reason[WS_CONTROL_MAX];

@@ -4,9 +4,10 @@
  * Field names of the message are the keys of the YAML, so both directions walk
  * the descriptors that protoc-c made: a field that the contract gets later
  * needs a row in policy/fields.def and nothing here.  What differs is in
- * `aliases`, and three shapes: PORT and PORTS of an endpoint are one list, a
- * matcher is a string or {any: [...]}, and the body limit of JSON-RPC, a number
- * of its own on the wire, is in a mapping named after the protocol.
+ * `aliases`, and four shapes: PORT and PORTS of an endpoint are one list, a
+ * matcher is a string or {any: [...]}, the body limit of JSON-RPC, a number
+ * of its own on the wire, is in a mapping named after the protocol, and a free
+ * mapping is a Struct (struct_wire.h).
  */
 #include "rpc/policy_wire.h"
 
@@ -15,6 +16,7 @@
 #include "base/mem.h"
 #include "codec/sha256.h"
 #include "codec/ydoc.h"
+#include "rpc/struct_wire.h"
 
 enum {
 	YAML_MAX = POLICY_TEXT_MAX,
@@ -89,6 +91,12 @@ is_matcher(const ProtobufCMessageDescriptor *d)
 	return d == &openshell__sandbox__v1__l7_query_matcher__descriptor;
 }
 
+static bool
+is_struct(const ProtobufCMessageDescriptor *d)
+{
+	return d == &google__protobuf__struct__descriptor;
+}
+
 /* --- from YAML ----------------------------------------------------------- */
 
 static void fill(ProtobufCMessage *m, const struct ydoc_node *map);
@@ -96,8 +104,11 @@ static void fill(ProtobufCMessage *m, const struct ydoc_node *map);
 static ProtobufCMessage *
 message_of(const ProtobufCMessageDescriptor *d, const struct ydoc_node *n)
 {
-	ProtobufCMessage *m = message_new(d);
+	ProtobufCMessage *m;
 
+	if (is_struct(d))
+		return &struct_wire_of(n)->base;
+	m = message_new(d);
 	if (is_matcher(d) && n->kind == YDOC_SCALAR) {
 		Openshell__Sandbox__V1__L7QueryMatcher *q = (void *)m;
 
@@ -117,6 +128,14 @@ number_of(struct view v)
 	return view_u64(v, UINT32_MAX, &n) ? (uint32_t)n : 0;
 }
 
+static int32_t
+signed_of(struct view v)
+{
+	if (view_starts(v, VIEW("-")))
+		return (int32_t) - (int64_t)number_of(view_slice(v, 1, v.n));
+	return (int32_t)number_of(v);
+}
+
 static void
 put_scalar(void *at, const ProtobufCFieldDescriptor *f, struct view v)
 {
@@ -124,6 +143,8 @@ put_scalar(void *at, const ProtobufCFieldDescriptor *f, struct view v)
 		*(char **)at = view_dup(v);
 	else if (f->type == PROTOBUF_C_TYPE_BOOL)
 		*(protobuf_c_boolean *)at = view_eq(v, VIEW("true"));
+	else if (f->type == PROTOBUF_C_TYPE_INT32)
+		*(int32_t *)at = signed_of(v);
 	else
 		*(uint32_t *)at = number_of(v);
 }
@@ -311,6 +332,8 @@ put_plain(struct yaml *y, const ProtobufCFieldDescriptor *f, const void *at)
 	else if (f->type == PROTOBUF_C_TYPE_BOOL)
 		buf_puts(
 		    y->out, *(const protobuf_c_boolean *)at ? "true" : "false");
+	else if (f->type == PROTOBUF_C_TYPE_INT32)
+		buf_printf(y->out, "%d", *(const int32_t *)at);
 	else
 		put_number(y, *(const uint32_t *)at);
 	buf_putc(y->out, '\n');
@@ -395,6 +418,12 @@ put_nested(struct yaml *y, const ProtobufCMessage *m)
 {
 	if (is_matcher(m->descriptor)) {
 		put_matcher(y, (const void *)m);
+		return;
+	}
+	if (is_struct(m->descriptor)) {
+		buf_putc(y->out, ' ');
+		struct_wire_yaml((const void *)m, y->out);
+		buf_putc(y->out, '\n');
 		return;
 	}
 	buf_putc(y->out, '\n');
@@ -645,7 +674,9 @@ sort_maps(ProtobufCMessage *m)
 		ProtobufCMessage **v;
 		size_t n;
 
-		if (f->type != PROTOBUF_C_TYPE_MESSAGE)
+		if (f->type != PROTOBUF_C_TYPE_MESSAGE ||
+		    (is_optional(f) &&
+			*(uint32_t *)member(m, f->quantifier_offset) != f->id))
 			continue;
 		if (f->label != PROTOBUF_C_LABEL_REPEATED) {
 			v = member(m, f->offset);
@@ -722,6 +753,12 @@ policy_wire_hash(const policy_wire_msg *m, char out[65])
 			buf_puts(&b, s->network_policies[i]->key);
 			if (s->network_policies[i]->value != NULL)
 				pack(&b, &s->network_policies[i]->value->base);
+		}
+		for (size_t i = 0; i < s->n_network_middlewares; i++) {
+			buf_puts(&b, s->network_middlewares[i]->key);
+			if (s->network_middlewares[i]->value != NULL)
+				pack(&b,
+				    &s->network_middlewares[i]->value->base);
 		}
 	}
 	sha256_hex(buf_view(&b), out);

@@ -220,10 +220,12 @@ fork_net(struct ctl *c, net_main_fn *net_main, struct err *e)
 }
 
 static int
-start_net(struct ctl *c, int policy_fd, int egress_fd, struct err *e)
+start_net(struct ctl *c, const int spec[FD_MSG_MAX], struct err *e)
 {
 	struct net_start *m = &c->n.start;
-	const int fds[] = { policy_fd, c->trust, egress_fd };
+	/* What is not there comes last. */
+	const int fds[] = { spec[1], c->trust, spec[2], spec[3] };
+	unsigned n = 2 + (spec[2] >= 0) + (spec[3] >= 0);
 
 	memset(m, 0, sizeof(*m));
 	m->event_level = c->event_level;
@@ -233,8 +235,7 @@ start_net(struct ctl *c, int policy_fd, int egress_fd, struct err *e)
 	    m->proxy_addr, sizeof(m->proxy_addr), "%s", SBX_PROXY_ADDR);
 	read_servers(m->servers);
 	choose_ids(m);
-	if (net_send(c->net_sock, &c->n, NET_START, fds, egress_fd >= 0 ? 3 : 2,
-		e) < 0)
+	if (net_send(c->net_sock, &c->n, NET_START, fds, n, e) < 0)
 		return err_wrap(e, "start the proxy");
 	return fd_set_nonblock(c->net_sock, true, e);
 }
@@ -251,8 +252,9 @@ build(struct ctl *c, int *fds, struct err *e)
 		return err_wrap(e, "wishes of the owner");
 	rc = read_trust(c, wish, e);
 	if (rc == 0)
-		rc = start_net(c, fds[1], fds[2], e);
-	fd_close(&fds[2]); /* unread: nothing forked from here holds it */
+		rc = start_net(c, fds, e);
+	fd_close(&fds[2]); /* unread: nothing forked from here holds them */
+	fd_close(&fds[3]);
 	if (rc == 0 && (rc = ctl_parse_policy(fds[1], &c->policy, e)) < 0)
 		(void)err_wrap(e, "policy");
 	if (rc == 0)
@@ -280,6 +282,7 @@ ctl_start(struct ctl *c, net_main_fn *net_main, struct err *e)
 	fd_close(&fds[0]);
 	fd_close(&fds[1]);
 	fd_close(&fds[2]);
+	fd_close(&fds[3]);
 	if (rc < 0 || fd_set_nonblock(c->sock, true, e) < 0)
 		return -1;
 	ctl_send_state(c, SESSION_PREPARING);

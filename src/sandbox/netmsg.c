@@ -82,7 +82,7 @@ events_ok(const void *msg, unsigned nfds UNUSED)
 #define FROM_NET .from = NET_SIDE_NET
 
 static const struct msg_rule net_rules[] = {
-	[NET_START] = { ROW(net_start), FROM_CTL, .fds_min = 2, .fds_max = 3,
+	[NET_START] = { ROW(net_start), FROM_CTL, .fds_min = 2, .fds_max = 4,
 	    .ok = start_ok,
 	    .text = { MSG_TEXT(net_start, proxy_addr),
 		MSG_TEXT(net_start, servers) } },

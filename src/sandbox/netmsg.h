@@ -73,7 +73,8 @@ net_socks_ok(unsigned n)
 enum net_type {
 	/* ctl to net */
 	NET_START = 1, /* fds: policy text, trust bundle (PEM) [, the way out
-			  (http/egress.h)] */
+			  (http/egress.h) [, the carrier of middlewares
+			  (rpc/carry.h)]] */
 	NET_LISTEN, /* fds: by enum net_sock */
 	NET_POLICY, /* fds: policy text */
 	NET_IDENTITY,

@@ -77,7 +77,7 @@ events_ok(const void *msg, unsigned nfds UNUSED)
 
 static const struct msg_rule session_rules[] = {
 	[SESSION_SPEC] = { ROW(session_spec), FROM_OWNER, .fds_min = 2,
-	    .fds_max = 3, .ok = spec_ok,
+	    .fds_max = 4, .ok = spec_ok,
 	    .text = { MSG_TEXT(session_spec, hash) } },
 	[SESSION_POLICY] = { ROW(session_policy), FROM_OWNER, .fds_min = 1,
 	    .fds_max = 1, .text = { MSG_TEXT(session_policy, hash) } },

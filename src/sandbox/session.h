@@ -47,7 +47,8 @@ enum {
 enum session_type {
 	/* owner to supervisor */
 	SESSION_SPEC = 1, /* fds: spec blob, policy text [, the way out
-			     (http/egress.h), for net alone] */
+			     (http/egress.h) [, the carrier of middlewares
+			     (rpc/carry.h)]], for net alone */
 	SESSION_POLICY, /* fds: policy text */
 	SESSION_EXEC, /* fds: command blob [, stdin, stdout, stderr] */
 	SESSION_SIGNAL,

@@ -355,6 +355,9 @@ TEST(ocsf, shorthand_lines_are_those_of_the_spec)
 		{ AUDIT_CREDENTIAL, AUDIT_DENY,
 		    "22:13:20.123 M FINDING:BLOCKED \"POST /zen not permitted "
 		    "by policy\" [confidence:high] [event:17]\n" },
+		{ AUDIT_MIDDLEWARE, AUDIT_AUDIT,
+		    "22:13:20.123 L FINDING:LOGGED \"POST /zen not permitted "
+		    "by policy\" [confidence:high] [event:17]\n" },
 		{ AUDIT_BYPASS, AUDIT_DENY,
 		    "22:13:20.123 M NET:REFUSE DENIED /usr/bin/curl(42) -> "
 		    "api.github.com:443/tcp [policy:bypass-detect "

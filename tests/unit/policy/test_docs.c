@@ -65,7 +65,8 @@ TEST(docs, speak_of_every_key_and_protocol)
 {
 	static const enum p_owner owners[] = { P_top, P_filesystem, P_landlock,
 		P_process, P_policy, P_endpoint, P_json_rpc, P_mcp, P_binding,
-		P_operation, P_rule, P_allow, P_binary };
+		P_operation, P_rule, P_allow, P_middleware, P_selection,
+		P_binary };
 	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
 
 	read_docs(&text);

@@ -21,7 +21,8 @@ TEST(policy, names_every_fault_at_once)
 	CHECK_STR(buf_str(&r.text),
 	    "p:1:10: error: unsupported policy version 3 (supported: 1)\n"
 	    "p:2:1: error: unknown key 'bogus' (known here: version, "
-	    "filesystem_policy, landlock, process, network_policies)\n"
+	    "filesystem_policy, landlock, process, network_policies, "
+	    "network_middlewares)\n"
 	    "p:4:16: error: read-write path is overly broad: /\n"
 	    "p:4:19: error: path must be absolute (start with '/'): usr\n"
 	    "p:8:13: error: a.endpoints[0].host: expected a string, got a "

@@ -209,3 +209,27 @@ TEST(deny, answers_calls_of_json_rpc_that_wait)
 	CHECK(error_of(json_array_get(o, 1), 8) == NULL);
 	json_decref(o);
 }
+
+TEST(deny, names_the_middleware_that_denied)
+{
+	struct deny d = sample();
+	json_t *o;
+
+	d.error = "middleware_denied";
+	d.layer = NULL;
+	d.suggestion = VIEW("");
+	d.detail = VIEW("Request rejected by configured middleware");
+	d.middleware = VIEW("keys");
+	d.reason_code = VIEW("pii.found");
+	o = parse(&d);
+	CHECK_STR(json_string_value(json_object_get(o, "policy")), "github");
+	CHECK_STR(json_string_value(json_object_get(o, "middleware")), "keys");
+	CHECK_STR(
+	    json_string_value(json_object_get(o, "reason_code")), "pii.found");
+	CHECK(json_object_get(o, "agent_guidance") != NULL);
+	json_decref(o);
+	d.reason_code = VIEW("");
+	o = parse(&d);
+	CHECK(json_object_get(o, "reason_code") == NULL);
+	json_decref(o);
+}

@@ -72,6 +72,19 @@ TEST(policy_wire, gives_every_field_back)
 	    "    - path: /usr/lib/**\n"
 	    "  'other: one': {endpoints: [{host: a.example.com, port: 80}], "
 	    "binaries: [{path: '/**'}]}\n");
+	check_round_trip("version: 1\n"
+			 "network_middlewares:\n"
+			 "  m:\n"
+			 "    middleware: acme/guard\n"
+			 "    order: -2147483648\n"
+			 "    config: {a: [1, -9007199254740992, true, {b: "
+			 "'x\\ty'}], c: {}, d: \"\\u00e9\\n\"}\n"
+			 "    on_error: fail_open\n"
+			 "    endpoints: {include: ['**'], exclude: "
+			 "['*.a.example.com', 10.0.0.1]}\n"
+			 "  n:\n"
+			 "    middleware: openshell/regex\n"
+			 "    endpoints: {include: [a.example.com]}\n");
 }
 
 /* Also what is not enforced yet; through bytes, at the agreed numbers. */
