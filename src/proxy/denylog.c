@@ -44,13 +44,35 @@ is_kept(const struct audit_event *ev)
 	return audit_is_verdict(ev) || view_eq(ev->stage, VIEW("ssrf"));
 }
 
-/* Attack: mapping the inside by what its addresses were refused with. */
+/*
+ * What is named here and no more, whatever else a record comes to have.
+ * Attack: mapping the inside by what its addresses were refused with.
+ */
 static struct audit_event
 shown(const struct audit_event *ev)
 {
-	struct audit_event out = *ev;
+	struct audit_event out = { .event_id = ev->event_id,
+		.kind = ev->kind,
+		.action = ev->action,
+		.stage = ev->stage,
+		.binary = ev->binary,
+		.pid = ev->pid,
+		.host = ev->host,
+		.port = ev->port,
+		.scheme = ev->scheme,
+		.method = ev->method,
+		.path = ev->path,
+		.query_names = ev->query_names,
+		.operation = ev->operation,
+		.tool = ev->tool,
+		.fields = ev->fields,
+		.policy = ev->policy,
+		.reason = ev->reason,
+		.nearest = ev->nearest,
+		.miss = ev->miss,
+		.suggestion = ev->suggestion,
+		.generation = ev->generation };
 
-	out.ancestors = out.cmdline = out.detail = VIEW("");
 	if (view_eq(ev->stage, VIEW("ssrf"))) {
 		out.reason = VIEW("the destination's address is not one that "
 				  "this policy lets the sandbox reach");
