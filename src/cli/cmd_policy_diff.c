@@ -76,8 +76,7 @@ put_table(struct cli *c, const struct extent_diff *d,
 	if (d->n == 0)
 		buf_puts(out, "no difference in what may be reached\n");
 	for (size_t i = 0; i < d->n_middlewares; i++)
-		extent_show_middleware(
-		    out, c->color_out, &d->middlewares[i]);
+		extent_show_middleware(out, c->color_out, &d->middlewares[i]);
 	for (size_t i = 0; i < f->n; i++)
 		put_finding(c, &f->v[i], out);
 }
