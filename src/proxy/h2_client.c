@@ -244,7 +244,7 @@ px_h2(struct px_conn *c)
 	} else {
 		leg->head_since = 0;
 		if (leg->n_streams > 0)
-			c->deadline = 0;
+			c->deadline = h2_leg_lingers_until(leg);
 		else if (leg->touched || c->deadline == 0)
 			px_deadline(c, IDLE_MS);
 		leg->touched = false;
@@ -257,6 +257,8 @@ px_h2_late(struct px_conn *c)
 {
 	struct err e;
 
+	if (h2_leg_end_lingering(c->h2))
+		return PX_MORE;
 	if (c->h2->in_block) {
 		(void)err_set(&e, ERR_LIMIT,
 		    "the request head was not complete within %d seconds",

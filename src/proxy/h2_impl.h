@@ -14,6 +14,9 @@ enum {
 	H2_STREAM_WINDOW = 256 << 10,
 	H2_WINDOW = 1 << 20,
 	H2_OUT_MAX = 64 << 10,
+	/* After an early answer: as px_linger of a whole connection. */
+	H2_LINGER_MS = 2000,
+	H2_LINGER_MAX = 256 << 10,
 	H2_TEXT_MAX = H1_RESPONSE_HEAD_MAX + 16384
 };
 
@@ -43,7 +46,7 @@ struct h2_leg {
 	bool in_block;
 	uint64_t head_since; /* loop time; 0: none is coming in */
 	struct h2_stream *streams;
-	unsigned n_streams;
+	unsigned n_streams, n_lingering;
 	const char *calm; /* the peer asked for too much: in words */
 	bool over; /* no more exchanges */
 	bool greeted; /* a frame came */
@@ -73,6 +76,8 @@ struct h2_stream {
 	bool in_end; /* END_STREAM */
 	bool in_last; /* the last chunk is text */
 	bool broken; /* no more comes than what is there */
+	uint64_t linger_until; /* loop time: answered before its end; or 0 */
+	size_t lingered; /* DATA read away since then */
 	bool refused; /* the peer has done nothing for it, or is to hear so:
 			 RFC 9113 section 8.7 */
 	uint32_t code; /* why */
@@ -109,6 +114,11 @@ void h2_leg_wake(struct h2_leg *leg);
 /* Nothing more from the peer; what is queued goes out. */
 void h2_leg_terminate(struct h2_leg *leg, uint32_t code);
 void h2_leg_reset(struct h2_leg *leg, int32_t id, uint32_t code);
+
+/* Resets the streams that have lingered enough; false: there are none. */
+bool h2_leg_end_lingering(struct h2_leg *leg);
+/* When the next one has; 0: none lingers. */
+uint64_t h2_leg_lingers_until(const struct h2_leg *leg) MUST_USE;
 
 /* h2_stream.c */
 struct h2_stream *h2_stream_new(struct h2_leg *leg, int32_t id);

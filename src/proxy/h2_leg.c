@@ -167,6 +167,61 @@ on_frame(nghttp2_session *s UNUSED, const nghttp2_frame *f, void *arg)
 	return 0;
 }
 
+/* ---- answers before the end of their request ----------------------------- */
+
+/*
+ * The rest is not wanted (RFC 9113 section 8.1).  But a client that is told so
+ * together with the answer may take the reset for a failure and never read
+ * the answer, as curl does in the middle of an upload.  So what it still sends
+ * is read away for a while.
+ */
+static void
+end_lingering(struct h2_leg *leg, struct h2_stream *st)
+{
+	st->linger_until = 0;
+	leg->n_lingering--;
+	h2_leg_reset(leg, st->id, NGHTTP2_NO_ERROR);
+}
+
+static void
+read_away(struct h2_leg *leg, struct h2_stream *st, size_t n)
+{
+	(void)nghttp2_session_consume(leg->s, st->id, n);
+	st->lingered += n;
+	if (st->lingered > H2_LINGER_MAX)
+		end_lingering(leg, st);
+}
+
+bool
+h2_leg_end_lingering(struct h2_leg *leg)
+{
+	uint64_t now = uv_now(&leg->px->loop);
+	bool any = false;
+
+	for (struct h2_stream *st = leg->streams;
+	     st != NULL && leg->n_lingering > 0; st = st->next) {
+		if (st->linger_until == 0 || st->linger_until > now)
+			continue;
+		end_lingering(leg, st);
+		any = true;
+	}
+	return any;
+}
+
+uint64_t
+h2_leg_lingers_until(const struct h2_leg *leg)
+{
+	uint64_t at = 0;
+
+	for (const struct h2_stream *st = leg->streams;
+	     st != NULL && leg->n_lingering > 0; st = st->next)
+		if (st->linger_until != 0 && (at == 0 || st->linger_until < at))
+			at = st->linger_until;
+	return at;
+}
+
+/* ---- more of what nghttp2 tells ---------------------------------------- */
+
 static int
 on_data(nghttp2_session *s, uint8_t flags UNUSED, int32_t id, const uint8_t *p,
     size_t n, void *arg)
@@ -174,7 +229,9 @@ on_data(nghttp2_session *s, uint8_t flags UNUSED, int32_t id, const uint8_t *p,
 	struct h2_leg *leg = arg;
 	struct h2_stream *st = stream_of(leg, id);
 
-	if (st != NULL)
+	if (st != NULL && st->linger_until != 0)
+		read_away(leg, st, n);
+	else if (st != NULL)
 		h2_stream_data(st, (struct view) { (const char *)p, n });
 	else
 		(void)nghttp2_session_consume(s, id, n);
@@ -206,13 +263,12 @@ on_sent(nghttp2_session *s, const nghttp2_frame *f, void *arg)
 	    !(st != NULL && st->refused) && /* not the client: its upstream */
 	    !h2_guard_reset(&leg->guard, uv_now(&leg->px->loop)))
 		too_much(leg, "too many streams had to be reset");
-	/* An answer before the end of its request: the rest is not wanted
-	 * (RFC 9113 section 8.1). */
-	if (end && leg->role->server &&
+	if (end && leg->role->server && st != NULL && st->linger_until == 0 &&
 	    (f->hd.type == NGHTTP2_DATA || f->hd.type == NGHTTP2_HEADERS) &&
-	    nghttp2_session_get_stream_remote_close(s, f->hd.stream_id) == 0)
-		(void)nghttp2_submit_rst_stream(
-		    s, NGHTTP2_FLAG_NONE, f->hd.stream_id, NGHTTP2_NO_ERROR);
+	    nghttp2_session_get_stream_remote_close(s, f->hd.stream_id) == 0) {
+		st->linger_until = uv_now(&leg->px->loop) + H2_LINGER_MS;
+		leg->n_lingering++;
+	}
 	return 0;
 }
 

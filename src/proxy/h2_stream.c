@@ -42,6 +42,7 @@ h2_stream_free(struct h2_stream *st)
 	if (st->next != NULL)
 		st->next->at = st->at;
 	st->leg->n_streams--;
+	st->leg->n_lingering -= st->linger_until != 0;
 	buf_fini(&st->text);
 	buf_fini(&st->data);
 	buf_fini(&st->trailers);

@@ -721,6 +721,34 @@ def check_websocket_waits_for_the_settings_of_its_upstream():
         ls.close()
 
 
+def check_the_rest_of_a_request_that_was_answered_is_read_away():
+    c = Client()
+    quiet = c.ask("DELETE", "/bytes/1", end=False)
+    busy = c.ask("DELETE", "/bytes/2", end=False)
+    for sid in (quiet, busy):
+        while not c.answers[sid].ended:
+            c.read()
+        assert c.answers[sid].status == 403 and c.answers[sid].reset is None, c.answers[sid].reset
+    t0 = time.monotonic()
+    sent = 0
+    while c.answers[busy].reset is None and sent < 1 << 20:  # while it has the room
+        n = min(c.h2.local_flow_control_window(busy), 16384)
+        if n == 0:
+            c.read()
+            continue
+        c.h2.send_data(busy, bytes(n))
+        c.flush()
+        sent += n
+        if sent > 256 << 10:
+            c.read()
+    assert c.answers[busy].reset == 0 and 256 << 10 < sent < 600 << 10, (c.answers[busy].reset, sent)
+    assert c.answers[quiet].reset is None or time.monotonic() - t0 > 1
+    while c.answers[quiet].reset is None and not c.closed:
+        c.read()
+    assert c.answers[quiet].reset == 0 and 1 < time.monotonic() - t0 < 10, (c.answers[quiet].reset, time.monotonic() - t0)
+    assert c.get("/bytes/10").status == 200
+
+
 def check_prior_knowledge_is_refused():
     s = tunnel("redirect.example.test", 80)
     s.sendall(PREFACE + frame(SETTINGS, 0, 0))

@@ -110,6 +110,13 @@ def test_each_stream_has_its_own_verdict(sandbox):
     assert len(denied) == 1 and "suggestion" in denied[0], out
 
 
+def test_a_refused_upload_is_explained_in_the_middle_of_it(sandbox):
+    """A reset that comes with the answer is a failure to curl, which then shows no answer."""
+    out = sandbox(policy=READS).run("sh", "-c", "head -c 1000000 /dev/zero >big && curl -sS --http2 -o answer -w '%{http_code} "
+                                    f"%{{http_version}}' --data-binary @big https://{HOST}/echo && grep -c policy_denied answer")
+    assert out.code == 0 and out.stdout == "403 21\n", out
+
+
 def test_a34_crlf_and_lengths_that_lie_reset_their_stream(sandbox):
     before = len(upstream_requests(HOST))
     for host in (HOST, "api.github.com"):  # upstream of HTTP/2 and of HTTP/1.1
