@@ -131,7 +131,8 @@ static void put_value(const wire_value *v, unsigned depth, struct buf *out);
 static void
 put_number(double n, struct buf *out)
 {
-	if (trunc(n) == n && fabs(n) <= (double)(1LL << 53))
+	/* Also of NaN: it is not within. */
+	if (fabs(n) <= (double)(1LL << 53) && (double)(long long)n == n)
 		buf_printf(out, "%lld", (long long)n);
 	else
 		buf_puts(out, "0.5"); /* some number that is refused */
