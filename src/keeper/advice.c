@@ -84,6 +84,7 @@ submit(struct keeper *k, const struct advice_propose *m,
 {
 	submit_msg r = OPENSHELL__V1__SUBMIT_POLICY_ANALYSIS_REQUEST__INIT;
 	chunk_msg chunks[ADVICE_RULES_MAX], *list[ADVICE_RULES_MAX];
+	char stage[] = "initial", mode[] = "llm"; /* as long as what is sent */
 	struct question *q;
 	int rc;
 
@@ -96,11 +97,11 @@ submit(struct keeper *k, const struct advice_propose *m,
 		chunks[i].rule_name = rules->network_policies[i]->key;
 		chunks[i].proposed_rule = rules->network_policies[i]->value;
 		chunks[i].rationale = (char *)(uintptr_t)m->intent;
-		chunks[i].stage = (char[]) { "initial" };
+		chunks[i].stage = stage;
 		list[i] = &chunks[i];
 	}
 	r.name = k->msg->id;
-	r.analysis_mode = (char[]) { "llm" };
+	r.analysis_mode = mode;
 	r.n_proposed_chunks = rules->n_network_policies;
 	r.proposed_chunks = list;
 	q = question_new(k, m->id);
