@@ -35,7 +35,7 @@ limit_of(struct px_conn *c, const struct h1_head *h)
 
 		if (n > 0 && (least == 0 || n < least)) {
 			least = n;
-			c->hx.held.by = i;
+			c->hx.held.by = (uint8_t)i;
 		}
 	}
 	return least;
@@ -176,7 +176,7 @@ ask(struct px_conn *c)
 		next = h->whole(c, k->parsed, &k->body);
 		if (next != PX_MORE)
 			return next;
-		k->next = k->again ? 0 : k->next + 1;
+		k->next = k->again ? 0 : (uint8_t)(k->next + 1);
 		k->again = false;
 	}
 	return PX_MORE;
