@@ -126,6 +126,15 @@ is_ours(struct view name)
 	    view_slice(name, 0, FIELD_PREFIX.n), FIELD_PREFIX);
 }
 
+/* Also of a head whose body nobody sees. */
+static void
+settle(struct mw_run *r, struct h1_head *h)
+{
+	if (!r->settled)
+		drop_fields(h, is_ours);
+	r->settled = true;
+}
+
 /* They speak of the body that came. */
 static bool
 is_digest(struct view name)
@@ -224,9 +233,7 @@ whole(struct px_conn *c, struct h1_head *h, struct buf *body)
 	struct mw_run *r = c->hx.mw;
 	enum px_next next = PX_MORE;
 
-	if (!r->settled)
-		drop_fields(h, is_ours);
-	r->settled = true;
+	settle(r, h);
 	while (r->at < r->n && next == PX_MORE && !c->hx.held.again) {
 		const struct policy_middleware *m = r->v[r->at];
 		struct mw_answer a;
@@ -244,18 +251,18 @@ whole(struct px_conn *c, struct h1_head *h, struct buf *body)
 
 /* Too long for all of them: it goes unseen where each of them lets it. */
 static enum px_next
-over(struct px_conn *c, const struct h1_head *h)
+over(struct px_conn *c, struct h1_head *h)
 {
 	static const char why[] = "the body is longer than 4 MiB";
 	struct mw_run *r = c->hx.mw;
 
-	(void)h;
 	for (size_t i = 0; i < r->n; i++)
 		if (!r->v[i]->fail_open)
 			return mw_fail(c, r->v[i], 403, why);
 	for (size_t i = 0; i < r->n; i++)
 		mw_record_failed(c, r->v[i], why);
 	r->unseen = true;
+	settle(r, h);
 	return PX_MORE;
 }
 

@@ -131,7 +131,7 @@ struct hx_holder {
 	 * The body is longer than it takes; NULL: 413.  PX_MORE: it wants it
 	 * no more; the others as above.
 	 */
-	enum px_next (*over)(struct px_conn *c, const struct h1_head *h);
+	enum px_next (*over)(struct px_conn *c, struct h1_head *h);
 };
 
 enum {

@@ -109,6 +109,18 @@ def test_what_cannot_be_looked_at_is_denied_or_passes_as_it_was(sandbox, on_erro
         assert answer["event_id"] == record["event_id"] and why in answer["detail"], answer
 
 
+def test_what_only_a_middleware_may_say_does_not_ride_on_a_body_that_nobody_sees(sandbox, at):
+    with service(at[0], lambda q, context: allow()):
+        box = sandbox(policy(guard=guard(on_error="fail_open")), options=at[1])
+        for body in (b"x", b"x" * (5 << 20)):
+            n = seen()
+            out = box.run("curl", "-sS", "-o", "/dev/null", "-H", "X-OpenShell-Middleware-Verdict: clean", "-H", "X-Own: 1",
+                          "--data-binary", "@-", URL, input=body)
+            request, = upstream_requests(HOST)[n:]
+            fields = {k.lower(): v for k, v in request["headers"]}
+            assert fields["x-own"] == "1" and not [k for k in fields if k.startswith("x-openshell")], (len(body), fields, out)
+
+
 def test_a_body_that_just_fits_is_looked_at(sandbox):
     body = b"z" * ((4 << 20) - len(SECRET) - 1) + b" " + SECRET.encode()
     box = sandbox(policy(keys=redact()))
