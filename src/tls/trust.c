@@ -3,8 +3,9 @@
  *
  * Decoding a certificate's key costs OpenSSL 3.0 about 100 µs, and a bundle
  * holds some 140 of which a sandbox needs a few.  So only the subjects are read
- * at first; a root is decoded when a chain asks for its subject, by a lookup
- * method of ours (X509_LOOKUP_meth_new(3)), and then stays in the store.
+ * at first, and of them a hash is kept; a root is decoded when a chain asks for
+ * its subject, by a lookup method of ours (X509_LOOKUP_meth_new(3)), and then
+ * stays in the store.
  */
 #include "tls/trust.h"
 
@@ -26,7 +27,7 @@
 enum { PIECE = 65536 };
 
 struct root {
-	X509_NAME *subject;
+	unsigned long subject; /* X509_NAME_hash_ex(3) of it */
 	unsigned char *der; /* NULL once decoded */
 	long der_n;
 };
@@ -75,10 +76,8 @@ trust_free(struct trust *t)
 		return;
 	X509_STORE_free(t->store);
 	X509_LOOKUP_meth_free(t->method);
-	for (size_t i = 0; i < t->n_roots; i++) {
-		X509_NAME_free(t->roots[i].subject);
+	for (size_t i = 0; i < t->n_roots; i++)
 		OPENSSL_free(t->roots[i].der);
-	}
 	(void)pthread_mutex_destroy(&t->lock);
 	free(t->roots);
 	buf_fini(&t->pem);
@@ -157,15 +156,20 @@ add_root(struct trust *t, struct view block)
 	char *name = NULL, *header = NULL;
 	unsigned char *der = NULL;
 	X509_NAME *subject = NULL;
+	unsigned long hash = 0;
+	int hashed = 0;
 	long n = 0;
 
 	if (mem != NULL && PEM_read_bio(mem, &name, &header, &der, &n) == 1 &&
 	    strcmp(name, PEM_STRING_X509) == 0)
 		subject = subject_of(der, n);
+	if (subject != NULL)
+		hash = X509_NAME_hash_ex(subject, NULL, NULL, &hashed);
+	X509_NAME_free(subject);
 	BIO_free(mem);
 	OPENSSL_free(name);
 	OPENSSL_free(header);
-	if (subject == NULL) {
+	if (!hashed) {
 		OPENSSL_free(der);
 		return;
 	}
@@ -174,7 +178,7 @@ add_root(struct trust *t, struct view block)
 		t->roots =
 		    mem_realloc(t->roots, t->cap_roots, sizeof(t->roots[0]));
 	}
-	t->roots[t->n_roots++] = (struct root) { subject, der, n };
+	t->roots[t->n_roots++] = (struct root) { hash, der, n };
 }
 
 /*
@@ -186,15 +190,24 @@ static X509 *
 load_roots(struct trust *t, const X509_NAME *name)
 {
 	X509 *found = NULL;
+	int hashed;
+	unsigned long hash = X509_NAME_hash_ex(name, NULL, NULL, &hashed);
 
+	if (!hashed)
+		return NULL;
 	for (size_t i = 0; i < t->n_roots; i++) {
 		struct root *r = &t->roots[i];
 		const unsigned char *p = r->der;
 		X509 *cert;
 
-		if (r->der == NULL || X509_NAME_cmp(r->subject, name) != 0)
+		if (r->der == NULL || r->subject != hash)
 			continue;
 		cert = d2i_X509(NULL, &p, r->der_n);
+		if (cert != NULL &&
+		    X509_NAME_cmp(X509_get_subject_name(cert), name) != 0) {
+			X509_free(cert); /* another name of the same hash */
+			continue;
+		}
 		OPENSSL_free(r->der);
 		r->der = NULL;
 		/* A certificate that is there twice is found all the same. */
