@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static NORETURN void
 out_of_memory(void)
@@ -128,4 +129,19 @@ mem_settle(void)
 {
 	(void)malloc_trim(0);
 	settle_stack();
+}
+
+/* From the linker (ld(1)): all between is read-only and never written, as
+ * nothing in it is relocated. */
+extern const char __executable_start[], etext[];
+
+void
+mem_rest(void)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = (uintptr_t)__executable_start & ~(page - 1);
+	uintptr_t to = ((uintptr_t)etext + page - 1) & ~(page - 1);
+
+	mem_settle();
+	(void)madvise((void *)from, to - from, MADV_DONTNEED);
 }

@@ -44,5 +44,11 @@ void mem_wipe(void *p, size_t n);
  * microseconds when there is nothing.
  */
 void mem_settle(void);
+/*
+ * The same for a process that will do nothing for long: the pages of its code
+ * leave it too.  They stay in the page cache, from where they come back at a
+ * fault each (16 at once), and can be reclaimed like any file's.
+ */
+void mem_rest(void);
 
 #endif

@@ -54,9 +54,15 @@ px_io_free(struct px_io *io)
 	mint_free(io->mint);
 	trust_free(io->trust);
 	ca_free(io->ca);
-	for (unsigned i = 0; i < io->n_pool; i++)
-		free(io->pool[i]);
+	px_io_give_back(io);
 	free(io);
+}
+
+void
+px_io_give_back(struct px_io *io)
+{
+	while (io->n_pool > 0)
+		free(io->pool[--io->n_pool]);
 }
 
 int

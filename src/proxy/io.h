@@ -36,6 +36,8 @@ int px_io_new(struct px_io **out, struct view *pem, struct err *e) MUST_USE;
  * first need. */
 void px_io_trust(struct px_io *io, int fd);
 void px_io_free(struct px_io *io);
+/* Frees the buffers that wait in the pool. */
+void px_io_give_back(struct px_io *io);
 /* Makes what TLS needs (contexts, trust) if that was not done yet: costs
  * milliseconds, so it is asked for while waiting for the resolver. */
 int px_io_tls(struct px_io *io, struct err *e) MUST_USE;

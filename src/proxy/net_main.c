@@ -322,6 +322,7 @@ on_prepare(uv_prepare_t *h)
 	struct px *px = h->data;
 
 	px_tasks_run(px);
+	px_rest_turn(px);
 	if (px->who_unsent || px->ctl_wants_write ||
 	    !px_events_may_wait(&px->events))
 		flush(px);
@@ -423,6 +424,7 @@ begin(struct px *px, struct net_late *late, struct err *e)
 	    uv_prepare_init(&px->loop, &px->prepare) < 0)
 		return err_set(e, ERR_INTERNAL, "cannot watch ctl");
 	px->late.data = px;
+	px_rest_init(px);
 	px->ctl_poll.data = px;
 	px->prepare.data = px;
 	(void)uv_poll_start(&px->ctl_poll, UV_READABLE, on_ctl);

@@ -28,6 +28,7 @@
 #include "proxy/events.h"
 #include "proxy/io.h"
 #include "proxy/pool.h"
+#include "proxy/rest.h"
 #include "sandbox/netmsg.h"
 #include "secrets/locked.h"
 #include "secrets/placeholder.h"
@@ -311,6 +312,7 @@ struct px {
 	bool ctl_wants_write;
 	uv_prepare_t prepare;
 	uv_timer_t late; /* of records that wait for others */
+	struct px_rest rest;
 	uv_timer_t accept_timer; /* back-off after EMFILE */
 	/* -1 where there is none (enum net_sock). */
 	int listener, capture, dns;

@@ -11,6 +11,8 @@ from . import gateway, peers, procs
 from .client import Error
 from .figures import OPENSHELL, decisions
 
+_REST_S = 3	# until a proxy is at rest
+
 
 class Plan:
     """How much is measured; spans in milliseconds."""
@@ -284,8 +286,9 @@ def _pss(peer):
 
 
 def _rest(peer, name, out):
-    """One connection was there, and some requests."""
+    """One connection is there, and has asked some; then nothing happens."""
     peer.measure("keep", 1, 100, "/small", peer.everywhere())
+    time.sleep(_REST_S)
     out.put("held.rest", name, _pss(peer))
 
 

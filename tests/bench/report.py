@@ -42,9 +42,13 @@ def table(out, plan, host):
              f"uid {host['uid']}, load {host['load_before']:.2f} before and "
              f"{host['load_after']:.2f} after",
              f"medians of {plan.rounds} round(s) of {plan.span} ms each"]
-    missed, unknown = [], []
+    missed, unknown, empty = [], [], []
     for title, beside, rows in SECTIONS:
-        lines += ["", title.format(idle=plan.idle)]
+        title = title.format(idle=plan.idle)
+        if not any(out.values.get(f.key) for f in rows):
+            empty.append(title)
+            continue
+        lines += ["", title]
         head = ["", OPENSHELL, "goal", "", *beside, _OTHER]
         body = []
         for f in rows:
@@ -76,6 +80,8 @@ def table(out, plan, host):
     if unknown:
         lines += [f"goals not measured: {len(unknown)}"] + \
             ["  " + u for u in unknown]
+    if empty:
+        lines += ["nothing measured of:"] + ["  " + x for x in empty]
     if out.remarks:
         lines += ["remarks:"] + ["  " + x for x in out.remarks]
     if out.failed:

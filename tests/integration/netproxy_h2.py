@@ -476,7 +476,7 @@ def check_malformed_heads_reset_their_stream():
 def rss_kb():
     net = net_pid()
     with open(f"/proc/{net}/status") as f:
-        return int([x for x in f if x.startswith("VmRSS")][0].split()[1])
+        return int([x for x in f if x.startswith("RssAnon")][0].split()[1])
 
 
 def net_pid():

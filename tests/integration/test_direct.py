@@ -411,11 +411,11 @@ put("still", count(ask(query("api.github.com"))[0]))
 
 
 def net_memory(cli):
-    """Resident KiB of the proxy of that run."""
+    """KiB of the proxy of that run that are its own."""
     for pid in tree(cli):
         try:
             if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "openshell-net":
-                return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+                return int(re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
         except OSError:
             pass
     raise AssertionError("no proxy")

@@ -76,8 +76,14 @@ def proxy_of(process):
     return next(p for p in tree(process.pid) if comm(p) == "openshell-net")
 
 
+def resident(pid):
+    """(anonymous, of files) bytes: its own memory, and what it has mapped of its code."""
+    resident, shared = map(int, pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1:3])
+    return (resident - shared) * 4096, shared * 4096
+
+
 def memory(pid):
-    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+    return resident(pid)[0]
 
 
 TUNNEL_CLIENT = r"""
@@ -152,6 +158,27 @@ for i in range(int(sys.argv[1])):
 
 
 @pytest.mark.slow
+def test_what_a_burst_took_is_given_back(sandbox):
+    """Buffers and the pages of code leave a proxy that has nothing to do, and it serves as before."""
+    box = sandbox(policy=network(rest("api.github.com")))
+    process = box.start(PYTHON, "-c", r"""
+import subprocess, sys
+for line in sys.stdin:
+    many = [subprocess.Popen(["curl", "-sSf", "https://api.github.com/zen"], stdout=subprocess.DEVNULL) for _ in range(20)]
+    print(sum(p.wait() for p in many), flush=True)
+""")
+    for _ in range(2):
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"0\n"
+        net = proxy_of(process)
+        own, code = resident(net)
+        until(lambda: resident(net)[1] < code / 2, 20, "less code")
+        assert resident(net)[0] <= own + (128 << 10)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
 @pytest.mark.timeout(1800)
 def test_random_names_leave_nothing_behind(sandbox):
     """OPENSHELL_TEST_NAMES of them (the attack's hundred thousand take minutes): each is denied and recorded once.
