@@ -372,7 +372,8 @@ px_write_through(struct px_end *end, struct view v, size_t *n, struct err *e)
 bool
 px_end_has_more(const struct px_end *end)
 {
-	return end->port == NULL && stream_pending(end->s);
+	return end->port == NULL && end->budget > 0 &&
+	       (end->ready || stream_pending(end->s));
 }
 
 void

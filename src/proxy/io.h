@@ -136,7 +136,7 @@ enum px_io_result px_flush(struct px_end *end, struct err *e);
 /* Writes past the empty `out`; *n is how much was taken. */
 enum px_io_result px_write_through(
     struct px_end *end, struct view v, size_t *n, struct err *e);
-/* Whether bytes were read that px_fill has not given yet. */
+/* Whether px_fill may give more in this turn. */
 bool px_end_has_more(const struct px_end *end);
 /* See stream_more. */
 void px_end_more(struct px_end *end, bool more);

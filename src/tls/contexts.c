@@ -18,7 +18,7 @@
 #include "net/addr.h"
 #include "tls/tls_err.h"
 
-enum { SESSIONS_MAX = 128, SESSIONS_PER_HOST = 4, READ_BUFFER = 66560 };
+enum { SESSIONS_MAX = 128, SESSIONS_PER_HOST = 16, READ_BUFFER = 66560 };
 
 /* What may be offered: h2 first, as it stands first in what names both. */
 static const struct {
