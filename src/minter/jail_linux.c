@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
 #include "minter/roots.h"
+#include "sandbox/allowlist.h"
 #include "sandbox/landlock.h"
 
 enum { RULES_MAX = 16 };
@@ -37,9 +39,23 @@ add(struct rules *r, const char *path)
 	r->paths[r->n++] = real;
 }
 
+/* Beside what every process needs that reads from sockets: files to read. */
+static const int more[] = {
+	__NR_openat,
+	__NR_newfstatat,
+	__NR_fstat,
+	__NR_lseek,
+#if defined(__x86_64__)
+	__NR_open,
+#endif
+};
+
 int
-minter_jail(const char *const ca_files[], struct err *e)
+minter_jail(const char *const ca_files[], bool unix_sockets, struct err *e)
 {
+	const struct allowlist list = { .more = more,
+		.n_more = ARRAY_LEN(more),
+		.unix_sockets = unix_sockets };
 	static const struct rlimit none = { 0, 0 };
 	CLEANUP(rules_fini) struct rules r = { .n = 0 };
 	AUTO_CLOSE int ruleset = -1;
@@ -60,5 +76,5 @@ minter_jail(const char *const ca_files[], struct err *e)
 		return err_sys(e, "give up privileges");
 	if (ruleset >= 0 && landlock_enter(ruleset) < 0)
 		return err_sys(e, "enter Landlock");
-	return 0;
+	return allowlist_enter(&list, e);
 }

@@ -24,12 +24,16 @@ static int
 enter_jail(const struct minter_ask *ask, struct err *e)
 {
 	const char *files[WAY_SETTINGS + 1] = { NULL };
+	bool unix_sockets = false;
 	size_t n = 0;
 
-	for (size_t i = 0; i < WAY_SETTINGS; i++)
+	for (size_t i = 0; i < WAY_SETTINGS; i++) {
 		if (way_settings[i].kind == WAY_PATH)
 			files[n++] = ask->settings[i];
-	return minter_jail(files, e);
+		if (way_settings[i].kind == WAY_SOCKET)
+			unix_sockets |= ask->settings[i][0] != '\0';
+	}
+	return minter_jail(files, unix_sockets, e);
 }
 
 static bool
@@ -69,22 +73,17 @@ on_late(uv_timer_t *t)
 }
 
 static void
-work(const struct minter_ask *ask, struct minter_answer *out)
+work(uv_loop_t *loop, const struct minter_ask *ask, struct minter_answer *out)
 {
-	uv_loop_t loop;
 	uv_timer_t timer;
 	bool late = false;
 	struct minter_job j = { .ask = ask,
-		.loop = &loop,
+		.loop = loop,
 		.late = &late,
 		.ends_ms = clock_mono_ms() + MINTER_JOB_MS };
 	struct err e = { 0 };
 
-	if (uv_loop_init(&loop) < 0) {
-		(void)snprintf(out->reason, sizeof(out->reason), "no loop");
-		return;
-	}
-	(void)uv_timer_init(&loop, &timer);
+	(void)uv_timer_init(loop, &timer);
 	timer.data = &late;
 	(void)uv_timer_start(&timer, on_late, MINTER_JOB_MS, 0);
 	out->minted = runs[ask->way](&j, out, &e) == 0;
@@ -101,6 +100,7 @@ minter_main(void)
 {
 	struct minter_ask *ask = NEW(struct minter_ask);
 	struct minter_answer *out = NEW(struct minter_answer);
+	uv_loop_t loop;
 	struct err e;
 
 	out->version = MINTER_VERSION;
@@ -108,10 +108,13 @@ minter_main(void)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	/* Seen by whoever lists processes. */
 	(void)prctl(PR_SET_NAME, "openshell-mint", 0, 0, 0);
-	if (read_ask(ask, &e) < 0 || enter_jail(ask, &e) < 0)
+	/* The loop's descriptors are made while that may be done. */
+	if (uv_loop_init(&loop) < 0)
+		(void)snprintf(out->reason, sizeof(out->reason), "no loop");
+	else if (read_ask(ask, &e) < 0 || enter_jail(ask, &e) < 0)
 		(void)snprintf(out->reason, sizeof(out->reason), "%.*s",
 		    MINTER_REASON_MAX - 1, e.text);
 	else
-		work(ask, out);
+		work(&loop, ask, out);
 	return fd_send(STDIN_FILENO, out, sizeof(*out), NULL, 0, &e) < 0;
 }
