@@ -212,7 +212,7 @@ run(struct cli *c, const void *argp, struct err *e)
 	if (rc != 0)
 		return rc < 0 ? -1 : CLI_USAGE;
 	if (extent_compare(from, to, &d, e) < 0 ||
-	    extent_find(from, to, places, n, &f, e) < 0 ||
+	    extent_find(from, to, places, n, EXTENT_STEPS, &f, e) < 0 ||
 	    print(c, a, &d, &f, e) < 0)
 		return -1;
 	return d.n == 0 && d.n_middlewares == 0 && f.n == 0 ? CLI_OK

@@ -39,7 +39,9 @@ is_covered(const struct run *r, const struct run_proposal *p)
 	struct err e;
 
 	return r->policy != NULL &&
-	       extent_covers(r->policy, p->rules, &covers, &e) == 0 && covers;
+	       extent_covers(
+		   r->policy, p->rules, EXTENT_STEPS_SOON, &covers, &e) == 0 &&
+	       covers;
 }
 
 /* The rules without what every policy begins with; ready to be pasted. */

@@ -9,7 +9,8 @@
  * one.
  *
  * Attack: proposals that are slow to compare keep the loop of the gateway from
- * everybody else: the time of a sandbox is bounded, what is left over waits.
+ * everybody else: the steps of one are bounded, and the time of a sandbox; what
+ * is left over waits.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -147,8 +148,8 @@ is_harmless(struct sbx *s, const struct store_chunk *c, const struct places *p,
 		put_no_policy(why, &f);
 		return false;
 	}
-	if (next != NULL &&
-	    extent_find(base, next, p->v, p->n, &found, &e) < 0) {
+	if (next != NULL && extent_find(base, next, p->v, p->n,
+				EXTENT_STEPS_SOON, &found, &e) < 0) {
 		buf_printf(why, "could not be compared: %s", e.text);
 		return false;
 	}

@@ -5,11 +5,6 @@
 
 #include "base/mem.h"
 
-enum {
-	/* Steps of all automata together: some seconds. */
-	BUDGET = 400 * 1000 * 1000
-};
-
 static const struct how {
 	const char *word, *text;
 } hows[] = {
@@ -246,7 +241,7 @@ extent_prove(const struct policy *p, const struct extent_never *never,
 	struct x_run r = { .never = never,
 		.programs = programs,
 		.n_programs = n_programs,
-		.budget = { BUDGET },
+		.budget = { EXTENT_STEPS },
 		.hit = take_first,
 		.known = none_known,
 		.out = out,
@@ -378,11 +373,11 @@ take_change(struct x_run *r, const struct x_hit *h, struct err *e)
 /* What `mine` lets pass and `other` does not. */
 static int
 one_way(struct compare *c, struct x_side mine, struct x_side other,
-    const struct extent_never *within, struct err *e)
+    const struct extent_never *within, uint64_t *steps, struct err *e)
 {
 	struct x_run r = { .side = { mine, other },
 		.never = within,
-		.budget = { BUDGET },
+		.budget = { *steps },
 		.hit = take_change,
 		.known = was_told,
 		.out = c,
@@ -391,6 +386,7 @@ one_way(struct compare *c, struct x_side mine, struct x_side other,
 
 	x_init(&r);
 	rc = x_cells(&r);
+	*steps = r.budget.left;
 	x_fini(&r);
 	return rc;
 }
@@ -452,8 +448,8 @@ same_static(const struct policy *a, const struct policy *b)
 
 static int
 compare(const struct policy *from, const struct policy *to,
-    const struct extent_never *within, bool both, struct extent_diff *out,
-    struct err *e)
+    const struct extent_never *within, bool both, uint64_t *steps,
+    struct extent_diff *out, struct err *e)
 {
 	struct compare c = { .out = out };
 	struct x_side a = { .p = from }, b = { .p = to };
@@ -469,10 +465,10 @@ compare(const struct policy *from, const struct policy *to,
 		rc = snapshot_new(to, 1, &b.s, e);
 	c.kind = EXTENT_WIDENS;
 	if (rc == 0)
-		rc = one_way(&c, b, a, within, e);
+		rc = one_way(&c, b, a, within, steps, e);
 	c.kind = EXTENT_NARROWS;
 	if (rc == 0 && both)
-		rc = one_way(&c, a, b, within, e);
+		rc = one_way(&c, a, b, within, steps, e);
 	arena_fini(&c.tmp);
 	snapshot_unref(a.s);
 	snapshot_unref(b.s);
@@ -485,14 +481,17 @@ int
 extent_compare(const struct policy *from, const struct policy *to,
     struct extent_diff *out, struct err *e)
 {
-	return compare(from, to, NULL, true, out, e);
+	uint64_t steps = 2ULL * EXTENT_STEPS; /* two questions */
+
+	return compare(from, to, NULL, true, &steps, out, e);
 }
 
 int
 extent_widened(const struct policy *from, const struct policy *to,
-    const struct extent_never *within, struct extent_diff *out, struct err *e)
+    const struct extent_never *within, uint64_t *steps, struct extent_diff *out,
+    struct err *e)
 {
-	return compare(from, to, within, false, out, e);
+	return compare(from, to, within, false, steps, out, e);
 }
 
 void

@@ -26,6 +26,13 @@
 
 #define EXTENT_NONE UINT32_MAX
 
+/* Steps of all automata that a question may take, together. */
+enum {
+	EXTENT_STEPS = 400 * 1000 * 1000, /* some seconds: for a command */
+	/* Tens of milliseconds: in a loop that has others to serve. */
+	EXTENT_STEPS_SOON = 4 * 1000 * 1000
+};
+
 /* Why the example passes. */
 enum extent_how {
 	EXTENT_RULE, /* a rule allows it */
@@ -172,9 +179,10 @@ void extent_diff_fini(struct extent_diff *d);
 
 int extent_compare(const struct policy *from, const struct policy *to,
     struct extent_diff *out, struct err *e) MUST_USE;
-/* Only what `to` lets pass beyond `from`, and only requests of that set. */
+/* Only what `to` lets pass beyond `from`, and only requests of that set;
+ * *steps is what may still be done, and then what is left of it. */
 int extent_widened(const struct policy *from, const struct policy *to,
-    const struct extent_never *within, struct extent_diff *out,
+    const struct extent_never *within, uint64_t *steps, struct extent_diff *out,
     struct err *e) MUST_USE;
 
 /*
@@ -182,7 +190,7 @@ int extent_widened(const struct policy *from, const struct policy *to,
  * may have is not compared.
  */
 int extent_covers(const struct policy *p, const struct policy *rules,
-    bool *covers, struct err *e) MUST_USE;
+    uint64_t steps, bool *covers, struct err *e) MUST_USE;
 
 /* --- findings (extent_findings.c) ---------------------------------------- */
 
@@ -229,7 +237,7 @@ void extent_findings_fini(struct extent_findings *f);
  * program counts as one that can send anything anywhere it may.
  */
 int extent_find(const struct policy *from, const struct policy *to,
-    const struct extent_place *places, size_t n, struct extent_findings *out,
-    struct err *e) MUST_USE;
+    const struct extent_place *places, size_t n, uint64_t steps,
+    struct extent_findings *out, struct err *e) MUST_USE;
 
 #endif

@@ -13,6 +13,7 @@
 
 struct finder {
 	const struct policy *from, *to;
+	uint64_t steps; /* left */
 	struct extent_findings *out;
 	struct err *e;
 };
@@ -162,7 +163,7 @@ find_widened(struct finder *f, struct view provider, struct view host,
 	AUTO_EXTENT_DIFF struct extent_diff d = { 0 };
 
 	if (parse_place(f, host, port, &place) < 0 ||
-	    extent_widened(f->from, f->to, place, &d, f->e) < 0)
+	    extent_widened(f->from, f->to, place, &f->steps, &d, f->e) < 0)
 		return -1;
 	for (size_t i = 0; i < d.n; i++)
 		if (d.v[i].dim != EXTENT_ADDRESS)
@@ -342,10 +343,10 @@ order(const void *ap, const void *bp)
 
 int
 extent_find(const struct policy *from, const struct policy *to,
-    const struct extent_place *places, size_t n, struct extent_findings *out,
-    struct err *e)
+    const struct extent_place *places, size_t n, uint64_t steps,
+    struct extent_findings *out, struct err *e)
 {
-	struct finder f = { from, to, out, e };
+	struct finder f = { from, to, steps, out, e };
 
 	*out = (struct extent_findings) { .v = NULL };
 	for (size_t i = 0; i < n; i++)

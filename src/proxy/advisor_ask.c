@@ -174,13 +174,15 @@ covers(const struct policy *live, struct view yaml)
 	struct err e;
 
 	return policy_parse(yaml, &rules, &f) == 0 &&
-	       extent_covers(live, rules, &yes, &e) == 0 && yes;
+	       extent_covers(live, rules, EXTENT_STEPS_SOON, &yes, &e) == 0 &&
+	       yes;
 }
 
 /*
  * Whether what was decided about is in force here, of which the owner's word
  * says nothing: the policy comes another way, and may say less.  Asked once of
- * each policy, as it takes a while where that is large.
+ * each policy, as it takes a while where that is large; what is too intricate
+ * to find out in a moment is never told to be in force.
  */
 static bool
 is_in_force(struct px *px, struct view yaml)

@@ -38,7 +38,8 @@ found(const char *from, const char *from_programs, const char *to,
 	struct err e;
 
 	buf_reset(&out);
-	if (extent_find(a, b, places, ARRAY_LEN(places), &f, &e) < 0)
+	if (extent_find(a, b, places, ARRAY_LEN(places), EXTENT_STEPS, &f, &e) <
+	    0)
 		fail_msg("%s", e.text);
 	for (size_t i = 0; i < f.n; i++)
 		buf_printf(&out, "%s%s %s %s %s:%u %s", i > 0 ? "; " : "",
