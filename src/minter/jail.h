@@ -16,7 +16,7 @@
  * Cannot be undone.  On a kernel without landlock(7) the files are not closed
  * to it; the rest is an error when it cannot be put in place.
  */
-int minter_jail(const char *const ca_files[], bool unix_sockets,
-    struct err *e) MUST_USE;
+int minter_jail(
+    const char *const ca_files[], bool unix_sockets, struct err *e) MUST_USE;
 
 #endif
