@@ -157,7 +157,6 @@ for i in range(int(sys.argv[1])):
 """
 
 
-@pytest.mark.slow
 def test_what_a_burst_took_is_given_back(sandbox):
     """Buffers and the pages of code leave a proxy that has nothing to do, and it serves as before."""
     box = sandbox(policy=network(rest("api.github.com")))
@@ -179,6 +178,7 @@ for line in sys.stdin:
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_random_names_leave_nothing_behind(sandbox):
     """OPENSHELL_TEST_NAMES of them (the attack's hundred thousand take minutes): each is denied and recorded once.
