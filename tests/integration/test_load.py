@@ -172,7 +172,7 @@ for line in sys.stdin:
         assert process.stdout.readline() == b"0\n"
         net = proxy_of(process)
         own, code = resident(net)
-        until(lambda: resident(net)[1] < code / 2, 20, "less code")
+        until(lambda: resident(net)[1] < code - (2 << 20), 20, "less code")
         assert resident(net)[0] <= own + (128 << 10)
     process.communicate(timeout=60)
     assert process.returncode == 0
