@@ -227,6 +227,8 @@ start(struct minted *m)
 		rc = err_set(&e, ERR_NOT_FOUND, "nothing says how");
 	if (rc == 0) {
 		ask = minting_ask(p);
+		(void)snprintf(ask->egress, sizeof(ask->egress), "%s",
+		    m->g->config.egress);
 		m->asked_ms = clock_wall_ms();
 		rc = minter_run_start(
 		    m->g->loop, ask, on_minted, m, &m->run, &e);

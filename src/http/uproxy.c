@@ -218,6 +218,18 @@ on_poll(uv_poll_t *p, int status UNUSED, int events UNUSED)
 		answered(d);
 }
 
+static int
+begin(struct uproxy_dial *d, int fd, struct err *e)
+{
+	d->fd = fd;
+	if (uv_poll_init(d->loop, &d->poll, fd) < 0)
+		return err_set(e, ERR_INTERNAL, "cannot watch the proxy");
+	d->poll.data = d;
+	d->watched = true;
+	(void)uv_poll_start(&d->poll, UV_WRITABLE, on_poll);
+	return 0;
+}
+
 static void
 on_dialed(void *arg, int fd, const struct addr *to, const struct err *e)
 {
@@ -231,21 +243,13 @@ on_dialed(void *arg, int fd, const struct addr *to, const struct err *e)
 		fail(d, &why);
 		return;
 	}
-	d->fd = fd;
 	d->to = *to;
-	if (uv_poll_init(d->loop, &d->poll, fd) < 0) {
-		(void)err_set(&why, ERR_INTERNAL, "cannot watch the proxy");
+	if (begin(d, fd, &why) < 0)
 		fail(d, &why);
-		return;
-	}
-	d->poll.data = d;
-	d->watched = true;
-	(void)uv_poll_start(&d->poll, UV_WRITABLE, on_poll);
 }
 
-struct uproxy_dial *
-uproxy_dial_start(uv_loop_t *loop, const struct addr *v, size_t n,
-    uint16_t port, struct view target, struct view login, dial_fn *fn,
+static struct uproxy_dial *
+make(uv_loop_t *loop, struct view target, struct view login, dial_fn *fn,
     void *arg)
 {
 	struct uproxy_dial *d = NEW(struct uproxy_dial);
@@ -265,8 +269,31 @@ uproxy_dial_start(uv_loop_t *loop, const struct addr *v, size_t n,
 		buf_puts(&d->ask, "\r\n");
 	}
 	buf_puts(&d->ask, "\r\n");
+	return d;
+}
+
+struct uproxy_dial *
+uproxy_dial_start(uv_loop_t *loop, const struct addr *v, size_t n,
+    uint16_t port, struct view target, struct view login, dial_fn *fn,
+    void *arg)
+{
+	struct uproxy_dial *d = make(loop, target, login, fn, arg);
+
 	d->dialing = dial_start(loop, v, n, port, on_dialed, d);
 	return d;
+}
+
+struct uproxy_dial *
+uproxy_dial_over(uv_loop_t *loop, int fd, struct view target, struct view login,
+    dial_fn *fn, void *arg, struct err *e)
+{
+	struct uproxy_dial *d = make(loop, target, login, fn, arg);
+
+	if (begin(d, fd, e) == 0)
+		return d;
+	fd_close(&d->fd);
+	release(d);
+	return NULL;
 }
 
 void

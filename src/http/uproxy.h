@@ -46,6 +46,11 @@ struct uproxy_dial;
 struct uproxy_dial *uproxy_dial_start(uv_loop_t *loop, const struct addr *v,
     size_t n, uint16_t port, struct view target, struct view login, dial_fn *fn,
     void *arg) MUST_USE;
+/* The same over a connection to the proxy that stands (taken over); `fn` gets
+ * no address.  NULL when it cannot be watched. */
+struct uproxy_dial *uproxy_dial_over(uv_loop_t *loop, int fd,
+    struct view target, struct view login, dial_fn *fn, void *arg,
+    struct err *e) MUST_USE;
 void uproxy_dial_cancel(struct uproxy_dial *d);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "http/uproxy.h"
 #include "minter/roots.h"
 #include "net/dial_name.h"
 #include "tls/stream.h"
@@ -140,25 +141,80 @@ on_dialled(void *arg, int fd, const struct addr *to UNUSED, const struct err *e)
 		w->why = *e;
 }
 
+/* Until on_dialled was called; false: time is over. */
+static bool
+await_dial(const struct wire *w)
+{
+	while (!w->dialled && !*w->job->late)
+		(void)uv_run(w->job->loop, UV_RUN_ONCE);
+	return w->dialled;
+}
+
+static int
+dial_to(struct wire *w, const char *host, uint16_t port, struct err *e)
+{
+	struct dial_name *d =
+	    dial_name_start(w->job->loop, host, port, on_dialled, w);
+
+	if (!await_dial(w)) {
+		dial_name_cancel(d);
+		return err_set(e, ERR_AGAIN, "it did not answer in time");
+	}
+	if (w->fd < 0)
+		*e = w->why;
+	return w->fd < 0 ? -1 : 0;
+}
+
+/* Names are not looked up here: their addresses are the proxy's to know. */
+static bool
+goes_through(const struct egress *g, const struct authority *at)
+{
+	struct addr a;
+	size_t n = addr_parse(view_of(at->host), &a) ? 1 : 0;
+
+	return g->has_proxy &&
+	       !egress_is_exempt(g, view_of(at->host), at->port, &a, n);
+}
+
+static int
+dial_through(struct wire *w, const struct authority *at, struct err *e)
+{
+	const struct egress *g = w->job->egress;
+	const char *proxy = egress_is_alias(view_of(g->proxy.host))
+				? "127.0.0.1"
+				: g->proxy.host;
+	AUTO_BUF struct buf target = BUF_INIT(HOST_MAX + 16);
+	struct uproxy_dial *d;
+
+	if (dial_to(w, proxy, g->proxy.port, e) < 0)
+		return err_wrap(e, "the upstream proxy");
+	buf_printf(&target,
+	    at->literal && strchr(at->host, ':') != NULL ? "[%s]:%u" : "%s:%u",
+	    at->host, (unsigned)at->port);
+	w->dialled = false;
+	d = uproxy_dial_over(w->job->loop, take_fd(w->fd), buf_view(&target),
+	    g->login, on_dialled, w, e);
+	if (d == NULL)
+		return -1;
+	if (!await_dial(w)) {
+		uproxy_dial_cancel(d);
+		return err_set(
+		    e, ERR_AGAIN, "the upstream proxy did not answer in time");
+	}
+	if (w->fd < 0)
+		*e = w->why;
+	return w->fd < 0 ? -1 : 0;
+}
+
 static int
 dial(struct wire *w, struct err *e)
 {
 	const struct authority *at = &w->post->url->at;
-	struct dial_name *d =
-	    dial_name_start(w->job->loop, at->host, at->port, on_dialled, w);
+	int rc = goes_through(w->job->egress, at)
+		     ? dial_through(w, at, e)
+		     : dial_to(w, at->host, at->port, e);
 
-	w->fd = -1;
-	while (!w->dialled && !*w->job->late)
-		(void)uv_run(w->job->loop, UV_RUN_ONCE);
-	if (!w->dialled) {
-		dial_name_cancel(d);
-		return err_set(e, ERR_AGAIN,
-		    "connect to %.200s: it did not answer in time", at->host);
-	}
-	if (w->fd >= 0)
-		return 0;
-	*e = w->why;
-	return err_wrap(e, "connect to %.200s", at->host);
+	return rc == 0 ? 0 : err_wrap(e, "connect to %.200s", at->host);
 }
 
 /* Until what the last ERR_AGAIN waits for. */

@@ -1,7 +1,8 @@
 /*
  * https: one POST to a server that is named beforehand, over verified TLS.
  *
- * No redirect is followed, no proxy of the environment is asked, no cookie or
+ * It goes the way out that the job says, which may lead through a proxy.  No
+ * redirect is followed, no proxy of the environment is asked, no cookie or
  * connection is kept.  The answer is read strictly and bounded: a head and at
  * most HTTPS_BODY_MAX bytes of plain body.
  */

@@ -63,7 +63,19 @@ read_ask(struct minter_ask *ask, struct err *e)
 	for (size_t i = 0; i < WAY_SECRETS; i++)
 		if (!ends(ask->secrets[i], WAY_SECRET_MAX))
 			return err_set(e, ERR_PROTO, "a text without end");
+	if (!ends(ask->egress, sizeof(ask->egress)))
+		return err_set(e, ERR_PROTO, "a text without end");
 	return 0;
+}
+
+/* With the login, whose file is out of reach later; views point into `text`. */
+static int
+read_egress(const struct minter_ask *ask, struct buf *text, struct egress *out,
+    struct err *e)
+{
+	return egress_complete(view_of(ask->egress), text, e) < 0
+		   ? -1
+		   : egress_parse(buf_view(text), out, e);
 }
 
 static void
@@ -73,11 +85,13 @@ on_late(uv_timer_t *t)
 }
 
 static void
-work(uv_loop_t *loop, const struct minter_ask *ask, struct minter_answer *out)
+work(uv_loop_t *loop, const struct minter_ask *ask, const struct egress *way,
+    struct minter_answer *out)
 {
 	uv_timer_t timer;
 	bool late = false;
 	struct minter_job j = { .ask = ask,
+		.egress = way,
 		.loop = loop,
 		.late = &late,
 		.ends_ms = clock_mono_ms() + MINTER_JOB_MS };
@@ -100,6 +114,8 @@ minter_main(void)
 {
 	struct minter_ask *ask = NEW(struct minter_ask);
 	struct minter_answer *out = NEW(struct minter_answer);
+	struct egress *way = NEW(struct egress);
+	struct buf text = BUF_INIT(EGRESS_TEXT_MAX);
 	uv_loop_t loop;
 	struct err e;
 
@@ -111,10 +127,12 @@ minter_main(void)
 	/* The loop's descriptors are made while that may be done. */
 	if (uv_loop_init(&loop) < 0)
 		(void)snprintf(out->reason, sizeof(out->reason), "no loop");
-	else if (read_ask(ask, &e) < 0 || enter_jail(ask, &e) < 0)
+	else if (read_ask(ask, &e) < 0 ||
+		 read_egress(ask, &text, way, &e) < 0 ||
+		 enter_jail(ask, &e) < 0)
 		(void)snprintf(out->reason, sizeof(out->reason), "%.*s",
 		    MINTER_REASON_MAX - 1, e.text);
 	else
-		work(&loop, ask, out);
+		work(&loop, ask, way, out);
 	return fd_send(STDIN_FILENO, out, sizeof(*out), NULL, 0, &e) < 0;
 }

@@ -17,11 +17,12 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "http/egress.h"
 #include "secrets/rewrite.h"
 #include "secrets/ways.h"
 
 enum {
-	MINTER_VERSION = 1,
+	MINTER_VERSION = 2,
 	MINTER_JOB_MS = 30000, /* a minter ends itself by then */
 	MINTER_LIFETIME_S = 300, /* of what does not say how long */
 	MINTER_LIFETIME_MAX_S = 3600, /* of what says it is good for longer */
@@ -33,6 +34,8 @@ struct minter_ask {
 	/* Of the way alone; presets filled in, empty where there is none. */
 	char settings[WAY_SETTINGS][WAY_TEXT_MAX];
 	char secrets[WAY_SECRETS][WAY_SECRET_MAX];
+	/* The gateway's lines about the way out (http/egress.h). */
+	char egress[EGRESS_TEXT_MAX + 1];
 };
 
 struct minter_answer {

@@ -8,6 +8,7 @@
 
 struct minter_job {
 	const struct minter_ask *ask;
+	const struct egress *egress; /* the way out of this machine */
 	uv_loop_t *loop; /* for what waits; its owner does not run it */
 	const bool *late; /* a timer of the loop sets it when time is over */
 	uint64_t ends_ms; /* the same time, of clock_mono_ms */

@@ -13,6 +13,7 @@ from gateway import comm
 from harness import MODE, network, rest, tree, until, upstream_requests
 from minting import GATEWAY_ID, LONG_LIVED, Sts, Tokens, minting_parts
 from testnet.origins import aws
+from upproxy import Proxy
 
 VAULT = "https://vault.example.test"
 MARK = "openshell:resolve:env:API_TOKEN"
@@ -284,6 +285,61 @@ def test_a_token_server_that_does_not_do_it(shared, parts, answer, said):
         assert not any(svid in text for svid in agent.given) and "\x1b" not in out.stderr
     finally:
         shared.ok("provider", "delete", "api")
+
+
+@pytest.fixture
+def proxy():
+    made = Proxy()
+    yield made
+    made.end()
+
+
+def started(g, proxy, *more):
+    """With that upstream proxy and a login for it."""
+    login = g.home / "login"
+    login.write_text("agent:s3cret-Wort")
+    g.start("--upstream-proxy", proxy.url, "--upstream-proxy-auth-file", str(login),
+            "--upstream-proxy-auth-allow-insecure", *more)
+
+
+def test_it_is_asked_for_through_the_proxy_of_the_operator(no_gateway, parts, proxy):
+    g, (agent, tokens) = no_gateway, parts
+    started(g, proxy)
+    g.ok("provider", "create", "--name", "api", "--type", "generic", *options(agent))
+    assert status(g)["available"] and len(tokens.forms) == 1
+    (head,) = proxy.asked
+    assert head.startswith("CONNECT login.example.test:443 HTTP/1.1\r\nHost: login.example.test:443\r\n"), head
+    assert "Proxy-Authorization: Basic YWdlbnQ6czNjcmV0LVdvcnQ=\r\n" in head
+    # What it reads is the tunnel's, though it comes with the answer.
+    proxy.step = "by byte"
+    g.ok("provider", "refresh", "rotate", "api")
+    assert len(proxy.asked) == len(tokens.forms) == 2
+    for answer, said in [(b"HTTP/1.1 407 No\r\n\r\n", "--upstream-proxy-auth-file"), (b"HTTP/1.1 503 No\r\n\r\n", "503"),
+                         (b"HTTP/1.1 503 \x1b[31mNo\r\n\r\n", "control byte"),
+                         (b"SSH-2.0-x\r\n\r\n", "the answer of the upstream proxy"), (b"", "without an answer")]:
+        proxy.answer, proxy.tunnel, proxy.step = answer, False, 0
+        out = g.cli("provider", "refresh", "rotate", "api")
+        assert out.code == 1 and "upstream proxy" in out.stderr and said in out.stderr and "\x1b" not in out.stderr, out
+    assert len(tokens.forms) == 2
+
+
+def test_servers_that_need_no_proxy_are_asked_directly(no_gateway, parts, proxy):
+    g, (agent, tokens) = no_gateway, parts
+    started(g, proxy, "--upstream-no-proxy", "login.example.test")
+    g.ok("provider", "create", "--name", "api", "--type", "generic", *options(agent))
+    assert status(g)["available"] and len(tokens.forms) == 1 and proxy.asked == []
+
+
+def test_a_proxy_that_is_not_there_is_not_gone_round(no_gateway, parts, proxy):
+    g, (agent, tokens) = no_gateway, parts
+    started(g, proxy)
+    proxy.end()
+    out = g.ok("provider", "create", "--name", "api", "--type", "generic", *options(agent))
+    assert "upstream proxy" in out.stderr and tokens.forms == [], out
+    # Nor is one whose login cannot be read.
+    (g.home / "login").unlink()
+    out = g.cli("provider", "refresh", "rotate", "api")
+    assert out.code == 1 and "the login of the upstream proxy" in out.stderr, out
 
 
 @pytest.mark.parametrize("mode, said", [("nobody", "no identity"), ("garbage", "no JWT"), ("flood", "SPIFFE agent")])
