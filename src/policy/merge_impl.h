@@ -32,7 +32,7 @@ void merge_drop(struct merge *g, struct p_policy *at);
 
 /* The same host, ports and path. */
 bool merge_same_place(const struct p_endpoint *a, const struct p_endpoint *b);
-/* They share a host and a port. */
+/* They share a host and a port, or have none. */
 bool merge_meets(const struct p_endpoint *a, const struct p_endpoint *b);
 /* All that is neither place, rules, nor addresses and who vouches for them. */
 bool merge_same_treatment(

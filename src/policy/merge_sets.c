@@ -53,7 +53,8 @@ merge_meets(const struct p_endpoint *a, const struct p_endpoint *b)
 	for (size_t i = 0; i < a->ports.n; i++)
 		if (p_has_port(b, a->ports.v[i].v))
 			return true;
-	return false;
+	/* Such endpoints match nothing, and are one another all the same. */
+	return a->ports.n == 0 && b->ports.n == 0;
 }
 
 bool

@@ -95,6 +95,11 @@ TEST(merge, says_what_both_say_and_can_be_taken_back)
 		      "{run_as_user: sandbox}\n"
 		      "network_policies:\n  g: {endpoints: [{host: google.com, "
 		      "port: 443}], " CURL "}" },
+		{ "an endpoint that never matches",
+		    NP "  a: {endpoints: [{host: a.com, port: 443}], " CURL "}",
+		    NP "  a: {endpoints: [{host: b.com}], " GIT "}", "a_2",
+		    NP "  a: {endpoints: [{host: a.com, port: 443}], " CURL
+		       "}\n  a_2: {endpoints: [{host: b.com}], " GIT "}" },
 		{ "addresses of the same place",
 		    NP "  test_server: {endpoints: [{host: 192.168.1.100, "
 		       "port: 8567}], " CURL "}",
