@@ -193,8 +193,9 @@ succeeded(struct minted *m, const struct minter_answer *a)
 }
 
 static void
-on_minted(void *ctx, const struct minter_answer *a, const struct err *why)
+on_minted(void *ctx, const void *answer, const struct err *why)
 {
+	const struct minter_answer *a = answer;
 	struct minted *m = ctx;
 	struct gateway *g = m->g;
 	struct err e = { 0 };
@@ -215,6 +216,12 @@ on_minted(void *ctx, const struct minter_answer *a, const struct err *why)
 /* --- doing it --------------------------------------------------------------
  */
 
+static const struct job_kind minter = { .word = "mint",
+	.name = "minter",
+	.ask_size = sizeof(struct minter_ask),
+	.answer_size = sizeof(struct minter_answer),
+	.late_ms = MINTER_JOB_MS + 3000 };
+
 static void
 start(struct minted *m)
 {
@@ -230,8 +237,8 @@ start(struct minted *m)
 		(void)snprintf(ask->egress, sizeof(ask->egress), "%s",
 		    m->g->config.egress);
 		m->asked_ms = clock_wall_ms();
-		rc = minter_run_start(
-		    m->g->loop, ask, on_minted, m, &m->run, &e);
+		rc = job_run_start(
+		    m->g->loop, &minter, ask, on_minted, m, &m->run, &e);
 		mem_wipe(ask, sizeof(*ask));
 		free(ask);
 	}

@@ -3,8 +3,9 @@
 #define GATEWAY_MINTING_IMPL_H
 
 #include "codec/sha256.h"
-#include "gateway/minter_run.h"
+#include "gateway/job_run.h"
 #include "gateway/minting.h"
+#include "minter/minter.h"
 
 typedef Openshell__Datamodel__V1__Minted minted_msg;
 
@@ -15,7 +16,7 @@ struct minted {
 	enum way_id way;
 	unsigned char digest[SHA256_SIZE]; /* of its settings */
 	minted_msg *kept; /* what the store has, with the values */
-	struct minter_run *run; /* under way ... */
+	struct job_run *run; /* under way ... */
 	int64_t asked_ms; /* ... since then */
 	struct minting_wait *waits;
 };

@@ -220,7 +220,7 @@ minted_drop(struct minted *m)
 	*at = m->next;
 	if (m->run != NULL)
 		m->g->minting->runs--;
-	minter_run_cancel(m->run);
+	job_run_cancel(m->run);
 	m->run = NULL;
 	minting_answer(m, "its provider was changed or deleted meanwhile");
 	free_kept(m->kept);

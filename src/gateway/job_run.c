@@ -1,8 +1,8 @@
 /*
- * minter_run: see minter_run.h.  The end of the process is what is waited for:
+ * job_run: see job_run.h.  The end of the process is what is waited for:
  * its answer is one message, which stays in the socket when it is gone.
  */
-#include "gateway/minter_run.h"
+#include "gateway/job_run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +18,9 @@
 #include "base/mem.h"
 #include "base/program.h"
 
-enum { LATE_MS = MINTER_JOB_MS + 3000 };
-
-struct minter_run {
-	minter_run_fn *done; /* NULL: nobody waits any more */
+struct job_run {
+	const struct job_kind *kind;
+	job_run_fn *done; /* NULL: nobody waits any more */
 	void *ctx;
 	int sock, pidfd;
 	uv_poll_t poll; /* of pidfd */
@@ -33,7 +32,7 @@ struct minter_run {
 static void
 on_closed(uv_handle_t *h)
 {
-	struct minter_run *r = h->data;
+	struct job_run *r = h->data;
 
 	if (--r->handles > 0)
 		return;
@@ -43,7 +42,7 @@ on_closed(uv_handle_t *h)
 }
 
 static void
-end(struct minter_run *r)
+end(struct job_run *r)
 {
 	uv_close((uv_handle_t *)&r->poll, on_closed);
 	uv_close((uv_handle_t *)&r->late, on_closed);
@@ -52,55 +51,53 @@ end(struct minter_run *r)
 /* --- its end ---------------------------------------------------------------
  */
 
-static ssize_t
-read_answer(struct minter_run *r, struct minter_answer *a, struct err *e)
+static int
+read_answer(struct job_run *r, void *answer, struct err *e)
 {
+	const struct job_kind *k = r->kind;
 	int fds[FD_MSG_MAX];
 	unsigned nfds = 0;
-	ssize_t n = fd_recv(r->sock, a, sizeof(*a), fds, &nfds, e);
+	ssize_t n = fd_recv(r->sock, answer, k->answer_size, fds, &nfds, e);
+	bool odd = nfds > 0 || (n > 0 && (size_t)n != k->answer_size);
 
 	/* Nothing of ours comes with descriptors. */
-	while (nfds > 0) {
+	while (nfds > 0)
 		(void)close(fds[--nfds]);
-		n = err_set(e, ERR_PROTO, "the minter's answer is malformed");
-	}
+	if (odd)
+		return err_set(
+		    e, ERR_PROTO, "the %s's answer is malformed", k->name);
 	if (n == 0 || (n < 0 && e->code == ERR_AGAIN))
 		return r->killed
-			   ? err_set(e, ERR_AGAIN, "it took longer than %d s",
-				 (int)LATE_MS / 1000)
+			   ? err_set(e, ERR_AGAIN, "it took longer than %u s",
+				 k->late_ms / 1000)
 			   : err_set(e, ERR_INTERNAL,
-				 "the minter ended without an answer");
-	return n;
+				 "the %s ended without an answer", k->name);
+	return n < 0 ? -1 : 0;
 }
 
 static void
 on_ended(uv_poll_t *p, int status UNUSED, int events UNUSED)
 {
-	struct minter_run *r = p->data;
-	struct minter_answer *a = NEW(struct minter_answer);
-	minter_run_fn *done = r->done;
+	struct job_run *r = p->data;
+	size_t n = r->kind->answer_size;
+	void *answer = mem_calloc(1, n);
+	job_run_fn *done = r->done;
 	void *ctx = r->ctx;
 	siginfo_t info = { 0 };
 	struct err e = { 0 };
-	ssize_t n;
+	int rc;
 
 	(void)waitid(P_PIDFD, (id_t)r->pidfd, &info, WEXITED | WNOHANG);
-	n = read_answer(r, a, &e);
+	rc = read_answer(r, answer, &e);
 	end(r);
-	if (done != NULL && n >= 0) {
-		/* Whose size it is, its receiver checks with the way. */
-		if ((size_t)n != sizeof(*a))
-			memset(a, 0, sizeof(*a));
-		done(ctx, a, NULL);
-	} else if (done != NULL) {
-		done(ctx, NULL, &e);
-	}
-	mem_wipe(a, sizeof(*a));
-	free(a);
+	if (done != NULL)
+		done(ctx, rc == 0 ? answer : NULL, rc == 0 ? NULL : &e);
+	mem_wipe(answer, n);
+	free(answer);
 }
 
 static void
-stop_it(const struct minter_run *r)
+stop_it(const struct job_run *r)
 {
 	(void)syscall(SYS_pidfd_send_signal, r->pidfd, SIGKILL, NULL, 0);
 }
@@ -108,14 +105,14 @@ stop_it(const struct minter_run *r)
 static void
 on_late(uv_timer_t *t)
 {
-	struct minter_run *r = t->data;
+	struct job_run *r = t->data;
 
 	r->killed = true;
 	stop_it(r);
 }
 
 void
-minter_run_cancel(struct minter_run *r)
+job_run_cancel(struct job_run *r)
 {
 	if (r == NULL)
 		return;
@@ -131,10 +128,10 @@ static const char *const passed[] = { "ASAN_OPTIONS", "UBSAN_OPTIONS",
 
 /* This program anew: nothing of the gateway's memory comes along. */
 static int
-spawn(int theirs, pid_t *pid, struct err *e)
+spawn(const struct job_kind *kind, int theirs, pid_t *pid, struct err *e)
 {
-	char *argv[] = { (char[]) { "openshell-gateway" }, (char[]) { "mint" },
-		NULL };
+	AUTO_FREE char *word = mem_strdup(kind->word);
+	char *argv[] = { (char[]) { "openshell-gateway" }, word, NULL };
 	char *envp[ARRAY_LEN(passed) + 1] = { NULL };
 	posix_spawn_file_actions_t files;
 	size_t n = 0;
@@ -161,11 +158,11 @@ spawn(int theirs, pid_t *pid, struct err *e)
 	if (rc == 0)
 		return 0;
 	errno = rc;
-	return err_sys(e, "start a minter");
+	return err_sys(e, "start a %s", kind->name);
 }
 
 static int
-watch(struct minter_run *r, uv_loop_t *loop, pid_t pid, struct err *e)
+watch(struct job_run *r, uv_loop_t *loop, pid_t pid, struct err *e)
 {
 	r->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (r->pidfd < 0) {
@@ -178,34 +175,35 @@ watch(struct minter_run *r, uv_loop_t *loop, pid_t pid, struct err *e)
 	r->poll.data = r->late.data = r;
 	r->handles = 2;
 	(void)uv_poll_start(&r->poll, UV_READABLE, on_ended);
-	(void)uv_timer_start(&r->late, on_late, LATE_MS, 0);
+	(void)uv_timer_start(&r->late, on_late, r->kind->late_ms, 0);
 	return 0;
 }
 
 int
-minter_run_start(uv_loop_t *loop, const struct minter_ask *ask,
-    minter_run_fn *done, void *ctx, struct minter_run **out, struct err *e)
+job_run_start(uv_loop_t *loop, const struct job_kind *kind, const void *ask,
+    job_run_fn *done, void *ctx, struct job_run **out, struct err *e)
 {
-	struct minter_run *r = NEW(struct minter_run);
+	struct job_run *r = NEW(struct job_run);
 	int pair[2] = { -1, -1 };
 	pid_t pid = 0;
 	int rc;
 
+	r->kind = kind;
 	r->done = done;
 	r->ctx = ctx;
 	r->sock = r->pidfd = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		0, pair) < 0) {
 		free(r);
-		return err_sys(e, "a socket for a minter");
+		return err_sys(e, "a socket for a %s", kind->name);
 	}
 	r->sock = pair[0];
-	/* The minter's end waits for its job. */
+	/* Its end waits for its job. */
 	rc = fd_set_nonblock(pair[1], false, e);
 	if (rc == 0)
-		rc = fd_send(r->sock, ask, sizeof(*ask), NULL, 0, e);
+		rc = fd_send(r->sock, ask, kind->ask_size, NULL, 0, e);
 	if (rc == 0)
-		rc = spawn(pair[1], &pid, e);
+		rc = spawn(kind, pair[1], &pid, e);
 	fd_close(&pair[1]);
 	if (rc == 0)
 		rc = watch(r, loop, pid, e);
