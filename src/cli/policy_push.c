@@ -411,6 +411,13 @@ pending_or_failed(const struct policy_place *p, unsigned version)
 		   OPENSHELL__V1__POLICY_STATUS__POLICY_STATUS_LOADED;
 }
 
+static void
+tell_warnings(struct cli *c, const update_resp *r)
+{
+	for (size_t i = 0; i < r->n_warnings; i++)
+		tell(c, MARK_WARN, "%s", r->warnings[i]);
+}
+
 /* What `q` asks for, told; `before` is the version there was. */
 static int
 push(struct cli *c, struct policy_place *p, update_req *q, unsigned before,
@@ -421,6 +428,7 @@ push(struct cli *c, struct policy_place *p, update_req *q, unsigned before,
 	if (update(p, q, &r, e) < 0)
 		return err_wrap(e, "the policy of sandbox '%.100s' was not set",
 		    p->sandbox);
+	tell_warnings(c, r);
 	if (r->version == before) {
 		tell(c, MARK_SAME, "Policy unchanged (version %u, hash: %.12s)",
 		    r->version, r->policy_hash);
@@ -503,6 +511,7 @@ policy_push_global(struct cli *c, struct policy_place *p,
 	q.policy = u->m;
 	if (update(p, &q, &r, e) < 0)
 		return err_wrap(e, "the global policy was not set");
+	tell_warnings(c, r);
 	tell(c, MARK_OK,
 	    "Global policy configured (hash: %.12s, settings revision: %llu)",
 	    r->policy_hash, (unsigned long long)r->settings_revision);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/effective.h"
+#include "gateway/vetting.h"
 
 enum { POLICY_PACKED_MAX = 1 << 20 };
 
@@ -135,7 +136,7 @@ store_delete(
 }
 
 void
-global_set(struct rpc_call *c, const policy_wire_msg *policy)
+global_set(struct rpc_call *c, const Openshell__V1__UpdateConfigRequest *m)
 {
 	Openshell__V1__UpdateConfigResponse r =
 	    OPENSHELL__V1__UPDATE_CONFIG_RESPONSE__INIT;
@@ -144,8 +145,12 @@ global_set(struct rpc_call *c, const policy_wire_msg *policy)
 	struct global next = { 0 };
 	struct err e;
 
-	if (gw_policy_accept(g, policy, NULL, &next.policy, &why) < 0) {
+	if (gw_policy_accept(g, m->policy, NULL, &next.policy, &why) < 0) {
 		rpc_finish(c, RPC_INVALID_ARGUMENT, "%s", buf_str(&why));
+		return;
+	}
+	if (vetting_waits_wire(c, &m->base, next.policy, rpc_UpdateConfig)) {
+		forget(&next);
 		return;
 	}
 	policy_wire_hash(next.policy, next.hash);
@@ -160,6 +165,7 @@ global_set(struct rpc_call *c, const policy_wire_msg *policy)
 	    KV_STR("hash", next.hash));
 	r.version = next.version;
 	r.policy_hash = g->global.hash;
+	r.n_warnings = vetting_warn(c, NULL, &r.warnings);
 	rpc_answer(c, &r.base);
 	push_all(g);
 }

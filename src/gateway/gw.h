@@ -103,6 +103,7 @@ struct gateway {
 	struct driver *drv;
 	struct sbx *ids, *names; /* uthash heads */
 	unsigned creating;
+	unsigned vetters; /* under way (vetting.h) */
 	uv_timer_t sweep;
 	bool draining; /* it stops: nobody new attends */
 	bool closing;
@@ -238,8 +239,9 @@ void global_over(
     const struct gateway *g, const policy_wire_msg *own, policy_wire_msg *out);
 /* A new sandbox is made with the static sections of the global policy. */
 void global_adopt(const struct gateway *g, policy_wire_msg *own);
-/* Sets it, tells every sandbox, and answers. */
-void global_set(struct rpc_call *c, const policy_wire_msg *policy);
+/* Sets it, tells every sandbox, and answers `m`; may wait (vetting.h). */
+void global_set(
+    struct rpc_call *c, const Openshell__V1__UpdateConfigRequest *m);
 void global_delete(struct rpc_call *c);
 /* A report of a sandbox about it. */
 void global_report(

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/draft.h"
+#include "gateway/vetting.h"
 
 typedef Openshell__V1__DraftHistoryEntry entry_msg;
 
@@ -88,9 +89,25 @@ fail(const struct decision *d, const struct err *e)
 		rpc_finish_err(d->c, e);
 }
 
+/*
+ * An approval leaves the middlewares as they are; what it is put beside should
+ * work all the same.
+ */
+static bool
+waits(const struct decision *d, const ProtobufCMessage *m, vetting_again *again)
+{
+	AUTO_POLICY struct policy *now = NULL;
+	struct err e;
+
+	/* What cannot be read, the approval tells. */
+	return gw_policy_now(d->s, &now, &e) == 0 &&
+	       vetting_waits(d->c, m, now, again);
+}
+
 static void
 tell(const struct decision *d)
 {
+	(void)vetting_warn(d->c, d->s, NULL);
 	if (d->r.added)
 		gw_policy_tell(d->s);
 	else
@@ -107,7 +124,8 @@ rpc_ApproveDraftChunk(struct rpc_call *c, const ProtobufCMessage *msg)
 	struct err e;
 
 	if (!begin(&d, c, m->name, m->chunk_id) ||
-	    !is_one_of(&d, CHUNK_PENDING, CHUNK_REJECTED) || !is_own(&d))
+	    !is_one_of(&d, CHUNK_PENDING, CHUNK_REJECTED) || !is_own(&d) ||
+	    waits(&d, msg, rpc_ApproveDraftChunk))
 		return;
 	if (draft_approve(d.s, &d.chunk, &d.r, &e) < 0) {
 		fail(&d, &e);
@@ -194,7 +212,8 @@ rpc_ApproveAllDraftChunks(struct rpc_call *c, const ProtobufCMessage *msg)
 	struct all a = { 0 };
 	struct err e;
 
-	if (d.s == NULL || !is_own(&d))
+	if (d.s == NULL || !is_own(&d) ||
+	    waits(&d, msg, rpc_ApproveAllDraftChunks))
 		return;
 	if (store_chunk_list(d.s->g->store, d.s->id, "pending", keep, &a, &e) <
 	    0)

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "gateway/effective.h"
+#include "gateway/vetting.h"
 #include "rpc/edit_wire.h"
 
 typedef Openshell__V1__SandboxPolicyRevision revision_msg;
@@ -44,14 +45,17 @@ update_setting(const struct update *u)
 }
 
 static void
-answer_version(struct rpc_call *c, uint32_t version, char *hash)
+answer_revision(const struct update *u, struct gw_revision *rev)
 {
 	Openshell__V1__UpdateConfigResponse r =
 	    OPENSHELL__V1__UPDATE_CONFIG_RESPONSE__INIT;
 
-	r.version = version;
-	r.policy_hash = hash;
-	rpc_answer(c, &r.base);
+	r.version = rev->version;
+	r.policy_hash = rev->hash;
+	r.n_warnings = vetting_warn(u->c, u->s, &r.warnings);
+	rpc_answer(u->c, &r.base);
+	if (rev->added)
+		gw_policy_tell(u->s);
 }
 
 /* Equal but for the parts that only the file system is told by. */
@@ -96,6 +100,15 @@ sandbox_may(const struct update *u, const policy_wire_msg *next)
 	       (spec->policy == NULL || same_network(spec->policy, next));
 }
 
+static bool
+is_user(const struct update *u)
+{
+	struct caller who;
+
+	gw_caller(u->c, &who);
+	return who.kind == CALLER_USER;
+}
+
 static int
 caller_may(const struct update *u, const policy_wire_msg *next)
 {
@@ -134,9 +147,7 @@ add_revision(const struct update *u, const policy_wire_msg *policy)
 		rpc_finish_err(u->c, &e);
 		return;
 	}
-	answer_version(u->c, r.version, r.hash);
-	if (r.added)
-		gw_policy_tell(u->s);
+	answer_revision(u, &r);
 }
 
 static bool
@@ -157,17 +168,20 @@ edit_policy(const struct update *u)
 	AUTO_POLICY struct policy *now = NULL, *next = NULL;
 	struct gw_revision r;
 	struct err e;
+	int rc;
 
 	if (is_under_global(u))
 		return;
-	if (gw_policy_now(u->s, &now, &e) == 0 &&
-	    edit_wire_apply(now, u->m->merge_operations,
-		u->m->n_merge_operations, &next, &e) == 0 &&
-	    gw_policy_revise(u->s, next, &r, &e) == 0) {
-		answer_version(u->c, r.version, r.hash);
-		if (r.added)
-			gw_policy_tell(u->s);
-	} else if (e.code == ERR_NOT_FOUND || e.code == ERR_EXISTS)
+	rc = gw_policy_now(u->s, &now, &e);
+	if (rc == 0)
+		rc = edit_wire_apply(now, u->m->merge_operations,
+		    u->m->n_merge_operations, &next, &e);
+	if (rc == 0 && next != NULL &&
+	    vetting_waits(u->c, &u->m->base, next, rpc_UpdateConfig))
+		return;
+	if (rc == 0 && gw_policy_revise(u->s, next, &r, &e) == 0)
+		answer_revision(u, &r);
+	else if (e.code == ERR_NOT_FOUND || e.code == ERR_EXISTS)
 		/* Of the policy; that of a sandbox is another matter. */
 		rpc_finish(u->c, RPC_FAILED_PRECONDITION, "%s", e.text);
 	else
@@ -188,7 +202,10 @@ set_policy(const struct update *u)
 		rpc_finish(u->c, RPC_INVALID_ARGUMENT, "%s", buf_str(&why));
 		return;
 	}
-	if (caller_may(u, next) == 0)
+	/* A sandbox's own write leaves its middlewares as they are. */
+	if (caller_may(u, next) == 0 &&
+	    (!is_user(u) ||
+		!vetting_waits_wire(u->c, &u->m->base, next, rpc_UpdateConfig)))
 		add_revision(u, next);
 	policy_wire_free(next);
 }
@@ -200,7 +217,7 @@ update_global(const struct update *u)
 		rpc_finish(u->c, RPC_INVALID_ARGUMENT,
 		    "delete_setting cannot be combined with policy payload");
 	else if (u->m->policy != NULL)
-		global_set(u->c, u->m->policy);
+		global_set(u->c, u->m);
 	else if (deletes_policy(u))
 		global_delete(u->c);
 	else

@@ -9,6 +9,7 @@
 #include "gateway/gw.h"
 #include "gateway/bounds.h"
 #include "gateway/provider.h"
+#include "gateway/vetting.h"
 
 typedef Openshell__V1__CreateSandboxRequest create_msg;
 typedef Openshell__Datamodel__V1__SandboxSpec spec_msg;
@@ -304,6 +305,10 @@ rpc_CreateSandbox(struct rpc_call *c, const ProtobufCMessage *msg)
 		rpc_finish(c, RPC_INVALID_ARGUMENT, "%s", buf_str(&why));
 		return;
 	}
+	if (vetting_waits_wire(c, msg, policy, rpc_CreateSandbox)) {
+		policy_wire_free(policy);
+		return;
+	}
 	if (create(g, m, policy, &s, &e) < 0) {
 		rpc_finish_err(c, &e);
 		return;
@@ -311,6 +316,7 @@ rpc_CreateSandbox(struct rpc_call *c, const ProtobufCMessage *msg)
 	/* The answer says PROVISIONING; the rest is ours, whoever listens. */
 	answer_sandbox(c, s->msg);
 	sbx_event(s, false, "Scheduled", "accepted by this machine");
+	(void)vetting_warn(c, s, NULL);
 	if (g->global.version != 0)
 		sbx_log(s, "INFO",
 		    "made under global policy version %u; its own comes into "

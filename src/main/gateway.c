@@ -6,6 +6,7 @@
 #include "gateway/serve.h"
 #include "minter/minter.h"
 #include "secrets/locked.h"
+#include "vetter/vetter.h"
 
 /* What was asked is wrong (2), or it could not be done (1). */
 static int
@@ -35,9 +36,11 @@ main(int argc, char *argv[])
 	int status = 0;
 
 	locked_process();
-	/* What the gateway itself starts (minter.h); no word for a person. */
+	/* What the gateway itself starts (job_run.h); no words for a person. */
 	if (argc == 2 && strcmp(argv[1], "mint") == 0)
 		return minter_main();
+	if (argc == 2 && strcmp(argv[1], "vet") == 0)
+		return vetter_main();
 	if (options_parse(&o, argc, argv, &e) < 0) {
 		status = fail(&e, 2);
 	} else if (o.help) {

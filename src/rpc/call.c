@@ -255,6 +255,12 @@ rpc_queued(const struct rpc_call *c)
 	return rpc_sendq_n(&c->out);
 }
 
+bool
+rpc_call_open(const struct rpc_call *c)
+{
+	return !c->finished && !c->gone;
+}
+
 void
 rpc_finish(struct rpc_call *c, enum rpc_code code, const char *fmt, ...)
 {

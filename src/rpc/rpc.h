@@ -171,6 +171,8 @@ void rpc_server_stats(const struct rpc_server *s, struct rpc_server_stats *out);
 
 const struct rpc_method *rpc_call_method(const struct rpc_call *c);
 const struct rpc_peer *rpc_call_peer(const struct rpc_call *c);
+/* No status was given yet, by anybody: a deadline or the server's end too. */
+bool rpc_call_open(const struct rpc_call *c);
 /* The ctx of the server's hooks. */
 void *rpc_call_context(const struct rpc_call *c);
 /* The handler's own state of a call. */
