@@ -122,6 +122,8 @@ minter_main(void)
 	out->version = MINTER_VERSION;
 	/* A gateway that is gone needs no answer. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	/* A server that hangs up while it is written to is an answer, too. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	/* Seen by whoever lists processes. */
 	(void)prctl(PR_SET_NAME, "openshell-mint", 0, 0, 0);
 	/* The loop's descriptors are made while that may be done. */
