@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "codec/glob_impl.h"
 
-enum kind { OF_GLOB, OF_WORD, OF_RULES };
+enum kind { OF_GLOB, OF_WORD, OF_PAIR, OF_RULES };
 
 enum {
 	UNKNOWN = UINT16_MAX,
@@ -30,6 +30,7 @@ enum { BUCKETS = 512 };
 struct automaton {
 	enum kind kind;
 	struct view word;
+	struct automaton *part[2]; /* of a pair */
 	const struct automaton_rules *rules;
 	const struct glob *glob;
 	size_t words; /* of a set */
@@ -248,6 +249,83 @@ automaton_of_rules(const struct automaton_rules *r)
 	return a;
 }
 
+/*
+ * A pair's state behind START is that of the part it is in, and which one that
+ * is.  What the first part was is forgotten behind it: there it was accepted.
+ */
+static uint32_t
+pair_state(unsigned part, uint32_t state)
+{
+	return AUTOMATON_START + 1 + 2 * (state - AUTOMATON_START) + part;
+}
+
+static unsigned
+pair_part(uint32_t state)
+{
+	return (state - AUTOMATON_START - 1) % 2;
+}
+
+static uint32_t
+pair_inner(uint32_t state)
+{
+	return AUTOMATON_START + (state - AUTOMATON_START - 1) / 2;
+}
+
+/* Of any string: START, and one more once it is not empty. */
+static bool
+part_accepts(const struct automaton *a, uint32_t state)
+{
+	return a != NULL ? automaton_accepts(a, state)
+			 : state != AUTOMATON_START;
+}
+
+static int
+step_pair(struct automaton *a, uint32_t state, unsigned char byte,
+    uint32_t *next, struct err *e)
+{
+	uint32_t inner = AUTOMATON_START + 1;
+	struct automaton *in;
+	unsigned part;
+
+	*next = AUTOMATON_DEAD;
+	if (state == AUTOMATON_START) {
+		if (byte == '/')
+			*next = pair_state(0, AUTOMATON_START);
+		return 0;
+	}
+	part = pair_part(state);
+	in = a->part[part];
+	if (byte == '/') {
+		if (part == 0 && part_accepts(in, pair_inner(state)))
+			*next = pair_state(1, AUTOMATON_START);
+		return 0;
+	}
+	if (in != NULL &&
+	    automaton_step(in, pair_inner(state), byte, &inner, e) < 0)
+		return -1;
+	if (inner != AUTOMATON_DEAD)
+		*next = pair_state(part, inner);
+	return 0;
+}
+
+static bool
+pair_accepts(const struct automaton *a, uint32_t state)
+{
+	return state != AUTOMATON_START && pair_part(state) == 1 &&
+	       part_accepts(a->part[1], pair_inner(state));
+}
+
+struct automaton *
+automaton_of_pair(struct automaton *first, struct automaton *second)
+{
+	struct automaton *a = NEW(struct automaton);
+
+	a->kind = OF_PAIR;
+	a->part[0] = first;
+	a->part[1] = second;
+	return a;
+}
+
 void
 automaton_free(struct automaton *a)
 {
@@ -273,6 +351,8 @@ automaton_step(struct automaton *a, uint32_t state, unsigned char byte,
 			    ? state + 1
 			    : AUTOMATON_DEAD;
 		break;
+	case OF_PAIR:
+		return step_pair(a, state, byte, next, e);
 	case OF_RULES:
 		*next = a->rules->step(state, byte);
 		break;
@@ -290,6 +370,8 @@ automaton_accepts(const struct automaton *a, uint32_t state)
 		return a->v[state].accepts;
 	case OF_WORD:
 		return state - AUTOMATON_START == a->word.n;
+	case OF_PAIR:
+		return pair_accepts(a, state);
 	case OF_RULES:
 		return a->rules->accepts(state);
 	}
@@ -361,6 +443,12 @@ automaton_split(const struct automaton *a, struct byte_classes *c)
 	case OF_WORD:
 		for (size_t i = 0; i < a->word.n; i++)
 			single_out(c, (unsigned char)a->word.p[i]);
+		return;
+	case OF_PAIR:
+		single_out(c, '/');
+		for (unsigned i = 0; i < ARRAY_LEN(a->part); i++)
+			if (a->part[i] != NULL)
+				automaton_split(a->part[i], c);
 		return;
 	case OF_RULES:
 		for (unsigned b = 0; b < 256; b++)

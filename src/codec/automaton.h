@@ -21,6 +21,12 @@ enum { AUTOMATON_STATES_MAX = 8192 };
 struct automaton *automaton_of_glob(const struct glob *g) MUST_USE;
 /* That string alone; borrowed. */
 struct automaton *automaton_of_word(struct view word) MUST_USE;
+/*
+ * "/x/y" with x in the first and y in the second, neither with a '/'; NULL:
+ * any but the empty one.  Both are borrowed and must outlive it.
+ */
+struct automaton *automaton_of_pair(
+    struct automaton *first, struct automaton *second) MUST_USE;
 
 /*
  * A set given by its rules: step yields the next state (START comes first,

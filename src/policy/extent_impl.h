@@ -22,7 +22,7 @@
 extern const struct automaton_rules extent_names; /* RFC 1123 host names */
 extern const struct automaton_rules extent_paths; /* canonical, or "*" */
 extern const struct automaton_rules extent_slashes; /* with "%2F" */
-extern const struct automaton_rules extent_segments; /* of a path, without */
+extern const struct automaton_rules extent_segments; /* of a path */
 extern const struct automaton_rules extent_programs; /* as the kernel writes */
 extern const struct automaton_rules extent_values; /* UTF-8 without NUL */
 extern const struct automaton_rules extent_strings; /* UTF-8 */
@@ -62,7 +62,7 @@ struct extent_never {
 	bool messages; /* EXTENT_TEXT, and no requests */
 	/* An operation inside of a request. */
 	bool op;
-	enum policy_op_kind kind;
+	enum policy_op_kind kind; /* of gRPC they are in `paths`, too */
 	struct view type; /* of GraphQL; empty: any */
 	struct glob *call_glob, *tool_glob; /* tool: or a root field */
 	struct automaton *call, *tool; /* NULL: any */
@@ -159,8 +159,7 @@ struct x_run {
 	struct glob **globs; /* NULL where lang is of a word */
 	size_t n_langs, cap_langs;
 	struct automaton *names, *paths, *slashes, *exes, *values;
-	struct automaton *segments, *strings, *calls, *tools, *graphql,
-	    *graphql_or_none;
+	struct automaton *strings, *calls, *tools, *graphql, *graphql_or_none;
 	bool stop; /* enough was found */
 	/* Takes a hit, or sets *e.  May set `stop`. */
 	int (*hit)(struct x_run *r, const struct x_hit *h, struct err *e);
@@ -176,6 +175,9 @@ void x_fini(struct x_run *r);
 int x_glob(
     struct x_run *r, struct view pattern, char delim, uint32_t *out) MUST_USE;
 uint32_t x_word(struct x_run *r, struct view word);
+/* The paths of calls of gRPC, by rules' patterns; empty ones are any. */
+int x_call(struct x_run *r, struct view service, struct view method,
+    uint32_t *out) MUST_USE;
 /* An entry of binaries: a glob when it contains '*'. */
 int x_binary(struct x_run *r, struct view path, uint32_t *out) MUST_USE;
 

@@ -60,6 +60,38 @@ x_word(struct x_run *r, struct view word)
 	return at;
 }
 
+static int
+part_of(struct x_run *r, struct view pattern, struct automaton **out)
+{
+	uint32_t at;
+
+	*out = NULL;
+	if (pattern.n == 0)
+		return 0;
+	if (x_glob(r, pattern, '.', &at) < 0)
+		return -1;
+	*out = r->lang[at];
+	return 0;
+}
+
+int
+x_call(struct x_run *r, struct view service, struct view method, uint32_t *out)
+{
+	AUTO_BUF struct buf both = BUF_INIT(2 * GLOB_MAX + 32);
+	struct automaton *first, *second;
+	bool known;
+
+	if (part_of(r, service, &first) < 0 || part_of(r, method, &second) < 0)
+		return -1;
+	buf_printf(&both, "%zu.", service.n);
+	buf_put(&both, service);
+	buf_put(&both, method);
+	*out = place_of(r, 'c', buf_view(&both), &known);
+	if (!known)
+		r->lang[*out] = automaton_of_pair(first, second);
+	return 0;
+}
+
 int
 x_binary(struct x_run *r, struct view path, uint32_t *out)
 {
@@ -78,7 +110,6 @@ x_init(struct x_run *r)
 	r->slashes = automaton_of_rules(&extent_slashes);
 	r->exes = automaton_of_rules(&extent_programs);
 	r->values = automaton_of_rules(&extent_values);
-	r->segments = automaton_of_rules(&extent_segments);
 	r->strings = automaton_of_rules(&extent_strings);
 	r->calls = automaton_of_rules(&extent_calls);
 	r->tools = automaton_of_rules(&extent_tools);
@@ -100,7 +131,6 @@ x_fini(struct x_run *r)
 	automaton_free(r->slashes);
 	automaton_free(r->exes);
 	automaton_free(r->values);
-	automaton_free(r->segments);
 	automaton_free(r->strings);
 	automaton_free(r->calls);
 	automaton_free(r->tools);

@@ -268,6 +268,8 @@ read_operation(struct reader *r, const struct form *form, struct view v,
 	if (!form->second)
 		return invalid(r, "json-rpc takes a method and a target", v);
 	*target = view_trim(rest);
+	if (grpc && view_eq(word, VIEW("*"))) /* any, as it is of an rpc */
+		return 0;
 	return read_pattern(r,
 	    graphql ? &extent_graphql
 	    : grpc  ? &extent_segments
@@ -314,6 +316,8 @@ read_all(struct reader *r, struct view text)
 		return invalid(r, "more than a method and a target", text);
 	if (read_scheme(r, &target) < 0)
 		return -1;
+	if (r->n->op && r->n->kind == POLICY_OP_GRPC)
+		r->n->paths = automaton_of_pair(r->n->call, r->n->tool);
 	slash = view_find(target, '/');
 	if (slash < 0)
 		return read_authority(r, target);

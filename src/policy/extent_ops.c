@@ -4,7 +4,8 @@
  * Path by path, by which endpoints and rules are about it: the engine itself
  * says whether a request gets through that carries operations, on both sides;
  * which operations, extent_ops_find.c searches.  The request has no query: on
- * such a path only deny_rules look at one, so none passes more.
+ * such a path only deny_rules look at one, so none passes more.  Of two
+ * policies, it then has one that only the other one's deny_rules take.
  */
 #include "policy/extent_ops.h"
 
@@ -157,6 +158,8 @@ hit_of(const struct ops *o, const struct ops_rule *rule, enum extent_dim dim)
 		.method = o->method,
 		.path = o->path };
 
+	if (o->query.n > 0)
+		h.query = o->query;
 	if (rule != NULL) {
 		h.entry = rule->entry;
 		h.rule = rule->rule;
@@ -194,8 +197,8 @@ ops_hit(struct ops *o, const struct ops_rule *rule, enum extent_dim dim,
 
 /* --- one carrier --------------------------------------------------------- */
 
-static struct policy_verdict
-ask(const struct ops *o, unsigned side)
+struct policy_verdict
+ops_ask(const struct ops *o, unsigned side)
 {
 	struct policy_who who = { .exe = o->cell->program };
 	struct policy_request r = { .method = o->method, .path = o->path };
@@ -207,34 +210,8 @@ ask(const struct ops *o, unsigned side)
 	return v;
 }
 
-/* Queries of the request are none of the search's: is one looked at there? */
-static int
-check_queries(const struct ops *o)
-{
-	for (size_t i = 0; i < o->cell->at.n; i++) {
-		const struct x_entry *at = o->cell->at.v[i];
-
-		if (at->side != X_OTHER || x_has_operations(at->e))
-			continue;
-		for (size_t k = 0; k < at->e->deny_rules.n; k++)
-			if (p_deny_rules(at->e)[k].query.n > 0)
-				return err_set(o->r->e, ERR_INVALID,
-				    "%s.endpoints[%u].deny_rules[%zu] looks at "
-				    "the query of requests that carry "
-				    "operations: that cannot be answered yet",
-				    p_show(
-					p_policies(
-					    o->r->side[X_OTHER].p)[at->policy]
-					    .m.key.v)
-					.text,
-				    at->endpoint, k);
-	}
-	return 0;
-}
-
-/* What the other side does: 1 it refuses or judges, 0 it lets all pass, -1. */
-static int
-look_there(struct ops *o)
+bool
+ops_look_there(struct ops *o)
 {
 	struct policy_verdict v;
 
@@ -243,21 +220,19 @@ look_there(struct ops *o)
 	if (o->other == DENIES)
 		o->shut_dim = x_conn_dim(o->r, o->cell);
 	if (o->other != JUDGES)
-		return 1;
+		return true;
 	o->shut_dim = EXTENT_PATH;
 	if (o->t[X_OTHER].enforcement == POLICY_AUDIT &&
 	    o->t[X_OTHER].protocol != POLICY_PROTO_NONE &&
 	    !(extent_has_slash(o->path) && !o->t[X_OTHER].allow_encoded_slash))
-		return 0;
+		return false;
 	if (extent_has_slash(o->path) && !o->t[X_OTHER].allow_encoded_slash)
-		return 1;
-	v = ask(o, X_OTHER);
+		return true;
+	v = ops_ask(o, X_OTHER);
 	if (!v.allow)
-		return 1;
-	if (check_queries(o) < 0)
-		return -1;
+		return true;
 	o->shut = false;
-	return v.operations ? 1 : 0;
+	return v.operations;
 }
 
 /* MCP lets pass what carries no operation. */
@@ -274,37 +249,49 @@ try_nothing(struct ops *o)
 	return ops_hit(o, NULL, o->shut ? o->shut_dim : EXTENT_OPERATION, NULL);
 }
 
-static enum policy_op_kind
-kind_of(enum policy_protocol p)
+enum policy_op_kind
+ops_kind(enum policy_protocol p)
 {
 	if (p == POLICY_PROTO_GRAPHQL)
 		return POLICY_OP_GRAPHQL;
 	return p == POLICY_PROTO_GRPC ? POLICY_OP_GRPC : POLICY_OP_CALL;
 }
 
+/* What it may carry here and not there, or, when that is shut, anything. */
 static int
-try_carrier(struct ops *o)
+try_operations(struct ops *o)
 {
 	const struct extent_never *never = o->r->never;
 	bool graphql = o->t[X_MINE].protocol == POLICY_PROTO_GRAPHQL;
-	enum policy_op_kind kind = kind_of(o->t[X_MINE].protocol);
-	int rc = look_there(o);
+	enum policy_op_kind kind = ops_kind(o->t[X_MINE].protocol);
 
-	if (rc <= 0)
-		return rc;
 	if (try_nothing(o) < 0)
 		return -1;
 	if (o->r->stop || (never != NULL && never->op && never->kind != kind) ||
 	    (!graphql && !view_eq(o->method, VIEW("POST"))))
 		return 0;
 	/* Operations of another kind than the path's are refused. */
-	if (!o->shut && kind_of(o->t[X_OTHER].protocol) != kind) {
+	if (!o->shut && ops_kind(o->t[X_OTHER].protocol) != kind) {
 		o->shut = true;
 		o->shut_dim = EXTENT_OPERATION;
 	}
 	if (!graphql)
 		return ops_find_calls(o);
 	return ops_find_graphql(o) < 0 ? -1 : ops_find_registered(o);
+}
+
+static int
+try_carrier(struct ops *o)
+{
+	AUTO_BUF struct buf query = BUF_INIT(1 << 16);
+	int rc = ops_look_there(o) ? try_operations(o) : 0;
+
+	if (rc == 0 && !o->r->stop)
+		rc = ops_shut_by_query(o, &query);
+	if (rc > 0)
+		rc = try_operations(o);
+	o->query = VIEW("");
+	return rc;
 }
 
 /* --- paths --------------------------------------------------------------- */
@@ -320,8 +307,8 @@ ops_is_asked(const struct extent_never *never, struct view method)
 	return false;
 }
 
-static void
-treat(struct ops *o)
+void
+ops_treat(struct ops *o)
 {
 	struct policy_who who = { .exe = o->cell->program };
 
@@ -342,7 +329,7 @@ on_path(void *ctx, struct view word, const uint64_t *in)
 	struct ops *o = ctx;
 
 	o->path = word;
-	treat(o);
+	ops_treat(o);
 	if (policy_protocol_judged(o->t[X_MINE].protocol) !=
 		POLICY_BY_OPERATION ||
 	    o->t[X_MINE].protocol == POLICY_PROTO_GRPC ||
@@ -361,84 +348,20 @@ on_path(void *ctx, struct view word, const uint64_t *in)
 	     i++) {
 		o->method = view_of(carriers[i]);
 		if (ops_is_asked(o->r->never, o->method) &&
-		    ask(o, X_MINE).allow)
+		    ops_ask(o, X_MINE).allow)
 			o->rc = try_carrier(o);
 	}
 	return o->rc < 0 || o->r->stop;
 }
 
-struct sets {
-	struct x_run *r;
-	struct atoms_set *v;
-	size_t n;
-};
-
-static int
-add_set(struct sets *s, struct view pattern, size_t *at)
-{
-	uint32_t lang;
-
-	*at = EXTENT_IGNORED;
-	if (pattern.n == 0)
-		return 0;
-	if (x_glob(s->r, pattern, '/', &lang) < 0)
-		return -1;
-	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i].a == s->r->lang[lang] &&
-		    s->v[i].role == ATOMS_FREE) {
-			*at = i;
-			return 0;
-		}
-	*at = s->n;
-	s->v[s->n++] = (struct atoms_set) { s->r->lang[lang], ATOMS_FREE };
-	return 0;
-}
-
-/* Rules about requests have a say in whether the carrier gets through. */
-static int
-add_requests(struct sets *s, const struct x_entry *at)
-{
-	size_t unused;
-
-	if (!x_is_judged(at->e) || add_set(s, x_scope(at->e), &unused) < 0)
-		return x_is_judged(at->e) ? -1 : 0;
-	if (x_has_operations(at->e))
-		return 0;
-	for (size_t k = 0; k < at->e->rules.n; k++)
-		if (add_set(s, p_rules(at->e)[k].allow.path.v, &unused) < 0)
-			return -1;
-	for (size_t k = 0; k < at->e->deny_rules.n; k++)
-		if (add_set(s, p_deny_rules(at->e)[k].path.v, &unused) < 0)
-			return -1;
-	return 0;
-}
-
 static int
 scan_paths(struct ops *o)
 {
-	const struct extent_never *never = o->r->never;
-	const struct x_entries *at = &o->cell->at;
-	struct sets sets = { .r = o->r };
+	struct ops_sets sets;
 	struct atoms_query q = { .longest = EXTENT_PATH_MAX };
-	size_t n = o->n + at->n + 5;
-	uint32_t star;
 
-	for (size_t i = 0; i < at->n; i++)
-		n += at->v[i]->e->rules.n + at->v[i]->e->deny_rules.n;
-	sets.v = ARENA_ARRAY(&o->tmp, n, struct atoms_set);
-	sets.v[sets.n++] = (struct atoms_set) { o->r->paths, ATOMS_MUST };
-	if (never != NULL && never->paths != NULL)
-		sets.v[sets.n++] =
-		    (struct atoms_set) { never->paths, ATOMS_MUST };
-	for (size_t i = 0; i < o->n; i++)
-		if (add_set(&sets, o->v[i].scope, &o->v[i].scope_set) < 0)
-			return -1;
-	for (size_t i = 0; i < at->n; i++)
-		if (add_requests(&sets, at->v[i]) < 0)
-			return -1;
-	sets.v[sets.n++] = (struct atoms_set) { o->r->slashes, ATOMS_FREE };
-	star = x_word(o->r, VIEW("*"));
-	sets.v[sets.n++] = (struct atoms_set) { o->r->lang[star], ATOMS_FREE };
+	if (ops_sets_of_paths(o, 0, &sets) < 0)
+		return -1;
 	q.v = sets.v;
 	q.n = sets.n;
 	if (atoms_find(&q, &o->r->budget, on_path, o, o->r->e) < 0)

@@ -33,13 +33,38 @@ struct ops {
 	struct ops_rule *v;
 	size_t n;
 	/* Of the path and the carrier that are looked at: */
-	struct view path, method;
+	struct view path, method, query;
 	struct policy_treatment t[2];
 	bool listed[2]; /* some rule names a tool */
 	bool shut; /* the other side refuses whatever it carries */
 	enum extent_dim shut_dim;
 	int rc;
 };
+
+/* Patterns over paths, for a search. */
+struct ops_sets {
+	struct atoms_set *v;
+	size_t n;
+};
+/*
+ * The paths of requests, in the question if there is one, told apart by all
+ * that looks at paths; and room for `more` sets.
+ */
+int ops_sets_of_paths(
+    struct ops *o, size_t more, struct ops_sets *out) MUST_USE;
+
+/* How both sides treat the path; the engine's verdict on the request. */
+void ops_treat(struct ops *o);
+struct policy_verdict ops_ask(const struct ops *o, unsigned side);
+/* The kind of operation that such a protocol has. */
+enum policy_op_kind ops_kind(enum policy_protocol p);
+/* Does the other side judge, or (then it is `shut`) refuse, what is in it? */
+bool ops_look_there(struct ops *o) MUST_USE;
+/*
+ * Where it is not shut without a query, it may be with one that passes here: 1
+ * with o->query, which is in *query then, 0, or -1.
+ */
+int ops_shut_by_query(struct ops *o, struct buf *query) MUST_USE;
 
 /* What mine lets pass on this path and the other one does not. */
 int ops_find_calls(struct ops *o) MUST_USE;

@@ -1,97 +1,21 @@
 /*
  * extent_ops_grpc: calls of gRPC.  The path of the request is service and
- * method, so that both are searched as such, and the engine is asked about the
- * path they make; which is exact as long as nothing else looks at paths.
+ * method, so all rules are sets of paths, those about calls and those about
+ * requests alike; the engine is asked about one path of each piece.
  */
 #include "policy/extent_ops.h"
 
-struct calls {
-	struct ops *o;
-	struct view service;
-	struct atoms_set *sets;
-	int rc;
-};
-
-static int
-refuse(const struct ops *o, const struct x_entry *at, const char *why)
-{
-	return err_set(o->r->e, ERR_INVALID,
-	    "%s.endpoints[%u] %s: what gRPC may call there cannot be answered "
-	    "yet",
-	    p_show(p_policies(o->r->side[at->side].p)[at->policy].m.key.v).text,
-	    at->endpoint, why);
-}
-
+/* Without a query. */
 static bool
-any_path(struct view v)
-{
-	return v.n == 0 || view_eq(v, VIEW("**")) || view_eq(v, VIEW("/**"));
-}
-
-static bool
-looks_at_paths(const struct p_endpoint *e)
-{
-	if (!any_path(e->path.v))
-		return true;
-	for (size_t i = 0; i < e->rules.n; i++)
-		if (!any_path(p_rules(e)[i].allow.path.v))
-			return true;
-	for (size_t i = 0; i < e->deny_rules.n; i++)
-		if (!any_path(p_deny_rules(e)[i].path.v) ||
-		    p_deny_rules(e)[i].query.n > 0)
-			return true;
-	return false;
-}
-
-/* 1: there is something to search, and it can be; 0: there is not; -1. */
-static int
-check(const struct ops *o)
-{
-	const struct extent_never *never = o->r->never;
-	const struct x_entry *mine = NULL;
-
-	for (size_t i = 0; i < o->cell->at.n; i++)
-		if (o->cell->at.v[i]->side == X_MINE &&
-		    p_protocol(o->cell->at.v[i]->e) == POLICY_PROTO_GRPC)
-			mine = o->cell->at.v[i];
-	if (mine == NULL || !ops_is_asked(never, VIEW("POST")) ||
-	    (never != NULL && never->op && never->kind != POLICY_OP_GRPC))
-		return 0;
-	if (never != NULL && never->paths != NULL)
-		return refuse(o, mine,
-		    "has protocol grpc, of which a question has no path (ask "
-		    "for 'grpc SERVICE METHOD')");
-	for (size_t i = 0; i < o->cell->at.n; i++) {
-		const struct x_entry *at = o->cell->at.v[i];
-
-		if (!x_is_judged(at->e))
-			continue;
-		if (looks_at_paths(at->e))
-			return refuse(o, at,
-			    "is about some paths, on a host and port with "
-			    "protocol grpc");
-		if (at->e->allow_encoded_slash.v)
-			return refuse(o, at, "has allow_encoded_slash");
-	}
-	return 1;
-}
-
-/* The engine's word on one side; *v has the rule. */
-static bool
-passes(const struct ops *o, unsigned side, const struct policy_op *op,
+call_passes(const struct ops *o, unsigned side, const struct policy_op *op,
     struct policy_verdict *v)
 {
 	struct policy_who who = { .exe = o->cell->program };
 	struct policy_request r = { .method = o->method, .path = o->path };
-	const struct snapshot *s = o->r->side[side].s;
 	struct policy_reason why;
 
-	policy_decide_request(
-	    s, &who, o->cell->host, o->cell->ports[0], &r, v, &why);
-	if (v->enforcement == POLICY_AUDIT || !v->allow || !v->operations)
-		return v->allow || v->enforcement == POLICY_AUDIT;
-	policy_decide_op(
-	    s, &who, o->cell->host, o->cell->ports[0], &r, op, v, &why);
+	policy_decide_op(o->r->side[side].s, &who, o->cell->host,
+	    o->cell->ports[0], &r, op, v, &why);
 	return v->allow;
 }
 
@@ -111,95 +35,100 @@ rule_of(const struct ops *o, const struct policy_verdict *v)
 	return NULL;
 }
 
-static bool
-on_method(void *ctx, struct view word, const uint64_t *in UNUSED)
+/* Its call passes here, by that rule: it may not, there. */
+static int
+try_there(
+    struct ops *o, const struct ops_rule *rule, const struct policy_op *op)
 {
-	struct calls *c = ctx;
-	struct ops *o = c->o;
-	AUTO_BUF struct buf path = BUF_INIT(EXTENT_PATH_MAX);
-	struct policy_op op = {
-		.kind = POLICY_OP_GRPC, .service = c->service, .method = word
-	};
-	enum extent_dim dim = EXTENT_OPERATION;
-	const struct ops_rule *rule;
-	struct policy_verdict v, there;
+	AUTO_BUF struct buf query = BUF_INIT(1 << 16);
+	struct policy_verdict v;
+	int rc = 0;
 
-	buf_putc(&path, '/');
-	buf_put(&path, c->service);
-	buf_putc(&path, '/');
-	buf_put(&path, word);
-	o->path = buf_view(&path);
+	if (ops_look_there(o) && (o->shut || !call_passes(o, X_OTHER, op, &v)))
+		return ops_hit(
+		    o, rule, o->shut ? o->shut_dim : EXTENT_OPERATION, op);
+	rc = ops_shut_by_query(o, &query);
+	if (rc > 0)
+		rc = ops_hit(o, rule, o->shut_dim, op);
+	o->query = VIEW("");
+	return rc;
+}
+
+static bool
+on_path(void *ctx, struct view word, const uint64_t *in UNUSED)
+{
+	struct ops *o = ctx;
+	struct policy_op op = { .kind = POLICY_OP_GRPC };
+	const struct ops_rule *rule;
+	struct policy_verdict v;
+
+	o->path = word;
 	o->method = VIEW("POST");
-	/* Audits are told of as such; what passes unjudged is no operation. */
-	if (!passes(o, X_MINE, &op, &v) || v.enforcement == POLICY_AUDIT ||
-	    (rule = rule_of(o, &v)) == NULL)
+	ops_treat(o);
+	/* Audits are told of as such; what passes unjudged is no call. */
+	if (o->t[X_MINE].protocol != POLICY_PROTO_GRPC ||
+	    o->t[X_MINE].enforcement == POLICY_AUDIT ||
+	    (extent_has_slash(word) && !o->t[X_MINE].allow_encoded_slash) ||
+	    !ops_ask(o, X_MINE).allow)
 		return false;
-	if (o->other == DENIES)
-		dim = x_conn_dim(o->r, o->cell);
-	else if (o->other == NOT_THERE)
-		dim = EXTENT_HOST;
-	else if (passes(o, X_OTHER, &op, &there))
+	op.service = view_cut(view_slice(word, 1, word.n), '/', &op.method);
+	if (!call_passes(o, X_MINE, &op, &v) || (rule = rule_of(o, &v)) == NULL)
 		return false;
-	c->rc = ops_hit(o, rule, dim, &op);
-	return c->rc < 0 || o->r->stop;
+	o->rc = try_there(o, rule, &op);
+	return o->rc < 0 || o->r->stop;
+}
+
+static bool
+is_asked(const struct ops *o)
+{
+	const struct extent_never *never = o->r->never;
+
+	for (size_t i = 0; i < o->n; i++)
+		if (o->v[i].kind == POLICY_OP_GRPC && ops_is_mine(&o->v[i]))
+			return ops_is_asked(never, VIEW("POST")) &&
+			       (never == NULL || !never->op ||
+				   never->kind == POLICY_OP_GRPC);
+	return false;
 }
 
 static int
-add_set(struct calls *c, struct view pattern, size_t *n)
+add_call(struct ops *o, struct ops_sets *s, struct view service,
+    struct view method, enum atoms_role role)
 {
 	uint32_t lang;
 
-	if (pattern.n == 0 || view_eq(pattern, VIEW("**")))
-		return 0;
-	if (x_glob(c->o->r, pattern, '.', &lang) < 0)
+	if (view_eq(service, VIEW("**"))) /* "*" stops at dots */
+		service = VIEW("");
+	if (ops_is_any(method))
+		method = VIEW("");
+	if (x_call(o->r, service, method, &lang) < 0)
 		return -1;
-	c->sets[(*n)++] =
-	    (struct atoms_set) { c->o->r->lang[lang], ATOMS_FREE };
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].a == o->r->lang[lang])
+			return 0;
+	s->v[s->n++] = (struct atoms_set) { o->r->lang[lang], role };
 	return 0;
-}
-
-/* Every word that rules tell apart, of services or of methods. */
-static int
-find_words(struct calls *c, bool services, atoms_found *found)
-{
-	const struct extent_never *never = c->o->r->never;
-	struct automaton *asked = NULL;
-	struct atoms_query q = { .longest = EXTENT_CALL_MAX };
-
-	if (never != NULL && never->op)
-		asked = services ? never->call : never->tool;
-	c->sets = ARENA_ARRAY(&c->o->tmp, c->o->n + 2, struct atoms_set);
-	c->sets[q.n++] = (struct atoms_set) { c->o->r->segments, ATOMS_MUST };
-	if (asked != NULL)
-		c->sets[q.n++] = (struct atoms_set) { asked, ATOMS_MUST };
-	for (size_t i = 0; i < c->o->n; i++) {
-		const struct ops_rule *r = &c->o->v[i];
-
-		if (r->kind == POLICY_OP_GRPC &&
-		    add_set(c, services ? r->service : r->first, &q.n) < 0)
-			return -1;
-	}
-	q.v = c->sets;
-	if (atoms_find(&q, &c->o->r->budget, found, c, c->o->r->e) < 0)
-		return -1;
-	return c->rc;
-}
-
-static bool
-on_service(void *ctx, struct view word, const uint64_t *in UNUSED)
-{
-	struct calls *c = ctx;
-
-	c->service = arena_view(&c->o->tmp, word);
-	c->rc = find_words(c, false, on_method);
-	return c->rc < 0 || c->o->r->stop;
 }
 
 int
 ops_find_grpc(struct ops *o)
 {
-	struct calls c = { .o = o };
-	int rc = check(o);
+	struct atoms_query q = { .longest = EXTENT_PATH_MAX };
+	struct ops_sets sets;
 
-	return rc <= 0 ? rc : find_words(&c, true, on_service);
+	if (!is_asked(o))
+		return 0;
+	if (ops_sets_of_paths(o, o->n + 1, &sets) < 0 ||
+	    add_call(o, &sets, VIEW(""), VIEW(""), ATOMS_MUST) < 0)
+		return -1;
+	for (size_t i = 0; i < o->n; i++)
+		if (o->v[i].kind == POLICY_OP_GRPC &&
+		    add_call(o, &sets, o->v[i].service, o->v[i].first,
+			ATOMS_FREE) < 0)
+			return -1;
+	q.v = sets.v;
+	q.n = sets.n;
+	if (atoms_find(&q, &o->r->budget, on_path, o, o->r->e) < 0)
+		return -1;
+	return o->rc;
 }

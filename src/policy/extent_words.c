@@ -186,23 +186,20 @@ path_class(unsigned char b)
 const struct automaton_rules extent_paths = { path_step, path_accepts,
 	path_class };
 
-/* --- one segment of those, without an encoded slash -------------------- */
+/* --- one segment of those ---------------------------------------------- */
 
 static uint32_t
 segment_step(uint32_t state, unsigned char b)
 {
-	uint32_t next =
-	    b == '/'
-		? 0
-		: path_step(state == P_START ? (uint32_t)P_SLASH : state, b);
-
-	return next == P_PART ? 0 : next;
+	return b == '/'
+		   ? 0
+		   : path_step(state == P_START ? (uint32_t)P_SLASH : state, b);
 }
 
 static bool
 segment_accepts(uint32_t state)
 {
-	return state == P_SEGMENT;
+	return state == P_SEGMENT || state == P_PART;
 }
 
 const struct automaton_rules extent_segments = { segment_step, segment_accepts,

@@ -384,6 +384,55 @@ def test_policy_prove_answers_for_operations(never, holds, said):
     assert holds or proof["counterexample"]["operation"] is not None
 
 
+CALLS = """
+version: 1
+network_policies:
+  store:
+    endpoints:
+    - host: rpc.example.test
+      port: 443
+      path: "/*/*"
+      protocol: grpc
+      rules:
+      - allow: {service: store.v1.*}
+    - host: rpc.example.test
+      port: 443
+      protocol: rest
+      rules:
+      - allow: {method: GET, path: /health}
+      deny_rules:
+      - {method: POST, path: "/store.v1.Admin/**"}
+      - {method: "*", path: "/**", query: {debug: "1"}}
+    binaries: [{path: /usr/bin/agent}]
+"""
+
+
+@pytest.mark.parametrize("never, holds, said", [
+    ("grpc store.v1.Admin https://rpc.example.test", True, "yes, never: "),
+    ("grpc store.v2.** https://rpc.example.test", True, "yes, never: "),
+    ("grpc store.v1.Items Del* https://rpc.example.test", False, "POST rpc.example.test:443/store.v1.Items/Del"),
+    ("POST https://rpc.example.test/store.v1.Items/Get", False, "POST rpc.example.test:443/store.v1.Items/Get"),
+    ("POST https://rpc.example.test/*", True, "yes, never: ")])
+def test_policy_prove_answers_for_calls_of_grpc_beside_paths(tmp_path, never, holds, said):
+    out = ask_policy("prove", "-", "--never", never, text=CALLS)
+    assert (out.returncode, out.stderr) == (0 if holds else 1, "") and said in out.stdout, out
+    proof, = json.loads(ask_policy("prove", "-", "--never", never, "-o", "json", text=CALLS).stdout)["proofs"]
+    assert holds or proof["counterexample"]["operation"] is not None
+
+
+def test_policy_diff_compares_calls_of_grpc_beside_paths(tmp_path):
+    before = tmp_path / "before.yaml"
+    before.write_text(CALLS)
+    assert ask_policy("diff", before, "-", text=CALLS).returncode == 0
+    out = ask_policy("diff", before, "-", text=CALLS.replace("Admin/**", "Admin/D*"))
+    assert (out.returncode, out.stderr) == (1, ""), out
+    assert out.stdout.splitlines() == ["+ widens path: store.endpoints[0].rules[0]",
+                                       "    POST rpc.example.test:443/store.v1.Admin/a by /usr/bin/agent"], out
+    out = ask_policy("diff", before, "-", text=CALLS.replace('debug: "1"', 'debug: "{1,2}"'))
+    assert (out.returncode, out.stderr) == (1, ""), out
+    assert "- narrows query: store.endpoints[0].rules[0]" in out.stdout and "/a?debug=2 by" in out.stdout, out
+
+
 SOCKETS = json.dumps(network({"host": "ws.example.test", "port": 443, "protocol": "websocket", "rules": [
     {"allow": {"method": "GET", "path": "/**"}}, {"allow": {"method": "WEBSOCKET_TEXT", "path": "/chat"}}]},
     rest("rest.example.test")))

@@ -124,3 +124,53 @@ TEST(atoms, gives_up_at_its_bounds)
 	CHECK_HAS(e.text, "states");
 	buf_fini(&t.out);
 }
+
+/* "/x/y" by what x and y are; NULL: any but the empty one. */
+TEST(atoms, a_pair_is_of_two_segments_each_with_its_own_pattern)
+{
+	static const struct {
+		const char *first, *second, *among, *told;
+	} cases[] = {
+		{ "a*", "b", "/**", "/a/b 11\n" },
+		{ "**", "{c,cd}", "/?/?", "/a/c 11\n" },
+		{ NULL, NULL, "/?/?", "/a/a 11\n" },
+		{ NULL, NULL, "{/,//,/a,/a/,/a/b/,/a/b/c,a/b,/x/y}",
+		    "/x/y 11\n" },
+		{ "", "x", "/**", "//x 11\n" },
+		{ NULL, "", "/*/**", "/a/ 11\n" },
+		/* With '.' as its delimiter, a '*' is no way past a '/'. */
+		{ "*", "*", "/?/?/*", "" },
+		{ "a.*", "*", "/a.?/?.?", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *const text[] = { cases[i].first, cases[i].second,
+			cases[i].among };
+		struct glob *globs[3] = { NULL };
+		struct automaton *v[4] = { NULL };
+		struct atoms_set sets[2];
+		struct atoms_query q = { sets, 2, 64 };
+		struct atoms_budget budget = { 1 << 20 };
+		struct told t = { .n = 2, .out = BUF_INIT(4096) };
+		struct err e;
+
+		for (size_t k = 0; k < 3; k++)
+			if (text[k] != NULL) {
+				CHECK_INT(glob_new(view_of(text[k]),
+					      k < 2 ? '.' : '/', &globs[k], &e),
+				    ==, 0);
+				v[k] = automaton_of_glob(globs[k]);
+			}
+		v[3] = automaton_of_pair(v[0], v[1]);
+		sets[0] = (struct atoms_set) { v[3], ATOMS_MUST };
+		sets[1] = (struct atoms_set) { v[2], ATOMS_MUST };
+		CHECK_INT(atoms_find(&q, &budget, tell, &t, &e), ==, 0);
+		if (strcmp(buf_str(&t.out), cases[i].told) != 0)
+			fail_msg("%zu: %s", i, buf_str(&t.out));
+		buf_fini(&t.out);
+		for (size_t k = 0; k < 4; k++)
+			automaton_free(v[k]);
+		for (size_t k = 0; k < 3; k++)
+			glob_free(globs[k]);
+	}
+}
