@@ -259,9 +259,10 @@ search_paths(struct search *s)
 	struct atoms_query q = { .longest = EXTENT_PATH_MAX };
 	struct sets sets = { .r = s->r };
 	size_t unused;
+	uint32_t star;
 
 	sets.v = ARENA_ARRAY(
-	    &s->tmp, 2 * s->rules.n + s->cell->at.n + 8, struct atoms_set);
+	    &s->tmp, 2 * s->rules.n + s->cell->at.n + 9, struct atoms_set);
 	sets.v[sets.n++] = (struct atoms_set) { s->r->paths, ATOMS_MUST };
 	if (never != NULL && never->paths != NULL)
 		sets.v[sets.n++] =
@@ -282,6 +283,9 @@ search_paths(struct search *s)
 			&unused) < 0)
 			return -1;
 	sets.v[sets.n++] = (struct atoms_set) { s->r->slashes, ATOMS_FREE };
+	/* No upgrade has it: it cannot stand for other paths. */
+	star = x_word(s->r, VIEW("*"));
+	sets.v[sets.n++] = (struct atoms_set) { s->r->lang[star], ATOMS_FREE };
 	q.v = sets.v;
 	q.n = sets.n;
 	if (atoms_find(&q, &s->r->budget, on_path, s, s->r->e) < 0)

@@ -511,6 +511,8 @@ static const char sockets[] =
     "    - {host: rec.test, port: 443, protocol: websocket, enforcement: "
     "audit, access: read-only}\n"
     "    - {host: raw.test, port: 443}\n"
+    "    - {host: star.test, port: 443, protocol: rest, access: read-only, "
+    "deny_rules: [{path: '/*'}]}\n"
     "    - {host: two.test, port: 443, protocol: websocket, rules: [{allow: "
     "{method: GET, path: /t, query: {k: a}}}, {allow: {method: "
     "WEBSOCKET_TEXT, path: /t, query: {k: b}}}]}\n"
@@ -541,6 +543,10 @@ TEST(extent, messages_of_websockets_need_the_upgrade_and_a_rule_of_their_own)
 		{ "POST gql.test", "yes" },
 		{ "WEBSOCKET_TEXT rec.test",
 		    "WEBSOCKET_TEXT rec.test:443/ by /x (audit)" },
+		/* "*", which is no path of an upgrade, stands for none. */
+		{ "WEBSOCKET_TEXT star.test",
+		    "WEBSOCKET_TEXT star.test:443/a/ by /x (rule)" },
+		{ "WEBSOCKET_TEXT star.test/*", "yes" },
 		{ "WEBSOCKET_TEXT raw.test",
 		    "WEBSOCKET_TEXT raw.test:443/ by /x (uninspected)" },
 	};
