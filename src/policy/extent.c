@@ -79,22 +79,26 @@ carried_passes(const struct snapshot *s, const struct policy_who *who,
 	return false;
 }
 
-/* A text message of the WebSocket that r opens. */
+/* A text message, with what is in it, of the WebSocket that q opens. */
 static bool
 message_passes(const struct snapshot *s, const struct policy_who *who,
     const struct extent_request *q, const struct policy_treatment *t)
 {
 	struct policy_request r = { VIEW("GET"), q->path, q->query };
-	const struct policy_op text = { .kind = POLICY_OP_TEXT };
+	const struct policy_op text = { .kind = POLICY_OP_TEXT }, *op = &text;
 	struct policy_reason why;
 	struct policy_verdict v;
 
 	policy_decide_request(s, who, q->host, q->port, &r, &v, &why);
 	if (v.bad_query || !(v.allow || v.enforcement == POLICY_AUDIT))
 		return false;
-	if (t->protocol != POLICY_PROTO_WEBSOCKET)
-		return t->protocol == POLICY_PROTO_REST;
-	policy_decide_op(s, who, q->host, q->port, &r, &text, &v, &why);
+	if (t->protocol != POLICY_PROTO_WEBSOCKET &&
+	    t->protocol != POLICY_PROTO_GRAPHQL)
+		return t->protocol == POLICY_PROTO_REST ||
+		       t->enforcement == POLICY_AUDIT;
+	if (t->graphql_messages && q->carries == EXTENT_OPERATION_IN)
+		op = &q->op;
+	policy_decide_op(s, who, q->host, q->port, &r, op, &v, &why);
 	return v.allow || v.enforcement == POLICY_AUDIT;
 }
 

@@ -87,12 +87,14 @@ struct extent_cause {
  *	graphql TYPE [FIELD]	TYPE: query, mutation, subscription or *;
  *				FIELD: a glob that some root field matches
  *	grpc SERVICE [METHOD]	globs ("**": any); TARGET has no path then
+ *
+ * Of GraphQL a scheme of ws or wss asks about messages of WebSockets alone.
  */
 struct extent_never;
 
 /*
- * METHOD: "*" or "GET,POST"; any when left out.  scheme: http or https, which
- * gives the port when PORT does not (any port without either; PORT may be
+ * METHOD: "*" or "GET,POST"; any when left out.  scheme: http(s) or ws(s),
+ * which gives the port when PORT does not (any port without either; PORT may be
  * "*").  HOST: a name, an address ([v6] in brackets), a glob over names
  * ("*.a.com" one label, "**.a.com" one or more), or "*", any host.  PATH: a
  * glob over canonical paths; any path when left out.  Refuses what no request

@@ -59,7 +59,7 @@ struct extent_never {
 	uint16_t port; /* 0: any */
 	struct glob *host_glob, *path_glob; /* path: NULL for any */
 	struct automaton *names, *paths;
-	bool messages; /* EXTENT_TEXT, and no requests */
+	bool messages; /* EXTENT_TEXT, or what is in one, and no requests */
 	/* An operation inside of a request. */
 	bool op;
 	enum policy_op_kind kind; /* of gRPC they are in `paths`, too */
@@ -219,6 +219,8 @@ bool x_is_judged(const struct p_endpoint *e) MUST_USE;
 bool x_is_audit(const struct p_endpoint *e) MUST_USE;
 /* GraphQL in messages of a WebSocket, not a request. */
 bool x_is_graphql(const struct p_allow *a) MUST_USE;
+/* Text messages of a WebSocket. */
+bool x_is_about_text(const struct x_rule *r) MUST_USE;
 /* By their operations, not by rules about requests. */
 bool x_has_operations(const struct p_endpoint *e) MUST_USE;
 /* In what a connection that the other side refuses is out of reach there. */

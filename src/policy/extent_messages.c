@@ -9,7 +9,8 @@
  *
  * Of two policies only what the rules about messages make of it is told here:
  * where the upgrade itself is out of reach on the other side, that is a request
- * more that does not pass there, which extent_requests.c finds.
+ * more that does not pass there, which extent_requests.c finds.  Where messages
+ * are judged by the GraphQL in them, extent_ops_messages.c does.
  */
 #include "policy/extent_impl.h"
 
@@ -25,16 +26,9 @@ struct search {
 	const struct x_entry *free; /* all passes by it; NULL: rules */
 	const struct x_rule *upgrade;
 	const struct x_rule *text; /* NULL: under protocol rest */
+	bool operations; /* the other side takes nothing but GraphQL there */
 	int rc;
 };
-
-static bool
-is_about_text(const struct x_rule *r)
-{
-	return p_protocol(r->entry->e) == POLICY_PROTO_WEBSOCKET &&
-	       (view_eq(r->method, VIEW("*")) ||
-		   view_eq_nocase(r->method, VIEW(EXTENT_TEXT)));
-}
 
 /* The parameters that both demand; -1 when each says its own of one. */
 static int
@@ -122,12 +116,12 @@ gather(struct search *s, const uint64_t *in, bool judged, struct x_demand *d,
 		if (x_is_mine(r)) {
 			if (r->deny && s->free == NULL &&
 			    (x_has_method(r, VIEW("GET")) ||
-				(judged && is_about_text(r))))
+				(judged && x_is_about_text(r))))
 				s->denies[d->n_my_denies++] = r;
 			continue;
 		}
 		*their_path |= !r->deny;
-		if (!is_about_text(r))
+		if (!x_is_about_text(r) || s->operations)
 			continue;
 		if (r->deny)
 			s->their_denies[d->n_their_denies++] = r;
@@ -138,10 +132,11 @@ gather(struct search *s, const uint64_t *in, bool judged, struct x_demand *d,
 
 /* Messages under this path need a rule of their own there, too. */
 static bool
-is_judged_there(const struct search *s, struct view path)
+is_judged_there(struct search *s, struct view path)
 {
 	struct policy_treatment t = treatment(s, X_OTHER, path);
 
+	s->operations = t.graphql_messages;
 	return t.protocol == POLICY_PROTO_WEBSOCKET &&
 	       t.enforcement != POLICY_AUDIT &&
 	       !(extent_has_slash(path) && !t.allow_encoded_slash);
@@ -152,7 +147,7 @@ dim_of(const struct search *s, const struct x_demand *d, bool their_path)
 {
 	if (s->other == NOT_THERE)
 		return EXTENT_HOST; /* nobody asks */
-	if (s->free != NULL)
+	if (s->free != NULL || s->operations)
 		return EXTENT_INSPECTION;
 	for (size_t i = 0; i < d->n_their_denies; i++)
 		if (d->their_denies[i]->query == NULL)
@@ -305,7 +300,7 @@ search_texts(struct search *s)
 	for (size_t i = 0; i < s->rules.n && !s->r->stop; i++) {
 		s->text = &s->rules.v[i];
 		if (x_is_mine(s->text) && !s->text->deny &&
-		    is_about_text(s->text) && search_paths(s) < 0)
+		    x_is_about_text(s->text) && search_paths(s) < 0)
 			return -1;
 	}
 	return 0;

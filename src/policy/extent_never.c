@@ -55,20 +55,34 @@ read_methods(struct reader *r, struct view v)
 	return 0;
 }
 
+/* Of GraphQL: what messages carry, instead of requests. */
+static void
+ask_messages(struct extent_never *n)
+{
+	n->messages = true;
+	n->methods[0] = VIEW(EXTENT_TEXT); /* there are carriers */
+	n->n_methods = 1;
+}
+
 static int
 read_scheme(struct reader *r, struct view *v)
 {
 	static const struct {
 		struct view prefix;
 		uint16_t port;
-	} schemes[] = { { { "https://", 8 }, 443 }, { { "http://", 7 }, 80 },
-		{ { "wss://", 6 }, 443 }, { { "ws://", 5 }, 80 } };
+		bool socket;
+	} schemes[] = { { { "https://", 8 }, 443, false },
+		{ { "http://", 7 }, 80, false }, { { "wss://", 6 }, 443, true },
+		{ { "ws://", 5 }, 80, true } };
 
 	for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
 		if (view_eq_nocase(view_slice(*v, 0, schemes[i].prefix.n),
 			schemes[i].prefix)) {
 			*v = view_slice(*v, schemes[i].prefix.n, v->n);
 			r->n->port = schemes[i].port;
+			if (schemes[i].socket && r->n->op &&
+			    r->n->kind == POLICY_OP_GRAPHQL)
+				ask_messages(r->n);
 			return 0;
 		}
 	if (memmem(v->p, v->n, "://", 3) != NULL)

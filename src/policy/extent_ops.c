@@ -89,15 +89,42 @@ add_rule(struct ops *o, const struct x_entry *entry, size_t place, bool deny,
 		.rule = (uint32_t)place,
 		.deny = deny,
 		.scope = x_scope(entry->e) };
-	if (p_protocol(entry->e) == POLICY_PROTO_GRAPHQL)
+	switch (ops_kind(p_protocol(entry->e))) {
+	case POLICY_OP_GRAPHQL:
 		add_graphql(o, r, a);
-	else if (p_protocol(entry->e) != POLICY_PROTO_GRPC)
-		return add_call(o, r, a);
-	else {
+		break;
+	case POLICY_OP_GRPC:
 		r->kind = POLICY_OP_GRPC;
 		r->service = a->service.v;
 		r->first = a->rpc.v;
+		break;
+	case POLICY_OP_CALL:
+	case POLICY_OP_TEXT:
+		return add_call(o, r, a);
 	}
+	return 0;
+}
+
+/* Rules of a WebSocket may be about requests instead. */
+static bool
+is_about_operations(const struct p_endpoint *e, const struct p_allow *a)
+{
+	return x_has_operations(e) || x_is_graphql(a);
+}
+
+static int
+add_rules(struct ops *o, const struct x_entry *entry)
+{
+	const struct p_endpoint *e = entry->e;
+
+	for (size_t k = 0; k < e->rules.n; k++)
+		if (is_about_operations(e, &p_rules(e)[k].allow) &&
+		    add_rule(o, entry, k, false, &p_rules(e)[k].allow) < 0)
+			return -1;
+	for (size_t k = 0; k < e->deny_rules.n; k++)
+		if (is_about_operations(e, &p_deny_rules(e)[k]) &&
+		    add_rule(o, entry, k, true, &p_deny_rules(e)[k]) < 0)
+			return -1;
 	return 0;
 }
 
@@ -105,8 +132,10 @@ static int
 add_endpoint(struct ops *o, const struct x_entry *entry)
 {
 	const struct p_endpoint *e = entry->e;
-	const char *const *words = p_preset(p_protocol(e), e->access.v);
+	const char *const *words = NULL;
 
+	if (x_has_operations(e)) /* else it is about requests */
+		words = p_preset(p_protocol(e), e->access.v);
 	if (e->mcp.allow_all_known_mcp_methods.v)
 		o->v[o->n++] = (struct ops_rule) { .entry = entry,
 			.rule = EXTENT_NONE,
@@ -120,13 +149,7 @@ add_endpoint(struct ops *o, const struct x_entry *entry)
 		if (add_rule(o, entry, k, false, &a) < 0)
 			return -1;
 	}
-	for (size_t k = 0; k < e->rules.n; k++)
-		if (add_rule(o, entry, k, false, &p_rules(e)[k].allow) < 0)
-			return -1;
-	for (size_t k = 0; k < e->deny_rules.n; k++)
-		if (add_rule(o, entry, k, true, &p_deny_rules(e)[k]) < 0)
-			return -1;
-	return 0;
+	return add_rules(o, entry);
 }
 
 static int
@@ -140,7 +163,8 @@ collect(struct ops *o)
 		     at->v[i]->e->deny_rules.n;
 	o->v = ARENA_ARRAY(&o->tmp, n + 1, struct ops_rule);
 	for (size_t i = 0; i < at->n; i++)
-		if (x_has_operations(at->v[i]->e) &&
+		if ((x_has_operations(at->v[i]->e) ||
+			p_protocol(at->v[i]->e) == POLICY_PROTO_WEBSOCKET) &&
 		    add_endpoint(o, at->v[i]) < 0)
 			return -1;
 	return 0;
@@ -252,7 +276,7 @@ try_nothing(struct ops *o)
 enum policy_op_kind
 ops_kind(enum policy_protocol p)
 {
-	if (p == POLICY_PROTO_GRAPHQL)
+	if (p == POLICY_PROTO_GRAPHQL || p == POLICY_PROTO_WEBSOCKET)
 		return POLICY_OP_GRAPHQL;
 	return p == POLICY_PROTO_GRPC ? POLICY_OP_GRPC : POLICY_OP_CALL;
 }
@@ -322,20 +346,36 @@ ops_treat(struct ops *o)
 	}
 }
 
+/* Under the path that is looked at. */
+static int
+try_carriers(struct ops *o)
+{
+	static const char *const carriers[] = { "POST", "GET", "DELETE" };
+	const struct policy_treatment *here = &o->t[X_MINE];
+	int rc = 0;
+
+	if (policy_protocol_judged(here->protocol) != POLICY_BY_OPERATION ||
+	    here->protocol == POLICY_PROTO_GRPC ||
+	    here->enforcement == POLICY_AUDIT ||
+	    (extent_has_slash(o->path) && !here->allow_encoded_slash))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(carriers) && rc == 0 && !o->r->stop;
+	     i++) {
+		o->method = view_of(carriers[i]);
+		if (ops_is_asked(o->r->never, o->method) &&
+		    ops_ask(o, X_MINE).allow)
+			rc = try_carrier(o);
+	}
+	return rc;
+}
+
 static bool
 on_path(void *ctx, struct view word, const uint64_t *in)
 {
-	static const char *const carriers[] = { "POST", "GET", "DELETE" };
 	struct ops *o = ctx;
 
 	o->path = word;
 	ops_treat(o);
-	if (policy_protocol_judged(o->t[X_MINE].protocol) !=
-		POLICY_BY_OPERATION ||
-	    o->t[X_MINE].protocol == POLICY_PROTO_GRPC ||
-	    o->t[X_MINE].enforcement == POLICY_AUDIT ||
-	    (extent_has_slash(word) && !o->t[X_MINE].allow_encoded_slash))
-		return false;
 	for (size_t i = 0; i < o->n; i++) {
 		struct ops_rule *r = &o->v[i];
 
@@ -344,13 +384,9 @@ on_path(void *ctx, struct view word, const uint64_t *in)
 		o->listed[r->entry->side] |=
 		    r->scoped && r->names_tool && !r->deny;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(carriers) && o->rc == 0 && !o->r->stop;
-	     i++) {
-		o->method = view_of(carriers[i]);
-		if (ops_is_asked(o->r->never, o->method) &&
-		    ops_ask(o, X_MINE).allow)
-			o->rc = try_carrier(o);
-	}
+	o->rc = try_carriers(o);
+	if (o->rc == 0 && !o->r->stop)
+		o->rc = ops_try_messages(o);
 	return o->rc < 0 || o->r->stop;
 }
 

@@ -66,6 +66,12 @@ bool ops_look_there(struct ops *o) MUST_USE;
  */
 int ops_shut_by_query(struct ops *o, struct buf *query) MUST_USE;
 
+/* Has the rule about requests this path? */
+int ops_is_on_path(
+    const struct ops *o, const struct x_rule *r, bool *yes) MUST_USE;
+
+/* What messages of WebSockets carry under this path. */
+int ops_try_messages(struct ops *o) MUST_USE;
 /* What mine lets pass on this path and the other one does not. */
 int ops_find_calls(struct ops *o) MUST_USE;
 int ops_find_graphql(struct ops *o) MUST_USE;

@@ -49,6 +49,8 @@ try_entry(struct ops *o, const struct x_entry *entry)
 		.path = o->path,
 		.carries = EXTENT_OPERATION_IN };
 
+	if (o->query.n > 0)
+		h.query = o->query;
 	for (size_t i = 0; i < entry->e->graphql_persisted_queries.n; i++) {
 		struct policy_op op = op_of(&o->tmp, &v[i]);
 
@@ -71,7 +73,7 @@ ops_find_registered(struct ops *o)
 		return 0;
 	for (size_t i = 0; i < at->n; i++)
 		if (at->v[i]->side == X_MINE &&
-		    p_protocol(at->v[i]->e) == POLICY_PROTO_GRAPHQL &&
+		    at->v[i]->e->graphql_persisted_queries.n > 0 &&
 		    try_entry(o, at->v[i]) < 0)
 			return -1;
 	return 0;

@@ -91,6 +91,18 @@ has_path(const struct ops *o, struct view pattern, bool *yes)
 	return 0;
 }
 
+int
+ops_is_on_path(const struct ops *o, const struct x_rule *r, bool *yes)
+{
+	bool path, scope;
+
+	if (has_path(o, r->path, &path) < 0 ||
+	    has_path(o, r->scope, &scope) < 0)
+		return -1;
+	*yes = path && scope;
+	return 0;
+}
+
 /* Those of the deny rules that look at the query of this request. */
 static int
 gather(const struct ops *o, const struct x_rules *rules,
@@ -99,14 +111,13 @@ gather(const struct ops *o, const struct x_rules *rules,
 {
 	for (size_t i = 0; i < rules->n; i++) {
 		const struct x_rule *r = &rules->v[i];
-		bool path, scope;
+		bool on;
 
 		if (!r->deny || r->query == NULL || !x_has_method(r, o->method))
 			continue;
-		if (has_path(o, r->path, &path) < 0 ||
-		    has_path(o, r->scope, &scope) < 0)
+		if (ops_is_on_path(o, r, &on) < 0)
 			return -1;
-		if (!path || !scope)
+		if (!on)
 			continue;
 		if (x_is_mine(r))
 			mine[d->n_my_denies++] = r;

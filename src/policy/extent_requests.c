@@ -473,48 +473,6 @@ prepare(struct scan *s)
 	s->their_denies = ARENA_ARRAY(&s->tmp, n, const struct x_rule *);
 }
 
-/* It looks for GraphQL in messages. */
-static bool
-has_graphql(const struct p_endpoint *e)
-{
-	for (size_t i = 0; i < e->rules.n; i++)
-		if (x_is_graphql(&p_rules(e)[i].allow))
-			return true;
-	for (size_t i = 0; i < e->deny_rules.n; i++)
-		if (x_is_graphql(&p_deny_rules(e)[i]))
-			return true;
-	return false;
-}
-
-/*
- * Rather no answer than one about half of what such an endpoint allows: GraphQL
- * in messages is not searched.
- */
-static int
-check_protocols(const struct x_run *r, const struct x_cell *c)
-{
-	const struct extent_never *never = r->never;
-	bool asked =
-	    never != NULL && never->op && never->kind == POLICY_OP_GRAPHQL;
-	bool compared = r->side[X_OTHER].s != NULL;
-
-	for (size_t i = 0; i < c->at.n; i++) {
-		const struct x_entry *at = c->at.v[i];
-		enum policy_protocol p = p_protocol(at->e);
-
-		if (p == POLICY_PROTO_WEBSOCKET &&
-		    (asked || (compared && has_graphql(at->e))))
-			return err_set(r->e, ERR_INVALID,
-			    "%s.endpoints[%u] has protocol %s: what GraphQL "
-			    "its messages may carry cannot be answered yet",
-			    p_show(p_policies(r->side[at->side].p)[at->policy]
-				       .m.key.v)
-				.text,
-			    at->endpoint, policy_protocol_word(p));
-	}
-	return 0;
-}
-
 static bool
 has_messages(const struct x_cell *c)
 {
@@ -549,9 +507,9 @@ x_requests(struct x_run *r, const struct x_cell *c)
 		.other = other_of(r, &c->conn[X_OTHER]) };
 	bool same =
 	    r->side[X_OTHER].s != NULL && has_messages(c) && x_says_the_same(c);
-	int rc = same ? 0 : check_protocols(r, c);
+	int rc = 0;
 
-	if (rc == 0 && (s.other == JUDGES || s.other == PASSES_ALL))
+	if (s.other == JUDGES || s.other == PASSES_ALL)
 		rc = compare_addresses(&s);
 	if (rc == 0 && s.other != PASSES_ALL && !same) {
 		prepare(&s);
@@ -561,8 +519,8 @@ x_requests(struct x_run *r, const struct x_cell *c)
 			rc = scan_rules(&s) < 0 ? -1 : scan_audits(&s);
 		if (rc == 0 && asks_messages(&s))
 			rc = x_messages(r, c, s.how, s.other);
-		if (rc == 0 && s.how == EXTENT_RULE && s.rules.ops[X_MINE] &&
-		    !r->stop)
+		if (rc == 0 && s.how == EXTENT_RULE && !r->stop &&
+		    (s.rules.ops[X_MINE] || has_messages(c)))
 			rc = x_operations(r, c, s.other);
 	}
 	arena_fini(&s.tmp);

@@ -94,6 +94,14 @@ x_has_method(const struct x_rule *r, struct view m)
 		   view_eq_nocase(m, VIEW("HEAD")));
 }
 
+bool
+x_is_about_text(const struct x_rule *r)
+{
+	return p_protocol(r->entry->e) == POLICY_PROTO_WEBSOCKET &&
+	       (view_eq(r->method, VIEW("*")) ||
+		   view_eq_nocase(r->method, VIEW(EXTENT_TEXT)));
+}
+
 static void
 add_method(struct x_rules *s, struct view m)
 {

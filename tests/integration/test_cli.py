@@ -449,15 +449,41 @@ def test_policy_prove_answers_for_messages_of_websockets(never, holds, said):
     assert (out.returncode, out.stderr) == (0 if holds else 1, "") and said in out.stdout, out
 
 
-def test_policy_prove_gives_no_half_answer_about_what_messages_say(tmp_path):
-    out = ask_policy("prove", "-", "--never", "graphql mutation ws.example.test", text=SOCKETS)
-    assert out.returncode == 2 and "protocol websocket" in out.stderr and out.stdout == "", out
+def test_policy_diff_compares_messages_of_websockets(tmp_path):
     before = tmp_path / "before.yaml"
     before.write_text(SOCKETS)
     assert ask_policy("diff", before, "-", text=SOCKETS).returncode == 0
     out = ask_policy("diff", before, "-", text=SOCKETS.replace("/chat", "/chats"))
     assert out.returncode == 1 and "WEBSOCKET_TEXT ws.example.test:443/chats" in out.stdout, out
     assert "- narrows method: " in out.stdout and "WEBSOCKET_TEXT ws.example.test:443/chat by" in out.stdout, out
+
+
+GRAPHQL_SOCKET = json.dumps(network({"host": "gql.example.test", "port": 443, "protocol": "websocket", "rules": [
+    {"allow": {"method": "GET", "path": "/graphql", "query": {"v": "1"}}}, {"allow": {"operation_type": "query"}},
+    {"allow": {"operation_type": "mutation", "fields": ["add*"]}}],
+    "deny_rules": [{"operation_type": "*", "fields": ["secret"]}]}))
+
+
+@pytest.mark.parametrize("never, holds, said", [
+    ("graphql mutation delete* wss://gql.example.test", True, "yes, never: "),
+    ("graphql * secret wss://gql.example.test", True, "yes, never: "),
+    ("graphql mutation wss://gql.example.test/other", True, "yes, never: "),
+    ("graphql mutation wss://gql.example.test", False,
+     "WEBSOCKET_TEXT gql.example.test:443/graphql?v=1 (mutation { add }) by /"),
+    ("graphql mutation delete https://gql.example.test", False, "GET gql.example.test:443/graphql?v=1 by /")])
+def test_policy_prove_answers_for_graphql_in_messages(never, holds, said):
+    out = ask_policy("prove", "-", "--never", never, text=GRAPHQL_SOCKET)
+    assert (out.returncode, out.stderr) == (0 if holds else 1, "") and said in out.stdout, out
+
+
+def test_policy_diff_compares_graphql_in_messages(tmp_path):
+    before = tmp_path / "before.yaml"
+    before.write_text(GRAPHQL_SOCKET)
+    assert ask_policy("diff", before, "-", text=GRAPHQL_SOCKET).returncode == 0
+    out = ask_policy("diff", before, "-", text=GRAPHQL_SOCKET.replace("secret", "sec*"))
+    assert (out.returncode, out.stderr) == (1, ""), out
+    assert "- narrows operation: " in out.stdout and "+ widens" not in out.stdout, out
+    assert "WEBSOCKET_TEXT gql.example.test:443/graphql?v=1 (query { sec }) by /" in out.stdout, out
 
 
 def test_policy_diff_names_the_operation(tmp_path):

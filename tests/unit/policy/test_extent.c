@@ -462,36 +462,6 @@ TEST(extent, the_whole_server_does_not_stand_for_paths)
 	    "POST a.test:1/a/ by /x (rule)");
 }
 
-/* Half an answer about operations would be none. */
-TEST(extent, operations_are_not_answered_by_half)
-{
-	AUTO_PARSED struct parsed p = parse_ahead(
-	    "version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
-	    "    - {host: g.test, port: 1, protocol: websocket, rules: "
-	    "[{allow: "
-	    "{method: GET, path: '/**'}}]}\n"
-	    "    - {host: a.test, port: 1, protocol: rest, access: full}\n"
-	    "    binaries: [{path: /x}]\n");
-	static const char *const never[] = { "graphql * g.test", "b.test" };
-
-	CHECK(p.p != NULL);
-	for (size_t i = 0; i < ARRAY_LEN(never); i++) {
-		AUTO_NEVER struct extent_never *n = NULL;
-		AUTO_PROOF struct extent_proof r = { 0 };
-		struct err e;
-		int rc;
-
-		CHECK_INT(extent_never_parse(view_of(never[i]), &n, &e), ==, 0);
-		rc = extent_prove(p.p, n, NULL, 0, &r, &e);
-		CHECK_INT(rc, ==, i == 0 ? -1 : 0);
-		if (i == 0)
-			CHECK_HAS(
-			    e.text, "p.endpoints[0] has protocol websocket");
-		else
-			CHECK(r.holds);
-	}
-}
-
 static const char sockets[] =
     "version: 1\nnetwork_policies:\n  p:\n    endpoints:\n"
     "    - {host: ws.test, port: 443, protocol: websocket, rules: [{allow: "
@@ -539,7 +509,9 @@ TEST(extent, messages_of_websockets_need_the_upgrade_and_a_rule_of_their_own)
 		{ "WEBSOCKET_TEXT mix.test/ws", "yes" },
 		{ "WEBSOCKET_TEXT mix.test",
 		    "WEBSOCKET_TEXT mix.test:443/ by /x (rule)" },
-		{ "WEBSOCKET_TEXT gql.test", "yes" },
+		{ "WEBSOCKET_TEXT gql.test",
+		    "WEBSOCKET_TEXT gql.test:443/g by /x (rule)" },
+		{ "WEBSOCKET_TEXT gql.test/h", "yes" },
 		{ "POST gql.test", "yes" },
 		{ "WEBSOCKET_TEXT rec.test",
 		    "WEBSOCKET_TEXT rec.test:443/ by /x (audit)" },
@@ -676,25 +648,6 @@ TEST(extent, messages_of_websockets_are_compared)
 		put_socket(&b, v[i].to, v[i].more);
 		CHECK_STR(differences(buf_str(&a), buf_str(&b)), v[i].told);
 	}
-}
-
-/* Half an answer would be none. */
-TEST(extent, graphql_in_messages_is_not_compared_by_half)
-{
-	AUTO_BUF struct buf a = BUF_INIT(4096), b = BUF_INIT(4096);
-	AUTO_POLICY struct policy *p = NULL, *q = NULL;
-	AUTO_EXTENT_DIFF struct extent_diff d = { 0 };
-	struct err e;
-
-	put_socket(&a,
-	    "websocket, rules: [" UP ", {allow: {operation_type: query}}]", "");
-	put_socket(&b, "websocket, rules: [" UP "]", "");
-	p = must_parse("a", buf_str(&a));
-	q = must_parse("b", buf_str(&b));
-	CHECK_INT(extent_compare(p, q, &d, &e), ==, -1);
-	CHECK_HAS(e.text, "p.endpoints[0] has protocol websocket");
-	CHECK_INT(extent_compare(p, p, &d, &e), ==, 0);
-	CHECK_INT(d.n, ==, 0);
 }
 
 /* Names of parameters are the same in any case, also across two rules. */

@@ -110,6 +110,8 @@ proved(const char *yaml, const char *never)
 		return "yes";
 	buf_printf(&out, "%s %s%s", r.request.method.p, r.request.host.p,
 	    r.request.path.p);
+	if (r.request.query.p != NULL)
+		buf_printf(&out, "?%s", r.request.query.p);
 	put_op(&out, &r.request);
 	buf_printf(
 	    &out, " (%s %d)", extent_how_word(r.cause.how), (int)r.cause.rule);
@@ -434,6 +436,130 @@ TEST(extent_ops, diff_finds_the_query_that_is_refused_there)
 	}
 #undef QUERY
 #undef TOOLS
+}
+
+/* GraphQL in messages of WebSockets. */
+#define WS(rules) \
+	MIXED("    - {host: m.test, port: 443, protocol: websocket, " rules \
+	      "}\n")
+#define UP "{allow: {method: GET, path: '/g/*', query: {v: '1'}}}"
+#define OPS \
+	UP ", {allow: {operation_type: query}}, {allow: " \
+	   "{operation_type: mutation, fields: ['add*']}}"
+#define NO_SECRET "deny_rules: [{operation_type: '*', fields: [secret]}]"
+
+TEST(extent_ops, prove_answers_for_graphql_in_messages)
+{
+	static const char socket[] = WS("rules: [" OPS "], " NO_SECRET);
+	static const char scoped[] =
+	    WS("path: /g/a, rules: [" OPS "], " NO_SECRET);
+	static const char closed[] =
+	    WS("rules: [{allow: {operation_type: '*'}}]");
+	static const char text[] =
+	    WS("rules: [" UP ", {allow: {method: WEBSOCKET_TEXT, path: "
+	       "/g/b}}]");
+	static const char graph[] =
+	    MIXED("    - {host: m.test, port: 443, protocol: graphql, access: "
+		  "read-only}\n");
+	static const char rest[] =
+	    MIXED("    - {host: m.test, port: 443, protocol: rest, access: "
+		  "read-only}\n");
+	static const struct {
+		const char *yaml, *never, *answer;
+	} rows[] = {
+		{ socket, "graphql mutation delete* wss://m.test", "yes" },
+		{ socket, "graphql mutation add_* wss://m.test",
+		    "WEBSOCKET_TEXT m.test/g/?v=1 mutation (add_) (rule 2)" },
+		{ socket, "graphql mutation add_* wss://m.test/h/*", "yes" },
+		{ socket, "graphql * secret wss://m.test", "yes" },
+		{ socket, "graphql query s* wss://m.test",
+		    "WEBSOCKET_TEXT m.test/g/?v=1 query (s) (rule 1)" },
+		{ socket, "graphql subscription wss://m.test", "yes" },
+		{ socket, "graphql mutation add ws://m.test", "yes" },
+		{ socket, "WEBSOCKET_TEXT m.test",
+		    "WEBSOCKET_TEXT m.test/g/?v=1 query (a) (rule 1)" },
+		/* No GET looks for what is in its query. */
+		{ socket, "graphql mutation delete https://m.test",
+		    "GET m.test/g/?v=1 (rule 0)" },
+		{ socket, "graphql mutation delete https://m.test/h", "yes" },
+		{ scoped, "graphql mutation add_* wss://m.test",
+		    "WEBSOCKET_TEXT m.test/g/a?v=1 mutation (add_) (rule 2)" },
+		{ scoped, "graphql mutation add_* wss://m.test/g/b", "yes" },
+		/* The upgrade is never admitted. */
+		{ closed, "graphql * wss://m.test", "yes" },
+		/* Text is not looked into. */
+		{ text, "graphql mutation delete wss://m.test",
+		    "WEBSOCKET_TEXT m.test/g/b?v=1 (rule 1)" },
+		{ text, "graphql mutation delete wss://m.test/g/a", "yes" },
+		{ graph, "graphql mutation wss://m.test", "yes" },
+		{ graph, "graphql query x wss://m.test",
+		    "WEBSOCKET_TEXT m.test/ query (x) (rule 0)" },
+		{ rest, "graphql mutation x wss://m.test",
+		    "WEBSOCKET_TEXT m.test/ (rule 0)" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *is = proved(rows[i].yaml, rows[i].never);
+
+		if (strcmp(is, rows[i].answer) != 0)
+			fail_msg("%zu, %s: %s", i, rows[i].never, is);
+	}
+}
+
+TEST(extent_ops, diff_compares_graphql_in_messages)
+{
+#define TEXTS UP ", {allow: {method: WEBSOCKET_TEXT, path: '/**'}}"
+#define ID(fields) \
+	"rules: [" OPS "], persisted_queries: allow_registered, " \
+	"graphql_persisted_queries: {one: {operation_type: query, fields: " \
+	"[" fields "]}}"
+	static const struct {
+		const char *from, *to, *changes;
+	} rows[] = {
+		{ WS("rules: [" OPS "]"), WS("rules: [" OPS "]"), "" },
+		{ WS("rules: [" OPS "]"),
+		    WS("rules: [" OPS ", {allow: {operation_type: query, "
+		       "fields: [x]}}]"),
+		    "" },
+		{ WS("rules: [" OPS "]"), WS("rules: [" OPS "], " NO_SECRET),
+		    "narrows operation p.0.1 WEBSOCKET_TEXT m.test/g/?v=1 "
+		    "query (secret)\n" },
+		{ WS("rules: [" OPS "]"),
+		    WS("rules: [" UP ", {allow: {operation_type: query}}]"),
+		    "narrows operation p.0.2 WEBSOCKET_TEXT m.test/g/?v=1 "
+		    "mutation (add)\n" },
+		/* Text takes all in, and nothing else says more. */
+		{ WS("rules: [" OPS "]"), WS("rules: [" TEXTS "]"),
+		    "widens inspection p.0.1 WEBSOCKET_TEXT m.test/g/?v=1\n" },
+		{ WS("rules: [" OPS "]"), WS("rules: [" UP "]"),
+		    "narrows method p.0.1 WEBSOCKET_TEXT m.test/g/?v=1 query "
+		    "(a)\n"
+		    "narrows method p.0.2 WEBSOCKET_TEXT m.test/g/?v=1 "
+		    "mutation (add)\n" },
+		/* By the query of the upgrade. */
+		{ WS("rules: [{allow: {method: GET, path: /g}}, {allow: "
+		     "{operation_type: query}}]"),
+		    WS("rules: [{allow: {method: GET, path: /g}}, {allow: "
+		       "{method: WEBSOCKET_TEXT, path: /g, query: {k: x}}}]"),
+		    "widens inspection p.0.1 WEBSOCKET_TEXT m.test/g?k=x\n"
+		    "narrows query p.0.1 WEBSOCKET_TEXT m.test/g query "
+		    "(a)\n" },
+		/* The upgrade tells it, once. */
+		{ WS("rules: [" OPS "]"), WS("path: /g/x, rules: [" OPS "]"),
+		    "narrows path p.0.0 GET m.test/g/?v=1\n" },
+		{ WS(ID("a")), WS("rules: [" OPS "]"),
+		    "narrows operation p.0.-1 WEBSOCKET_TEXT m.test/g/?v=1 "
+		    "query (a) as one\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *is = differences(rows[i].from, rows[i].to);
+
+		if (strcmp(is, rows[i].changes) != 0)
+			fail_msg("%zu:\n%s", i, is);
+	}
+#undef TEXTS
+#undef ID
 }
 
 /* What an id stands for is judged; but it must be known, too. */
