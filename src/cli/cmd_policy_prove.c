@@ -28,7 +28,8 @@ static const struct cli_opt opts[] = {
 		    "In the place of METHOD: 'mcp METHOD [TOOL]', 'json-rpc "
 		    "METHOD', "
 		    "'graphql TYPE [FIELD]' or 'grpc SERVICE [METHOD]', each "
-		    "a glob but TYPE." },
+		    "a glob but TYPE; graphql with wss or ws is about "
+		    "messages of WebSockets." },
 	{ .name = "program",
 	    .kind = OPT_LIST,
 	    OPT(programs),

@@ -167,6 +167,11 @@ collect(struct ops *o)
 			p_protocol(at->v[i]->e) == POLICY_PROTO_WEBSOCKET) &&
 		    add_endpoint(o, at->v[i]) < 0)
 			return -1;
+	x_rules_collect(o->r, o->cell, &o->tmp, &o->requests);
+	n = o->requests.n + 1;
+	o->my_denies = ARENA_ARRAY(&o->tmp, n, const struct x_rule *);
+	o->their_allows = ARENA_ARRAY(&o->tmp, n, const struct x_rule *);
+	o->their_denies = ARENA_ARRAY(&o->tmp, n, const struct x_rule *);
 	return 0;
 }
 
@@ -375,6 +380,7 @@ on_path(void *ctx, struct view word, const uint64_t *in)
 	struct ops *o = ctx;
 
 	o->path = word;
+	o->in = in;
 	ops_treat(o);
 	for (size_t i = 0; i < o->n; i++) {
 		struct ops_rule *r = &o->v[i];

@@ -32,7 +32,11 @@ struct ops {
 	struct arena tmp;
 	struct ops_rule *v;
 	size_t n;
+	/* Those about requests; in a search, with their sets of paths. */
+	struct x_rules requests;
+	const struct x_rule **my_denies, **their_allows, **their_denies;
 	/* Of the path and the carrier that are looked at: */
+	const uint64_t *in; /* the sets that the path is in */
 	struct view path, method, query;
 	struct policy_treatment t[2];
 	bool listed[2]; /* some rule names a tool */
@@ -66,10 +70,6 @@ bool ops_look_there(struct ops *o) MUST_USE;
  */
 int ops_shut_by_query(struct ops *o, struct buf *query) MUST_USE;
 
-/* Has the rule about requests this path? */
-int ops_is_on_path(
-    const struct ops *o, const struct x_rule *r, bool *yes) MUST_USE;
-
 /* What messages of WebSockets carry under this path. */
 int ops_try_messages(struct ops *o) MUST_USE;
 /* What mine lets pass on this path and the other one does not. */
@@ -92,6 +92,15 @@ ops_is_any(struct view pattern)
 {
 	return pattern.n == 0 || view_eq(pattern, VIEW("*")) ||
 	       view_eq(pattern, VIEW("**"));
+}
+
+/* Has the rule about requests this path? */
+static inline bool
+ops_has_path(const struct ops *o, const struct x_rule *r)
+{
+	return (r->set == EXTENT_IGNORED || atoms_in(o->in, r->set)) &&
+	       (r->scope_set == EXTENT_IGNORED ||
+		   atoms_in(o->in, r->scope_set));
 }
 
 static inline bool

@@ -55,7 +55,7 @@ try_there(
 }
 
 static bool
-on_path(void *ctx, struct view word, const uint64_t *in UNUSED)
+on_path(void *ctx, struct view word, const uint64_t *in)
 {
 	struct ops *o = ctx;
 	struct policy_op op = { .kind = POLICY_OP_GRPC };
@@ -63,6 +63,7 @@ on_path(void *ctx, struct view word, const uint64_t *in UNUSED)
 	struct policy_verdict v;
 
 	o->path = word;
+	o->in = in;
 	o->method = VIEW("POST");
 	ops_treat(o);
 	/* Audits are told of as such; what passes unjudged is no call. */

@@ -10,12 +10,6 @@
  */
 #include "policy/extent_ops.h"
 
-struct upgrade {
-	struct ops *o;
-	struct x_rules rules;
-	const struct x_rule **mine, **allows, **denies;
-};
-
 /* Asked about; or of two policies, as extent_requests.c has it. */
 static bool
 is_asked(const struct ops *o)
@@ -29,48 +23,42 @@ is_asked(const struct ops *o)
 	       (never == NULL || (never->n_methods == 0 && !never->op));
 }
 
-/* The rules that have a say under this path: 0, or -1. */
-static int
-gather(struct upgrade *u, bool texts, struct x_demand *d)
+/* The rules that have a say under this path. */
+static void
+gather(struct ops *o, bool texts, struct x_demand *d)
 {
-	d->my_denies = u->mine;
-	d->their_allows = u->allows;
-	d->their_denies = u->denies;
-	for (size_t i = 0; i < u->rules.n; i++) {
-		const struct x_rule *r = &u->rules.v[i];
-		bool on;
+	d->my_denies = o->my_denies;
+	d->their_allows = o->their_allows;
+	d->their_denies = o->their_denies;
+	for (size_t i = 0; i < o->requests.n; i++) {
+		const struct x_rule *r = &o->requests.v[i];
 
-		if (ops_is_on_path(u->o, r, &on) < 0)
-			return -1;
-		if (!on)
+		if (!ops_has_path(o, r))
 			continue;
 		if (x_is_mine(r)) {
 			if (r->deny && x_has_method(r, VIEW("GET")))
-				u->mine[d->n_my_denies++] = r;
+				o->my_denies[d->n_my_denies++] = r;
 		} else if (!texts || !x_is_about_text(r))
 			continue;
 		else if (r->deny)
-			u->denies[d->n_their_denies++] = r;
+			o->their_denies[d->n_their_denies++] = r;
 		else
-			u->allows[d->n_their_allows++] = r;
+			o->their_allows[d->n_their_allows++] = r;
 	}
-	return 0;
 }
 
 /* With the rule that admits the upgrade; NULL: the endpoint does. */
 static int
-try_upgrade(struct upgrade *u, const struct x_rule *rule)
+try_upgrade(struct ops *o, const struct x_rule *rule)
 {
 	AUTO_BUF struct buf query = BUF_INIT(1 << 16);
-	struct ops *o = u->o;
 	struct x_demand d = { .allow = rule != NULL ? rule->query : NULL };
 	bool texts = o->other == JUDGES && !o->t[X_OTHER].graphql_messages;
 	int rc;
 
 	o->shut = o->other == NOT_THERE || texts;
 	o->shut_dim = EXTENT_HOST; /* nobody asks */
-	if (gather(u, texts, &d) < 0)
-		return -1;
+	gather(o, texts, &d);
 	if (texts)
 		o->shut_dim =
 		    d.n_their_allows > 0 ? EXTENT_QUERY : EXTENT_METHOD;
@@ -86,16 +74,13 @@ try_upgrade(struct upgrade *u, const struct x_rule *rule)
 }
 
 static int
-try_rules(struct upgrade *u)
+try_rules(struct ops *o)
 {
-	for (size_t i = 0; i < u->rules.n && !u->o->r->stop; i++) {
-		const struct x_rule *r = &u->rules.v[i];
-		bool on;
+	for (size_t i = 0; i < o->requests.n && !o->r->stop; i++) {
+		const struct x_rule *r = &o->requests.v[i];
 
-		if (!x_is_mine(r) || r->deny || !x_has_method(r, VIEW("GET")))
-			continue;
-		if (ops_is_on_path(u->o, r, &on) < 0 ||
-		    (on && try_upgrade(u, r) < 0))
+		if (x_is_mine(r) && !r->deny && ops_has_path(o, r) &&
+		    x_has_method(r, VIEW("GET")) && try_upgrade(o, r) < 0)
 			return -1;
 	}
 	return 0;
@@ -115,20 +100,13 @@ int
 ops_try_messages(struct ops *o)
 {
 	const struct policy_treatment *here = &o->t[X_MINE];
-	struct upgrade u = { .o = o };
-	size_t n;
 
 	if (!is_asked(o) || !here->graphql_messages || !looks(o, here) ||
 	    view_eq(o->path, VIEW("*")) ||
 	    (o->other == JUDGES && !looks(o, &o->t[X_OTHER])))
 		return 0;
-	x_rules_collect(o->r, o->cell, &o->tmp, &u.rules);
-	n = u.rules.n + 1;
-	u.mine = ARENA_ARRAY(&o->tmp, n, const struct x_rule *);
-	u.allows = ARENA_ARRAY(&o->tmp, n, const struct x_rule *);
-	u.denies = ARENA_ARRAY(&o->tmp, n, const struct x_rule *);
 	o->method = VIEW(EXTENT_TEXT);
 	if (here->protocol == POLICY_PROTO_GRAPHQL)
-		return try_upgrade(&u, NULL);
-	return try_rules(&u);
+		return try_upgrade(o, NULL);
+	return try_rules(o);
 }
