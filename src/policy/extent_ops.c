@@ -286,6 +286,29 @@ ops_kind(enum policy_protocol p)
 	return p == POLICY_PROTO_GRPC ? POLICY_OP_GRPC : POLICY_OP_CALL;
 }
 
+bool
+ops_is_news(struct ops *o)
+{
+	AUTO_BUF struct buf key = BUF_INIT(1 << 20);
+
+	for (size_t i = 0; i < o->n; i++)
+		buf_putc(&key, (char)o->v[i].scoped);
+	for (unsigned side = X_MINE; side <= X_OTHER; side++) {
+		buf_putc(&key, (char)o->t[side].protocol);
+		buf_putc(&key, (char)o->t[side].strict_tool_names);
+		buf_putc(&key, (char)o->t[side].allow_all_methods);
+	}
+	buf_putc(&key, (char)o->shut);
+	buf_putc(&key, (char)o->shut_dim);
+	buf_put(&key, o->method);
+	if (key.full)
+		return true;
+	if (strmap_get(&o->searched, buf_view(&key)) != STRMAP_NONE)
+		return false;
+	(void)strmap_add(&o->searched, arena_view(&o->tmp, buf_view(&key)), 0);
+	return true;
+}
+
 /* What it may carry here and not there, or, when that is shut, anything. */
 static int
 try_operations(struct ops *o)
@@ -304,9 +327,10 @@ try_operations(struct ops *o)
 		o->shut = true;
 		o->shut_dim = EXTENT_OPERATION;
 	}
-	if (!graphql)
-		return ops_find_calls(o);
-	return ops_find_graphql(o) < 0 ? -1 : ops_find_registered(o);
+	if (ops_is_news(o) &&
+	    (graphql ? ops_find_graphql(o) : ops_find_calls(o)) < 0)
+		return -1;
+	return graphql && !o->r->stop ? ops_find_registered(o) : 0;
 }
 
 static int
@@ -417,6 +441,7 @@ x_operations(struct x_run *r, const struct x_cell *c, enum x_other other)
 	struct ops o = { .r = r, .cell = c, .other = other };
 	int rc = collect(&o);
 
+	o.searched = STRMAP_INIT(&o.tmp);
 	if (rc == 0 && o.n > 0)
 		rc = scan_paths(&o);
 	if (rc == 0 && !r->stop)

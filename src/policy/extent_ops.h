@@ -42,6 +42,7 @@ struct ops {
 	bool listed[2]; /* some rule names a tool */
 	bool shut; /* the other side refuses whatever it carries */
 	enum extent_dim shut_dim;
+	struct strmap searched; /* what ops_is_news was asked about */
 	int rc;
 };
 
@@ -69,6 +70,12 @@ bool ops_look_there(struct ops *o) MUST_USE;
  * with o->query, which is in *query then, 0, or -1.
  */
 int ops_shut_by_query(struct ops *o, struct buf *query) MUST_USE;
+
+/*
+ * Nothing was searched yet where the same rules have a say and both sides do
+ * the same: many paths differ in none of it.
+ */
+bool ops_is_news(struct ops *o) MUST_USE;
 
 /* What messages of WebSockets carry under this path. */
 int ops_try_messages(struct ops *o) MUST_USE;

@@ -66,7 +66,7 @@ try_upgrade(struct ops *o, const struct x_rule *rule)
 	if (rc <= 0)
 		return rc;
 	o->query = buf_view(&query);
-	rc = ops_find_graphql(o);
+	rc = ops_is_news(o) ? ops_find_graphql(o) : 0;
 	if (rc == 0 && !o->r->stop)
 		rc = ops_find_registered(o);
 	o->query = VIEW("");
