@@ -232,6 +232,7 @@ enum extent_dim x_conn_dim(const struct x_run *r, const struct x_cell *c);
  */
 struct x_demand {
 	const struct p_query *allow; /* matches; NULL: free */
+	const struct p_query *also; /* the same, of another rule */
 	const struct x_rule *const *my_denies; /* none matches */
 	size_t n_my_denies;
 	const struct x_rule *const *their_allows; /* none matches, or ... */

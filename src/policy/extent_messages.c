@@ -30,34 +30,6 @@ struct search {
 	int rc;
 };
 
-/* The parameters that both demand; -1 when each says its own of one. */
-static int
-both(struct search *s, const struct p_query **out)
-{
-	const struct p_query *a = s->upgrade != NULL ? s->upgrade->query : NULL;
-	const struct p_query *b = s->text != NULL ? s->text->query : NULL;
-	struct p_query *q;
-
-	*out = a != NULL ? a : b;
-	if (a == NULL || b == NULL || x_same_query(a, b))
-		return 0;
-	for (size_t i = 0; i < a->n; i++)
-		for (size_t k = 0; k < b->n; k++)
-			if (view_eq_nocase(a->v[i].name.v, b->v[k].name.v))
-				return err_set(s->r->e, ERR_INVALID,
-				    "two rules look at the parameter '%s' of "
-				    "one WebSocket: that cannot be answered "
-				    "yet",
-				    p_show(a->v[i].name.v).text);
-	q = ARENA_NEW(&s->tmp, struct p_query);
-	q->v = ARENA_ARRAY(&s->tmp, a->n + b->n, struct p_matcher);
-	memcpy(q->v, a->v, a->n * sizeof(*q->v));
-	memcpy(q->v + a->n, b->v, b->n * sizeof(*q->v));
-	q->n = a->n + b->n;
-	*out = q;
-	return 0;
-}
-
 static struct policy_treatment
 treatment(const struct search *s, unsigned side, struct view path)
 {
@@ -185,8 +157,10 @@ try_path(struct search *s, struct view path, const uint64_t *in, bool judged)
 	hit.path = path;
 	if (s->r->known(s->r, &hit))
 		return 0;
-	if (both(s, &demand.allow) < 0)
-		return -1;
+	if (s->upgrade != NULL)
+		demand.allow = s->upgrade->query;
+	if (s->text != NULL)
+		demand.also = s->text->query;
 	rc = x_query(s->r, &demand, &query);
 	if (rc <= 0)
 		return rc;

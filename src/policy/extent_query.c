@@ -264,8 +264,20 @@ count_spellings(const struct q_solver *s, struct view name)
 	return n;
 }
 
+/* What a rule that allows wants of a parameter, in whatever case. */
+static void
+want(const struct q_solver *s, size_t clause, struct q_param *p)
+{
+	const struct p_matcher *m = q_matcher(s->clauses[clause].q, p->name);
+
+	if (m == NULL)
+		return;
+	p->wanted |= view_eq(m->name.v, p->name);
+	p->allowed &= q_inside(p, clause);
+}
+
 static int
-collect_params(struct q_solver *s, const struct p_query *allow)
+collect_params(struct q_solver *s)
 {
 	size_t n = 0;
 
@@ -286,15 +298,13 @@ collect_params(struct q_solver *s, const struct p_query *allow)
 			return q_too_many(s->r);
 	for (size_t i = 0; i < s->n_params; i++) {
 		struct q_param *p = &s->params[i];
-		const struct p_matcher *m;
 
 		if (q_cut(s, p) < 0)
 			return -1;
-		m = allow != NULL ? q_matcher(allow, p->name) : NULL;
-		p->wanted = m != NULL && view_eq(m->name.v, p->name);
-		/* The allowing rule is clause 0. */
-		p->allowed = m != NULL ? q_inside(p, 0) : q_all(p);
-		p->wanted |= s->d->some.n > 0 && view_eq(p->name, s->d->some);
+		p->allowed = q_all(p);
+		p->wanted = s->d->some.n > 0 && view_eq(p->name, s->d->some);
+		for (size_t k = 0; k < s->first_mine; k++)
+			want(s, k, p);
 	}
 	return 0;
 }
@@ -348,7 +358,8 @@ solve(struct q_solver *s, const struct x_demand *d)
 {
 	int rc;
 
-	if (d->allow != NULL && add_clause(s, d->allow) < 0)
+	if ((d->allow != NULL && add_clause(s, d->allow) < 0) ||
+	    (d->also != NULL && add_clause(s, d->also) < 0))
 		return -1;
 	s->first_mine = s->n_clauses;
 	rc = add_rules(s, d->my_denies, d->n_my_denies);
@@ -361,7 +372,7 @@ solve(struct q_solver *s, const struct x_demand *d)
 	if (rc >= 0)
 		rc = add_rules(s, d->their_denies, d->n_their_denies);
 	s->denied = rc > 0;
-	if (rc < 0 || collect_params(s, d->allow) < 0)
+	if (rc < 0 || collect_params(s) < 0)
 		return -1;
 	return avoid_denies(s, s->first_mine);
 }

@@ -42,7 +42,7 @@ struct q_solver {
 	size_t n_params;
 	struct q_clause clauses[Q_RULES_MAX];
 	size_t n_clauses;
-	/* In this order: the rule that allows, my denies up to end_mine,
+	/* In this order: the rules that allow, my denies up to end_mine,
 	 * their allows up to end_allows, their denies. */
 	size_t first_mine, end_mine, end_allows;
 	bool denied; /* there, whatever the query */
