@@ -2,15 +2,12 @@
  * minter: the process of one job (minter.h).  Standard input is the pair's end;
  * the way does the rest, and the end of the process takes what was held along.
  */
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/mem.h"
 #include "minter/jail.h"
+#include "minter/job.h"
 #include "minter/way.h"
 
 static int (*const runs[WAYS])(
@@ -36,34 +33,21 @@ enter_jail(const struct minter_ask *ask, struct err *e)
 	return minter_jail(files, unix_sockets, e);
 }
 
-static bool
-ends(const char *text, size_t n)
-{
-	return memchr(text, '\0', n) != NULL;
-}
-
 /* From the gateway, which is trusted; a mistake is still no job. */
 static int
 read_ask(struct minter_ask *ask, struct err *e)
 {
-	int fds[FD_MSG_MAX];
-	unsigned nfds = 0;
-	ssize_t n = fd_recv(STDIN_FILENO, ask, sizeof(*ask), fds, &nfds, e);
-
-	if (n < 0)
+	if (job_read(ask, sizeof(*ask), e) < 0)
 		return -1;
-	while (nfds > 0)
-		(void)close(fds[--nfds]);
-	if ((size_t)n != sizeof(*ask) || ask->version != MINTER_VERSION ||
-	    ask->way >= WAYS)
+	if (ask->version != MINTER_VERSION || ask->way >= WAYS)
 		return err_set(e, ERR_PROTO, "no job of this version");
 	for (size_t i = 0; i < WAY_SETTINGS; i++)
-		if (!ends(ask->settings[i], WAY_TEXT_MAX))
+		if (!job_text_ends(ask->settings[i], WAY_TEXT_MAX))
 			return err_set(e, ERR_PROTO, "a text without end");
 	for (size_t i = 0; i < WAY_SECRETS; i++)
-		if (!ends(ask->secrets[i], WAY_SECRET_MAX))
+		if (!job_text_ends(ask->secrets[i], WAY_SECRET_MAX))
 			return err_set(e, ERR_PROTO, "a text without end");
-	if (!ends(ask->egress, sizeof(ask->egress)))
+	if (!job_text_ends(ask->egress, sizeof(ask->egress)))
 		return err_set(e, ERR_PROTO, "a text without end");
 	return 0;
 }
@@ -120,12 +104,7 @@ minter_main(void)
 	struct err e;
 
 	out->version = MINTER_VERSION;
-	/* A gateway that is gone needs no answer. */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	/* A server that hangs up while it is written to is an answer, too. */
-	(void)signal(SIGPIPE, SIG_IGN);
-	/* Seen by whoever lists processes. */
-	(void)prctl(PR_SET_NAME, "openshell-mint", 0, 0, 0);
+	job_begin("openshell-mint");
 	/* The loop's descriptors are made while that may be done. */
 	if (uv_loop_init(&loop) < 0)
 		(void)snprintf(out->reason, sizeof(out->reason), "no loop");
@@ -136,5 +115,5 @@ minter_main(void)
 		    MINTER_REASON_MAX - 1, e.text);
 	else
 		work(&loop, ask, way, out);
-	return fd_send(STDIN_FILENO, out, sizeof(*out), NULL, 0, &e) < 0;
+	return job_answer(out, sizeof(*out));
 }

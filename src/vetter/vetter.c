@@ -4,43 +4,28 @@
  */
 #include "vetter/vetter.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 #include <uv.h>
 
-#include "base/fd.h"
 #include "base/mem.h"
 #include "minter/jail.h"
-
-static bool
-ends(const char *text, size_t n)
-{
-	return memchr(text, '\0', n) != NULL;
-}
+#include "minter/job.h"
 
 /* From the gateway, which is trusted; a mistake is still no question. */
 static int
 read_ask(struct vetter_ask *ask, struct err *e)
 {
-	int fds[FD_MSG_MAX];
-	unsigned nfds = 0;
-	ssize_t n = fd_recv(STDIN_FILENO, ask, sizeof(*ask), fds, &nfds, e);
-
-	if (n < 0)
+	if (job_read(ask, sizeof(*ask), e) < 0)
 		return -1;
-	while (nfds > 0)
-		(void)close(fds[--nfds]);
-	if ((size_t)n != sizeof(*ask) || ask->version != VETTER_VERSION)
+	if (ask->version != VETTER_VERSION)
 		return err_set(e, ERR_PROTO, "no question of this version");
-	if (!ends(ask->name, sizeof(ask->name)) ||
-	    !ends(ask->url, sizeof(ask->url)) ||
-	    !ends(ask->ca, sizeof(ask->ca)) ||
-	    !ends(ask->cert, sizeof(ask->cert)) ||
-	    !ends(ask->key, sizeof(ask->key)) ||
-	    !ends(ask->config, sizeof(ask->config)))
+	if (!job_text_ends(ask->name, sizeof(ask->name)) ||
+	    !job_text_ends(ask->url, sizeof(ask->url)) ||
+	    !job_text_ends(ask->ca, sizeof(ask->ca)) ||
+	    !job_text_ends(ask->cert, sizeof(ask->cert)) ||
+	    !job_text_ends(ask->key, sizeof(ask->key)) ||
+	    !job_text_ends(ask->config, sizeof(ask->config)))
 		return err_set(e, ERR_PROTO, "a text without end");
 	return 0;
 }
@@ -63,12 +48,7 @@ vetter_main(void)
 
 	out->version = VETTER_VERSION;
 	out->verdict = VETTER_UNASKED;
-	/* A gateway that is gone needs no answer. */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	/* A service that hangs up is an answer, too. */
-	(void)signal(SIGPIPE, SIG_IGN);
-	/* Seen by whoever lists processes. */
-	(void)prctl(PR_SET_NAME, "openshell-vet", 0, 0, 0);
+	job_begin("openshell-vet");
 	/* The loop's descriptors are made while that may be done. */
 	if (uv_loop_init(&loop) < 0)
 		(void)snprintf(out->text, sizeof(out->text), "no loop");
@@ -78,5 +58,5 @@ vetter_main(void)
 		    e.text);
 	else
 		vetter_work(&loop, ask, out);
-	return fd_send(STDIN_FILENO, out, sizeof(*out), NULL, 0, &e) < 0;
+	return job_answer(out, sizeof(*out));
 }
