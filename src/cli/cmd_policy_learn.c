@@ -1,6 +1,7 @@
 /* openshell policy learn [NAME] -o FILE */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -64,13 +65,27 @@ static const struct cli_pos pos[] = { REACH_POS(name), { 0 } };
 
 /* --- what it learns from ------------------------------------------------- */
 
+enum { NAMES_MAX = 32 };
+
 struct study {
 	struct learner *l;
 	bool allowed;
 	size_t records, asked; /* all, and those of a verdict that counts */
 	size_t other; /* refused for another reason than the policy */
 	size_t by[LEARN_NSKIPS];
+	/* Names that were looked up and are no endpoint's, each with who
+	 * asked; escaped. */
+	char *names[NAMES_MAX];
+	size_t n_names;
+	bool more_names;
 };
+
+static void
+study_fini(struct study *s)
+{
+	while (s->n_names > 0)
+		free(s->names[--s->n_names]);
+}
 
 /* A request, or a connection that was judged. */
 static bool
@@ -85,6 +100,24 @@ counts(const struct study *s, const struct audit_event *ev)
 		   ev->kind == AUDIT_HTTP_REQUEST);
 }
 
+/* Of a name nobody knows yet at which port, so no rule can be made. */
+static void
+add_name(struct study *s, const struct audit_event *ev)
+{
+	AUTO_BUF struct buf b = BUF_INIT(512); /* more is cut off */
+
+	buf_put_escaped(&b, ev->host);
+	buf_puts(&b, " by ");
+	buf_put_escaped(&b, ev->binary.n > 0 ? ev->binary : VIEW("?"));
+	for (size_t i = 0; i < s->n_names; i++)
+		if (view_eq(view_of(s->names[i]), buf_view(&b)))
+			return;
+	if (s->n_names == NAMES_MAX)
+		s->more_names = true;
+	else
+		s->names[s->n_names++] = mem_strdup(buf_str(&b));
+}
+
 static void
 on_record(void *ctx, const struct audit_event *ev, struct view line UNUSED)
 {
@@ -95,6 +128,10 @@ on_record(void *ctx, const struct audit_event *ev, struct view line UNUSED)
 		ev->tool, ev->fields };
 
 	s->records++;
+	if (ev->kind == AUDIT_DNS && ev->action == AUDIT_DENY) {
+		add_name(s, ev);
+		return;
+	}
 	if (!counts(s, ev)) {
 		s->other += ev->action == AUDIT_DENY;
 		return;
@@ -156,6 +193,16 @@ put_summary(const struct study *s, const struct records *r, struct buf *out)
 		    "Left out: %zu refused for another reason than the "
 		    "policy.\n",
 		    s->other);
+	if (s->n_names == 0)
+		return;
+	buf_puts(out,
+	    "Names that were looked up and do not exist in the sandbox; for "
+	    "which port\nis not known, so add an endpoint where one is "
+	    "wanted:\n");
+	for (size_t i = 0; i < s->n_names; i++)
+		buf_printf(out, "  %s\n", s->names[i]);
+	if (s->more_names)
+		buf_puts(out, "  and more\n");
 }
 
 static int
@@ -183,7 +230,7 @@ learn(struct cli *c, const struct args *a, const struct records *r,
 	AUTO_LEARNER struct learner *l = NULL;
 	AUTO_BUF struct buf yaml = BUF_INIT(POLICY_TEXT_MAX);
 	AUTO_BUF struct buf summary = BUF_INIT(1 << 16);
-	struct study s = { .allowed = a->allowed };
+	CLEANUP(study_fini) struct study s = { .allowed = a->allowed };
 	size_t unread;
 
 	if (learner_new(base, a->distinct > 0 ? a->distinct : LEARN_DISTINCT,
@@ -236,8 +283,8 @@ const struct cli_cmd cmd_policy_learn = {
 	    "widened but identifiers in paths, of which enough different ones "
 	    "were seen, and a comment marks each. Where only a connection was "
 	    "refused its requests are not known: reading is allowed then, and "
-	    "a comment says so. The result is checked, and can be set as it "
-	    "is.\n"
+	    "a comment says so. Names that were only looked up are listed at "
+	    "the top. The result is checked, and can be set as it is.\n"
 	    "\n"
 	    "Read it before you set it: it allows what the programs tried, "
 	    "not what they should do. Names are not looked up.",

@@ -315,6 +315,19 @@ def test_what_a_run_was_denied_is_learned_and_then_works(sandbox, tmp_path):
     assert len(upstream_requests("api.github.com")) == sent
 
 
+def test_names_that_were_only_looked_up_are_listed(sandbox, tmp_path):
+    box = sandbox(policy=NOTHING)
+    code = "import socket\nfor name in ('files.example.test', 'files.example.test', 'evil\x1b[31m.example.test'):\n" \
+           "    try: print(socket.getaddrinfo(name, 443))\n    except (OSError, UnicodeError): pass"
+    out = box.run("/usr/bin/python3", "-c", code)
+    assert out.event("DNS_REFUSED"), out
+    done = cli("policy", "learn", "--file", box.events, "-p", box.policy)
+    assert done.returncode == 0 and "endpoints" not in done.stdout, done
+    lines = [x for x in done.stdout.splitlines() if x.startswith("#   ")]
+    assert sum("files.example.test by /usr/bin/python3" in x for x in lines) == 1, done
+    assert "files.example.test by /usr/bin/python3" in done.stderr and "\x1b" not in done.stdout + done.stderr, done
+
+
 def test_what_an_audited_run_did_is_learned_and_enforced(sandbox, tmp_path):
     box = sandbox(policy=network({"host": "api.github.com", "port": 443, "protocol": "rest", "enforcement": "audit",
                                   "rules": [{"allow": {"method": "GET", "path": "/zen"}}]}))
