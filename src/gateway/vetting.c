@@ -221,9 +221,10 @@ ask_from(struct vetting *v, size_t from)
 
 	for (size_t i = from; i < v->n; i++)
 		if (ask(&v->q[i], &e) < 0) {
-			rpc_finish_err(v->call, &e);
+			/* First: `v` may be gone once the call is finished. */
 			for (size_t k = from; k < i; k++)
 				forget_run(&v->q[k]);
+			rpc_finish_err(v->call, &e);
 			return;
 		}
 }
